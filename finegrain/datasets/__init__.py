@@ -1,0 +1,1 @@
+"""Photographs on disk: layouts, manifest, duplicates, split."""
