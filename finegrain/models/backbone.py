@@ -1,0 +1,152 @@
+"""Build a backbone with its weights, and say which of its layers may learn."""
+
+import difflib
+import hashlib
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from finegrain.errors import UserError
+from finegrain.models.backbone_table import DEFAULT_FROZEN_SHARE, BackboneSpec
+
+BACKBONE_LAYER = "backbone"
+
+
+def build_backbone(spec: BackboneSpec, weights: str, image_size: tuple[int, int]) -> keras.Model:
+    """A headless backbone, deterministic given its input.
+
+    Dropout and stochastic depth inside the backbone (EfficientNet, ConvNeXt) are switched off:
+    a frozen layer must run in inference mode, and the head has a Dropout of its own.
+
+    Args:
+        spec: row of the backbone table.
+        weights: `imagenet` (downloaded by Keras), `none`, or a path of a `.weights.h5` or `.h5`
+            file for the headless network.
+        image_size: (height, width) of the input in pixels.
+
+    Returns:
+        Model (B, H, W, 3), preprocessed as the spec says -> (B, h, w, D) feature map, named
+        `backbone`.
+
+    Raises:
+        UserError: no such file, weights of another backbone or width, an input too small, no
+            ImageNet weights to be had.
+    """
+    check_weights_name(weights)
+    try:
+        backbone = spec.build(
+            include_top=False,
+            weights="imagenet" if weights == "imagenet" else None,
+            input_shape=(*image_size, 3),
+            **spec.arguments,
+        )
+    except Exception as error:
+        raise _explain_build_error(error, spec, weights, image_size) from error
+    if weights not in ("imagenet", "none"):
+        _load_weights_file(backbone, Path(weights), spec)
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+        elif hasattr(layer, "drop_path_rate"):
+            layer.drop_path_rate = 0.0
+    # A name that does not depend on the backbone, so that code can find it in any model.
+    backbone.name = BACKBONE_LAYER
+    return backbone
+
+
+def check_weights_name(weights: str) -> None:
+    """Refuse a `--weights` that can never load, before any work is done.
+
+    Raises:
+        UserError: neither `imagenet`, `none` nor an existing `.h5` file.
+    """
+    if weights in ("imagenet", "none"):
+        return
+    if not Path(weights).is_file():
+        raise UserError(
+            f"--weights {weights!r} is no file; give `imagenet`, `none` or a .weights.h5 file"
+        )
+    if Path(weights).suffix != ".h5":
+        raise UserError(f"--weights {weights!r} is no .h5 file; Keras weights end in .weights.h5")
+
+
+def _explain_build_error(error, spec, weights, image_size) -> UserError:
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if weights == "imagenet" and ("URL fetch" in text or "urlopen" in text):
+        return UserError(
+            f"the ImageNet weights of {spec.name} could not be downloaded ({text}); "
+            "connect to the internet once, or give a file with --weights"
+        )
+    return UserError(
+        f"{spec.name} cannot be built for --image-size {image_size[0]} "
+        f"with --weights {weights}: {text}"
+    )
+
+
+def _load_weights_file(backbone: keras.Model, path: Path, spec: BackboneSpec) -> None:
+    try:
+        backbone.load_weights(path)
+    except (ValueError, OSError, KeyError, IndexError) as error:
+        raise UserError(
+            f"the weights in {path} do not fit {spec.name} without its top: give the file of "
+            "this backbone, or name with --backbone the one the file was made for"
+        ) from error
+
+
+def boundary_index(backbone: keras.Model, unfreeze_from: str | int | None) -> int:
+    """Index of the first layer to train.
+
+    Args:
+        backbone: the headless network.
+        unfreeze_from: a layer's name, its index in `backbone.layers` (105 is Xception's own
+            layer 105), or None for the last fifth of the layers.
+
+    Raises:
+        UserError: no such layer; names the nearest ones.
+    """
+    count = len(backbone.layers)
+    if unfreeze_from is None:
+        return round(DEFAULT_FROZEN_SHARE * count)
+    if isinstance(unfreeze_from, str) and unfreeze_from.isdecimal():
+        unfreeze_from = int(unfreeze_from)
+    if isinstance(unfreeze_from, int):
+        if 0 <= unfreeze_from < count:
+            return unfreeze_from
+        raise UserError(f"layer {unfreeze_from} does not exist: the backbone has {count} layers")
+    names = [layer.name for layer in backbone.layers]
+    if unfreeze_from in names:
+        return names.index(unfreeze_from)
+    near = difflib.get_close_matches(unfreeze_from, names, n=3, cutoff=0.3) or names[-3:]
+    raise UserError(
+        f"the backbone has no layer named {unfreeze_from!r}; the nearest are {', '.join(near)}"
+    )
+
+
+def freeze(
+    backbone: keras.Model, first_trainable: int | None, train_batch_norm: bool = False
+) -> None:
+    """Let the layers from an index on learn, and no other.
+
+    A frozen BatchNormalization runs in inference mode: its moving statistics stand still.
+
+    Args:
+        backbone: the headless network, changed in place. Compile the model after this.
+        first_trainable: index of the first layer to train, None to freeze all.
+        train_batch_norm: let BatchNormalization above the boundary learn too; by default it
+            stays frozen, since batches of a fine-tuning are small and its data are new.
+    """
+    backbone.trainable = True
+    for index, layer in enumerate(backbone.layers):
+        learns = first_trainable is not None and index >= first_trainable
+        if isinstance(layer, keras.layers.BatchNormalization) and not train_batch_norm:
+            learns = False
+        layer.trainable = learns
+
+
+def weights_digest(model: keras.Model) -> str:
+    """SHA-256 over all weights of a model, in the order of `model.weights`."""
+    digest = hashlib.sha256()
+    for variable in model.weights:
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)).tobytes())
+    return digest.hexdigest()

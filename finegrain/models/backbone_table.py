@@ -1,0 +1,126 @@
+"""Every backbone by name: what builds it, the input it expects, where fine-tuning starts."""
+
+import difflib
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from finegrain.errors import UserError
+from finegrain.models.xception_small import XceptionSmall
+
+# What an unlisted backbone unfreezes: the last fifth of its layers, as 105 of 132 in Xception.
+DEFAULT_FROZEN_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """One row of the table.
+
+    Attributes:
+        name: as typed after `--backbone`.
+        build: called with `weights`, `include_top=False` and `input_shape`.
+        image_size: side of the square input it was pretrained at, in pixels.
+        preprocessing: mode of `finegrain.models.layers.Preprocess`.
+        unfreeze_from: first layer that stage 2 trains, a name; None takes the last fifth.
+        arguments: further arguments of `build`.
+    """
+
+    name: str
+    build: Callable[..., keras.Model]
+    image_size: int
+    preprocessing: str
+    unfreeze_from: str | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+def listed_backbones() -> dict[str, BackboneSpec]:
+    """The backbones with settings of their own, by name."""
+    apps = keras.applications
+    rows = [
+        BackboneSpec("xception", apps.Xception, 299, "tf", "block12_sepconv1_act"),
+        BackboneSpec("xception_small", XceptionSmall, 128, "tf", "block12_sepconv1_act"),
+        BackboneSpec("inception_v3", apps.InceptionV3, 299, "tf", "mixed8"),
+        BackboneSpec("inception_resnet_v2", apps.InceptionResNetV2, 299, "tf", "mixed_7a"),
+        BackboneSpec("resnet50", apps.ResNet50, 224, "caffe", "conv5_block1_1_conv"),
+        BackboneSpec("vgg16", apps.VGG16, 224, "caffe", "block5_conv1"),
+        BackboneSpec("efficientnet_b0", apps.EfficientNetB0, 224, "none", "block6a_expand_conv"),
+        BackboneSpec("efficientnet_b1", apps.EfficientNetB1, 240, "none", "block6a_expand_conv"),
+        BackboneSpec("efficientnet_b2", apps.EfficientNetB2, 260, "none", "block6a_expand_conv"),
+        BackboneSpec("efficientnet_b3", apps.EfficientNetB3, 300, "none", "block6a_expand_conv"),
+        BackboneSpec("efficientnet_b4", apps.EfficientNetB4, 380, "none", "block6a_expand_conv"),
+        BackboneSpec("mobilenet_v2", apps.MobileNetV2, 224, "tf", "block_13_expand"),
+        BackboneSpec(
+            "mobilenet_v2_0.35", apps.MobileNetV2, 224, "tf", "block_13_expand", {"alpha": 0.35}
+        ),
+        BackboneSpec("densenet121", apps.DenseNet121, 224, "torch", "conv5_block1_0_bn"),
+    ]
+    return {row.name: row for row in rows}
+
+
+def find_backbone(name: str) -> BackboneSpec:
+    """Look a backbone up by name.
+
+    Args:
+        name: a name of the table, or of any model in `keras.applications`; case, `_` and `-`
+            do not matter (`ResNet50V2`, `resnet50_v2`).
+
+    Raises:
+        UserError: no such backbone; the nearest names are offered.
+    """
+    listed = {_plain(key): row for key, row in listed_backbones().items()}
+    others = {_plain(key): key for key in _application_names()}
+    wanted = _plain(name)
+    if wanted in listed:
+        return listed[wanted]
+    if wanted in others:
+        application = others[wanted]
+        return BackboneSpec(
+            name=wanted,
+            build=getattr(keras.applications, application),
+            image_size=_default_image_size(application),
+            preprocessing=_family_preprocessing(application),
+        )
+    known = {**{key: row.name for key, row in listed.items()}, **others}
+    near = [known[key] for key in difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)]
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known.values())}"
+    raise UserError(f"there is no backbone named {name!r}; {hint}")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[_\-\s]", "", name).lower()
+
+
+def _application_names() -> list[str]:
+    applications = keras.applications
+    return [
+        name
+        for name in dir(applications)
+        if callable(getattr(applications, name))
+        and "include_top" in inspect.signature(getattr(applications, name)).parameters
+    ]
+
+
+def _default_image_size(application: str) -> int:
+    """The resolution the weights were made at, as `keras.applications` documents it."""
+    sizes = {
+        "EfficientNetB5": 456, "EfficientNetB6": 528, "EfficientNetB7": 600,
+        "EfficientNetV2B1": 240, "EfficientNetV2B2": 260, "EfficientNetV2B3": 300,
+        "EfficientNetV2S": 384, "EfficientNetV2M": 480, "EfficientNetV2L": 480,
+        "NASNetLarge": 331,
+    }  # fmt: skip
+    return sizes.get(application, 224)
+
+
+def _family_preprocessing(application: str) -> str:
+    """The `Preprocess` mode of an application's family."""
+    if application.startswith(("EfficientNet", "MobileNetV3", "ConvNeXt")):
+        return "none"
+    if application.startswith("DenseNet"):
+        return "torch"
+    if application.startswith("VGG") or re.fullmatch(r"ResNet\d+", application):
+        return "caffe"
+    return "tf"

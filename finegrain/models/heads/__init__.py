@@ -1,0 +1,1 @@
+"""What stands on an embedding: one idea a file."""

@@ -1,0 +1,26 @@
+"""The same class or not? The pairwise head, for the verification loss."""
+
+import keras
+
+from finegrain.models.layers import SquaredDifference
+
+SAME_CLASS = "same_class"
+SQUARED_DIFFERENCE = "squared_difference"
+
+
+def same_class_head(embedding, partner_embedding):
+    """Probabilities of "another class" and "the same class" for pairs of embeddings.
+
+    A square layer and a two-way softmax: Zheng et al. 2016, arXiv 1611.05666, section 3.3.
+
+    Args:
+        embedding: (B, D) Keras tensor.
+        partner_embedding: (B, D) Keras tensor; row i is compared with row i of `embedding`.
+
+    Returns:
+        (B, 2) Keras tensor of float32 probabilities, named `same_class`; column 1 is "same".
+    """
+    difference = SquaredDifference(name=SQUARED_DIFFERENCE)([embedding, partner_embedding])
+    return keras.layers.Dense(2, activation="softmax", dtype="float32", name=SAME_CLASS)(
+        difference
+    )

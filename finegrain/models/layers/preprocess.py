@@ -1,0 +1,57 @@
+"""The pixel scaling a pretrained backbone expects, as the first layer of the model."""
+
+import keras
+from keras import ops
+
+# Channel statistics of ImageNet's training photographs, RGB, as Keras applications use them.
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+CAFFE_MEAN = (123.68, 116.779, 103.939)
+
+MODES = ("tf", "torch", "caffe", "none")
+
+
+@keras.saving.register_keras_serializable(package="finegrain")
+class Preprocess(keras.layers.Layer):
+    """Scale RGB pixels from 0..255 to what a backbone was pretrained on.
+
+    Args:
+        mode: `"tf"` scales to [-1, 1]; `"torch"` to zero mean and unit variance a channel;
+            `"caffe"` swaps to BGR and subtracts ImageNet's mean; `"none"` leaves the pixels to
+            a backbone that scales them itself (EfficientNet, MobileNetV3, ConvNeXt). The names
+            are those of `keras.applications.imagenet_utils.preprocess_input`.
+
+    Call arguments:
+        image: (B, H, W, 3), RGB, 0 to 255.
+
+    Returns:
+        Tensor of the same shape.
+
+    Raises:
+        ValueError: the mode is none of the four.
+    """
+
+    def __init__(self, mode: str, **kwargs):
+        super().__init__(**kwargs)
+        if mode not in MODES:
+            raise ValueError(f"`mode` must be one of {MODES}. Received: mode={mode!r}")
+        self.mode = mode
+
+    def call(self, image):
+        image = ops.cast(image, self.compute_dtype)
+        if self.mode == "tf":
+            return image / 127.5 - 1.0
+        if self.mode == "torch":
+            return (image - self._constant(IMAGENET_MEAN)) / self._constant(IMAGENET_STD)
+        if self.mode == "caffe":
+            return ops.flip(image - self._constant(CAFFE_MEAN), axis=-1)
+        return image
+
+    def _constant(self, channels: tuple[float, float, float]):
+        return ops.convert_to_tensor(channels, dtype=self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "mode": self.mode}

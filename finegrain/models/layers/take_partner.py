@@ -1,0 +1,25 @@
+"""Each image's partner, looked up inside the batch."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="finegrain")
+class TakePartner(keras.layers.Layer):
+    """Row `partner[i]` of the embeddings for every row i of the batch.
+
+    This is what lets one pass through the backbone serve both sides of every pair.
+
+    Call arguments:
+        inputs: list of `embedding` (B, D) and `partner` (B,) integers in [0, B).
+
+    Returns:
+        (B, D), the partners' embeddings.
+    """
+
+    def call(self, inputs):
+        embedding, partner = inputs
+        return ops.take(embedding, ops.cast(partner, "int32"), axis=0)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
