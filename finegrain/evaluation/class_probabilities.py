@@ -1,0 +1,89 @@
+"""The table that a submission is written from: rows named by image, columns named by class."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from finegrain.errors import UserError
+
+
+@dataclass(frozen=True)
+class ClassProbabilities:
+    """Class probabilities in which every number carries its image's id and its class's name.
+
+    Attributes:
+        ids: the N ids of the rows, no two alike.
+        classes: the C class names of the columns, no two alike.
+        probabilities: (N,C) float32, 0 to 1.
+    """
+
+    ids: list[str]
+    classes: list[str]
+    probabilities: np.ndarray
+
+    def __post_init__(self):
+        expected = (len(set(self.ids)), len(set(self.classes)))
+        shape = self.probabilities.shape
+        if shape != expected or shape != (len(self.ids), len(self.classes)):
+            raise ValueError(
+                "`probabilities` must have a row for each of the unlike `ids` and a column for "
+                f"each of the unlike `classes`. Received: shape {shape} for {expected}"
+            )
+
+    def with_ids(self, ids: Sequence[str]) -> "ClassProbabilities":
+        """The rows of these ids, in this order; KeyError for an unknown one."""
+        row_of = {image_id: row for row, image_id in enumerate(self.ids)}
+        rows = [row_of[image_id] for image_id in ids]
+        return ClassProbabilities(list(ids), self.classes, self.probabilities[rows])
+
+    def with_classes(self, classes: Sequence[str]) -> "ClassProbabilities":
+        """The columns of these classes, in this order; KeyError for an unknown one."""
+        column_of = {name: column for column, name in enumerate(self.classes)}
+        columns = [column_of[name] for name in classes]
+        return ClassProbabilities(self.ids, list(classes), self.probabilities[:, columns])
+
+    def most_probable(self) -> list[str]:
+        """The name of each row's most probable class."""
+        return [self.classes[column] for column in self.probabilities.argmax(axis=1)]
+
+
+def mean_of(tables: Sequence[ClassProbabilities]) -> ClassProbabilities:
+    """Average several models' answers for the same images, matched by id and by class name.
+
+    Args:
+        tables: at least one; the same ids and the same classes, each in any order.
+
+    Returns:
+        The mean, in the first table's order of ids and classes.
+    """
+    first = tables[0]
+    aligned = [
+        table.with_ids(first.ids).with_classes(first.classes).probabilities for table in tables
+    ]
+    mean = np.mean(aligned, axis=0, dtype="float64").astype("float32")
+    return ClassProbabilities(first.ids, first.classes, mean)
+
+
+def check_same_classes(named_classes: dict[str, Sequence[str]]) -> None:
+    """Refuse to average models that tell different classes apart.
+
+    Args:
+        named_classes: name of a model (its run folder) -> its classes, in any order.
+
+    Raises:
+        UserError: names the first model that differs and the classes it lacks or adds.
+    """
+    (first, expected), *others = named_classes.items()
+    for name, classes in others:
+        lacks, adds = set(expected) - set(classes), set(classes) - set(expected)
+        if lacks or adds:
+            differences = [
+                f"{verb} {', '.join(sorted(names))}"
+                for verb, names in (("lacks", lacks), ("adds", adds))
+                if names
+            ]
+            raise UserError(
+                f"{name} and {first} cannot be averaged, their classes differ: "
+                f"{name} {' and '.join(differences)}; give runs made from the same classes"
+            )
