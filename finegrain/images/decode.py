@@ -3,13 +3,30 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 # What Pillow calls a possible decompression bomb; a photograph of this size takes 270 MB as RGB.
 MAX_PIXELS = 89_478_485
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"}
+)
+
+EXIF_ORIENTATION = 0x0112
+TURN_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDES_SWAPPED = (
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.TRANSVERSE,
+    Image.Transpose.ROTATE_90,
 )
 
 
@@ -34,35 +51,68 @@ def open_rgb(path: Path, at_least: tuple[int, int] | None = None) -> Image.Image
     Raises:
         UnreadableImage: the file is missing, empty, truncated, too large or no image.
     """
+    return open_sized(path, at_least)[0]
+
+
+def open_sized(
+    path: Path, at_least: tuple[int, int] | None = None
+) -> tuple[Image.Image, tuple[int, int]]:
+    """As `open_rgb`, with the (width, height) that the upright image has in full.
+
+    Raises:
+        UnreadableImage: as `open_rgb`.
+    """
     try:
         with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
                 raise UnreadableImage(
-                    f"{image.width} x {image.height} pixels, more than the limit of {MAX_PIXELS}"
+                    f"{width} x {height} pixels, more than the limit of {MAX_PIXELS}"
                 )
-            if at_least is not None and image.format == "JPEG":
+            if at_least is not None and image.format in ("JPEG", "MPO"):
                 # EXIF may turn the image by 90 degrees, so either side must do for either axis.
-                side = max(at_least)
-                image.draft(None, (side, side))
-            return _to_rgb(ImageOps.exif_transpose(image))
-    except UnreadableImage:
+                image.draft(None, (max(at_least), max(at_least)))
+            reduced = image.size != (width, height)
+            image.load()
+            turn = TURN_UPRIGHT.get(_orientation(image))
+            rgb = _to_rgb(image)
+    except (UnreadableImage, MemoryError):
         raise
-    except FileNotFoundError:
-        raise UnreadableImage("no such file") from None
-    except Image.DecompressionBombError:
-        raise UnreadableImage(f"more than the limit of {MAX_PIXELS} pixels") from None
-    except Image.UnidentifiedImageError:
-        reason = "empty file" if path.stat().st_size == 0 else "no image format that Pillow knows"
-        raise UnreadableImage(reason) from None
-    # Pillow's decoders answer damaged files with a wide family of exceptions.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:
-        raise UnreadableImage(str(error) or type(error).__name__) from error
+    except Exception as error:
+        # Pillow's decoders answer damaged files with nearly every kind of exception.
+        raise UnreadableImage(_reason(error, path)) from error
+    if turn is not None:
+        rgb = rgb.transpose(turn)
+    if not reduced:
+        return rgb, rgb.size
+    return rgb, (height, width) if turn in SIDES_SWAPPED else (width, height)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(EXIF_ORIENTATION, 1)
+    except Exception:
+        # A photograph with a damaged note about the camera is still a photograph.
+        return 1
+
+
+def _reason(error: Exception, path: Path) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than the limit of {MAX_PIXELS} pixels"
+    if isinstance(error, Image.UnidentifiedImageError):
+        empty = path.stat().st_size == 0
+        return "empty file" if empty else "no image format that Pillow knows"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         # Sixteen bits, which plain convert() would clip to white instead of scaling.
-        wide = np.asarray(image, dtype=np.uint32)
+        wide = np.asarray(image).astype(np.int64)
         return Image.fromarray((wide >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise UnreadableImage("floating-point pixels have no agreed range")
@@ -70,7 +120,6 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
-    image.load()
     return image.convert("RGB")
 
 
