@@ -1,5 +1,6 @@
 """From a table of class probabilities to the file that a leaderboard takes."""
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import get_args
@@ -8,7 +9,7 @@ from finegrain.errors import UserError
 from finegrain.evaluation.class_probabilities import ClassProbabilities
 from finegrain.evaluation.sample_submission import SampleSubmission
 from finegrain.evaluation.submission_formats import LINES_OF_FORMAT, SubmissionFormat
-from finegrain.evaluation.write_whole import write_whole
+from finegrain.whole_files import written_whole
 
 
 def write_submission(
@@ -46,8 +47,29 @@ def write_submission(
     _refuse_control_characters(table, "\t\r\n" if submission_format == "baidu" else "\r\n")
     lines = LINES_OF_FORMAT[submission_format](table, header)
     # Names of files are bytes to the system; what is no UTF-8 goes out as it came in.
-    write_whole(output, "".join(lines).encode("utf-8", "surrogateescape"))
+    content = "".join(lines).encode("utf-8", "surrogateescape")
+    with written_whole(output) as file:
+        file.write_bytes(content)
     return len(table.ids)
+
+
+def check_output(output: Path) -> None:
+    """Make the folder of a submission; asked before hours are spent on what goes in it.
+
+    Raises:
+        UserError: a folder stands in its place, or its own folder cannot be made or written to.
+    """
+    if output.is_dir():
+        raise UserError(f"--output {output} is a folder; name a file in it")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"--output {output} needs the folder {output.parent}, which cannot be made: "
+            f"{error.strerror}"
+        ) from error
+    if not os.access(output.parent, os.W_OK):
+        raise UserError(f"--output {output} stands in a folder that cannot be written to")
 
 
 def check_sample_fits(
@@ -86,7 +108,7 @@ def _column_difference(columns: list[str], classes: Collection[str]) -> str:
     if lacks:
         return f"lacks a column for {len(lacks)} of the classes, the first is {lacks[0]}; {needed}"
     if adds:
-        return f"has {len(adds)} columns that are no class, the first is {adds[0]}; {needed}"
+        return f"has a column for what is no class: {adds[0]}; {needed}"
     return f"names a class in two columns; {needed}"
 
 

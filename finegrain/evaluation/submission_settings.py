@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from finegrain.errors import UserError
+from finegrain.evaluation.sample_submission import read_sample_submission
 from finegrain.evaluation.submission_formats import SubmissionFormat
+from finegrain.evaluation.unlabelled_folder import unlabelled_images
 
 
 @dataclass
@@ -24,3 +27,17 @@ class SubmissionSettings:
     flip: bool = False
     # images a step
     batch_size: int = 32
+
+    def check(self) -> None:
+        """Refuse what is wrong whatever the runs are, before seconds go by importing Keras.
+
+        Raises:
+            UserError: names the flag, its value and what it may be.
+        """
+        if not self.run:
+            raise UserError("--run names no run folder; give one, or several to average them")
+        if self.batch_size < 1:
+            raise UserError(f"--batch-size must be at least 1, but is {self.batch_size}")
+        unlabelled_images(self.images)
+        if self.sample_submission is not None:
+            read_sample_submission(self.sample_submission)

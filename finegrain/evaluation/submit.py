@@ -15,10 +15,9 @@ from finegrain.evaluation.class_probabilities import (
 )
 from finegrain.evaluation.predict import Predictions, predict_probabilities
 from finegrain.evaluation.sample_submission import SampleSubmission, read_sample_submission
-from finegrain.evaluation.submission import check_sample_fits, write_submission
+from finegrain.evaluation.submission import check_output, check_sample_fits, write_submission
 from finegrain.evaluation.submission_settings import SubmissionSettings
 from finegrain.evaluation.unlabelled_folder import unlabelled_images
-from finegrain.evaluation.write_whole import check_writable
 from finegrain.training.finished_run import FinishedRun, open_finished_run
 
 MOST_NAMED_FILES = 20
@@ -28,10 +27,8 @@ def open_runs(folders: Sequence[Path]) -> list[FinishedRun]:
     """Open the runs to predict with and print them.
 
     Raises:
-        UserError: none given, one without a finished model, or runs of different classes.
+        UserError: one has no finished model, or their classes differ.
     """
-    if not folders:
-        raise UserError("--run names no run folder; give one, or several to average them")
     runs = [open_finished_run(folder) for folder in folders]
     check_same_classes({str(run.folder): run.classes for run in runs})
     for run in runs:
@@ -48,21 +45,19 @@ def submit(settings: SubmissionSettings, runs: Sequence[FinishedRun]) -> None:
     the run's training images, and a warning: leaderboards refuse a short file.
 
     Args:
-        settings: the flags.
+        settings: the flags, checked.
         runs: from `open_runs`.
 
     Raises:
         UserError: see `unlabelled_images`, `read_sample_submission` and `write_submission`.
     """
-    if settings.batch_size < 1:
-        raise UserError(f"--batch-size must be at least 1, not {settings.batch_size}")
     images = unlabelled_images(settings.images, runs[0].classes)
     print(f"images  {len(images)} in {settings.images}")
     sample = None
     if settings.sample_submission is not None:
         sample = _read_fitting_sample(settings, runs[0].classes)
         images = _asked_for(images, sample)
-    check_writable(settings.output)
+    check_output(settings.output)
     tables = [_predict_run(run, images, settings, warn=run is runs[0]) for run in runs]
     count = write_submission(mean_of(tables), settings.output, settings.format, sample)
     print(f"wrote   {count} rows to {settings.output} in the format {settings.format}")

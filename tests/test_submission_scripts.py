@@ -1,0 +1,205 @@
+"""single_model_test.py and baidu_dog_test.py as a user runs them."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from finegrain.images.decode import read_pixels
+from finegrain.models.backbone import build_backbone
+from finegrain.models.backbone_table import find_backbone
+from finegrain.models.classifier import softmax_model
+from finegrain.models.multi_loss import multi_loss_model
+from finegrain.training.finished_run import open_finished_run
+from finegrain.training.run_folder import RunFolder
+
+ROOT = Path(__file__).parents[1]
+SINGLE, MULTI = "single_model_test.py", "baidu_dog_test.py"
+CLASSES = ["collie, rough", "Shih-Tzu", "狗"]
+
+
+def call(script, *flags):
+    command = [sys.executable, str(ROOT / script), *(str(flag) for flag in flags)]
+    return subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=120)
+
+
+def make_run(folder, recipe, classes, counts, side=32, seed=0):
+    """A finished run of a network that never learnt a thing, but answers."""
+    keras.utils.set_random_seed(seed)
+    spec = find_backbone("mobilenet_v2")
+    assemble = multi_loss_model if recipe == "multi-loss" else softmax_model
+    model = assemble(build_backbone(spec, "none", (side, side)), spec, len(classes))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            # Answers far apart, so that a row in the wrong place cannot hide.
+            layer.kernel.assign(layer.kernel * 40)
+    config = {
+        "recipe": recipe, "settings": {}, "backbone": spec.name, "image_size": [side, side],
+        "data": {"digest": "0" * 64, "class_counts": counts}, "weights": {"digest": "0" * 64},
+    }  # fmt: skip
+    RunFolder.start(folder, config, classes).save_model(model)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two runs of the same classes in another order and one of other classes."""
+    folder = tmp_path_factory.mktemp("runs")
+    make_run(folder / "single", "softmax", CLASSES, [5, 3, 2])
+    make_run(folder / "multi", "multi-loss", CLASSES[::-1], [2, 2, 4], side=48, seed=1)
+    make_run(folder / "pets", "softmax", ["cat", "dog"], [5, 5])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Twelve photographs of noise and one that is cut short."""
+    folder = tmp_path_factory.mktemp("test photos")
+    numbers = np.random.default_rng(0)
+    for name in range(1, 13):
+        noise = numbers.integers(0, 256, (4, 5, 3), dtype="uint8")
+        Image.fromarray(noise).resize((70, 60)).save(folder / f"{name}.jpg")
+    (folder / "13.jpg").write_bytes((folder / "12.jpg").read_bytes()[:200])
+    return folder
+
+
+def answers_one_by_one(run_folder, photos, flip):
+    """id -> class name -> probability, the slow way; the class prior for the broken photograph."""
+    run = open_finished_run(run_folder)
+    model = run.classifier()
+    prior = run.class_counts / run.class_counts.sum()
+    answers = {"13": dict(zip(run.classes, prior))}
+    for name in range(1, 13):
+        pixels = read_pixels(photos / f"{name}.jpg", run.image_size).astype("float32")
+        views = [pixels, pixels[:, ::-1]] if flip else [pixels]
+        mean = np.mean([np.asarray(model(view[None]))[0] for view in views], axis=0)
+        answers[str(name)] = dict(zip(run.classes, mean))
+    return answers
+
+
+def read_probabilities(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row.pop("id"): row for row in csv.DictReader(file)}
+
+
+def test_single_model_writes_the_baidu_format(runs, photos, tmp_path):
+    output = tmp_path / "predict.txt"
+    done = call(SINGLE, "--run", runs / "single", "--images", photos, "--output", output)
+    assert done.returncode == 0, done.stderr
+    expected = answers_one_by_one(runs / "single", photos, flip=False)
+    lines = [line.split("\t") for line in output.read_text(encoding="utf-8").splitlines()]
+    assert [image for _, image in lines] == [str(name) for name in range(1, 14)]
+    for label, image in lines:
+        assert label == max(expected[image], key=expected[image].get)
+    assert f"wrote   13 rows to {output}" in done.stdout
+    assert "notice" not in done.stdout
+    assert "cannot read 1 of 13 images" in done.stderr and "13.jpg" in done.stderr
+
+
+def test_runs_are_averaged_with_their_mirror_images(runs, photos, tmp_path):
+    output = tmp_path / "predict.csv"
+    done = call(
+        MULTI, "--run", runs / "multi", runs / "single", "--images", photos, "--output", output,
+        "--format", "probabilities", "--flip", "--batch-size", 5,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    expected = [answers_one_by_one(runs / name, photos, flip=True) for name in ("multi", "single")]
+    written = read_probabilities(output)
+    assert list(written) == [str(name) for name in range(1, 14)]
+    for image, row in written.items():
+        assert list(row) == CLASSES[::-1]
+        for name, value in row.items():
+            mean = (expected[0][image][name] + expected[1][image][name]) / 2
+            assert float(value) == pytest.approx(mean, abs=1e-4)
+    assert f"notice  {runs / 'single'} was trained with softmax only" in done.stdout
+    assert f"notice  {runs / 'multi'}" not in done.stdout
+
+
+def test_single_model_says_so_when_the_run_is_a_multi_loss_one(runs, photos, tmp_path):
+    output = tmp_path / "new" / "predict.csv"
+    sample = tmp_path / "sample.csv"
+    sample.write_text("image,breed\n10.jpg,x\n13.jpg,x\n2.jpg,x\n")
+    done = call(
+        SINGLE, "--run", runs / "multi", "--images", photos, "--output", output,
+        "--format", "kaggle-label", "--sample-submission", sample,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "is a multi-loss run" in done.stdout and "left out 10 of 13" in done.stdout
+    with output.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["image", "breed"]
+    assert [row[0] for row in rows] == ["10.jpg", "13.jpg", "2.jpg"]
+    # The prior of the photograph that cannot be read: the class with most training images.
+    assert rows[1][1] == CLASSES[0]
+
+
+@pytest.mark.parametrize("script", [SINGLE, MULTI])
+def test_help_lists_the_flags(script):
+    done = call(script, "--help")
+    assert done.returncode == 0
+    for flag in ("run", "images", "output", "format", "sample-submission", "flip", "batch-size"):
+        assert f"--{flag}" in done.stdout
+
+
+MISTAKES = {
+    "no such folder": ({"--images": ["{tmp}/none"]}, "there is no folder"),
+    "images is a file": ({"--images": ["{photos}/1.jpg"]}, "is a file"),
+    "empty folder": ({"--images": ["{tmp}/empty"]}, "holds no images"),
+    "one id twice": ({"--images": ["{tmp}/twice"]}, "have one id, 7"),
+    "training classes": ({"--images": ["{tmp}/train"]}, "holds the training classes"),
+    "no batch": ({"--batch-size": ["0"]}, "--batch-size must be at least 1"),
+    "no run": ({"--run": []}, "--run names no run folder"),
+    "no such run": ({"--run": ["{tmp}/none"]}, "is no run folder"),
+    "unfinished run": ({"--run": ["{tmp}/unfinished"]}, "has no finished model"),
+    "damaged model": ({"--run": ["{tmp}/damaged"]}, "cannot be loaded"),
+    "other classes": ({"--run": ["{runs}/single", "{runs}/pets"]}, "adds cat, dog"),
+    "output is a folder": ({"--output": ["{tmp}/empty"]}, "is a folder"),
+    "no such sample": ({"--sample-submission": ["{tmp}/none.csv"]}, "there is no file"),
+    "sample for baidu": ({"--sample-submission": ["{tmp}/sample.csv"]}, "takes no sample"),
+    "sample of other images": (
+        {"--sample-submission": ["{tmp}/sample.csv"], "--format": ["kaggle-label"]},
+        "asks for 99",
+    ),
+}
+
+
+@pytest.fixture
+def mistaken_files(runs, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for place in ("twice/7.jpg", "twice/7.png", f"train/{CLASSES[2]}/1.jpg"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).touch()
+    (tmp_path / "sample.csv").write_text("id,label\n1,0\n99,0\n")
+    for folder in (tmp_path / "unfinished", tmp_path / "damaged"):
+        folder.mkdir()
+        for name in ("config.json", "classes.json"):
+            (folder / name).write_bytes((runs / "single" / name).read_bytes())
+    whole = (runs / "single" / "model.keras").read_bytes()
+    (tmp_path / "damaged" / "model.keras").write_bytes(whole[: len(whole) // 2])
+    return tmp_path
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_gets_one_sentence(mistake, runs, photos, mistaken_files):
+    output = mistaken_files / "predict.txt"
+    output.write_text("earlier")
+    mistaken, complaint = MISTAKES[mistake]
+    flags = {"--run": ["{runs}/single"], "--images": ["{photos}"], "--output": [str(output)]}
+    names = {"tmp": mistaken_files, "runs": runs, "photos": photos}
+    words = [
+        word.format(**names)
+        for flag, values in {**flags, **mistaken}.items()
+        for word in (flag, *values)
+    ]
+    script = SINGLE if len(mistake) % 2 else MULTI
+    done = call(script, *words)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert complaint in sentence
+    assert output.read_text() == "earlier"
