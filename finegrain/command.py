@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from typing import TypeVar
@@ -28,7 +29,8 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
         settings_type: dataclass of the command's flags; its docstring opens `--help`.
     """
     settings = tyro.cli(settings_type)
-    quiet_frameworks()
+    # Images above Pillow's limit are refused with a sentence of our own.
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:
         main(settings)
     except UserError as error:
@@ -40,12 +42,35 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
         sys.exit(EXIT_INTERRUPTED)
 
 
-def quiet_frameworks() -> None:
-    """Keep start-up chatter of TensorFlow and bomb warnings of Pillow off the user's screen.
+def load_keras() -> None:
+    """Import Keras and its backend without their start-up chatter.
 
-    Must run before Keras is imported: TensorFlow reads its log level once. What the user has
-    set in the environment stays.
+    TensorFlow's first lines (oneDNN, no CUDA driver) come from C++ before any log level counts,
+    so the process's standard error itself is turned aside while it loads. A failing import
+    shows all of it; who sets TF_CPP_MIN_LOG_LEVEL sees it always.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        import keras  # noqa: F401
+
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            import keras
+
+            if keras.backend.backend() == "tensorflow":
+                import tensorflow
+
+                # The search for a GPU has its say now rather than in the middle of a table.
+                tensorflow.config.list_physical_devices()
+        except BaseException:
+            aside.seek(0)
+            os.write(screen, aside.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(screen, 2)
+            os.close(screen)

@@ -36,7 +36,6 @@ def build_backbone(spec: BackboneSpec, weights: str, image_size: tuple[int, int]
     check_weights_name(weights)
     try:
         backbone = spec.build(
-            include_top=False,
             weights="imagenet" if weights == "imagenet" else None,
             input_shape=(*image_size, 3),
             **spec.arguments,

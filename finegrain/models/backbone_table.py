@@ -22,11 +22,11 @@ class BackboneSpec:
 
     Attributes:
         name: as typed after `--backbone`.
-        build: called with `weights`, `include_top=False` and `input_shape`.
+        build: called with `weights`, `input_shape` and the arguments below.
         image_size: side of the square input it was pretrained at, in pixels.
         preprocessing: mode of `finegrain.models.layers.Preprocess`.
         unfreeze_from: first layer that stage 2 trains, a name; None takes the last fifth.
-        arguments: further arguments of `build`.
+        arguments: further arguments of `build`; a headless `keras.applications` by default.
     """
 
     name: str
@@ -34,7 +34,7 @@ class BackboneSpec:
     image_size: int
     preprocessing: str
     unfreeze_from: str | None = None
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=lambda: {"include_top": False})
 
 
 def listed_backbones() -> dict[str, BackboneSpec]:
@@ -42,7 +42,7 @@ def listed_backbones() -> dict[str, BackboneSpec]:
     apps = keras.applications
     rows = [
         BackboneSpec("xception", apps.Xception, 299, "tf", "block12_sepconv1_act"),
-        BackboneSpec("xception_small", XceptionSmall, 128, "tf", "block12_sepconv1_act"),
+        BackboneSpec("xception_small", XceptionSmall, 128, "tf", "block12_sepconv1_act", {}),
         BackboneSpec("inception_v3", apps.InceptionV3, 299, "tf", "mixed8"),
         BackboneSpec("inception_resnet_v2", apps.InceptionResNetV2, 299, "tf", "mixed_7a"),
         BackboneSpec("resnet50", apps.ResNet50, 224, "caffe", "conv5_block1_1_conv"),
@@ -54,8 +54,9 @@ def listed_backbones() -> dict[str, BackboneSpec]:
         BackboneSpec("efficientnet_b4", apps.EfficientNetB4, 380, "none", "block6a_expand_conv"),
         BackboneSpec("mobilenet_v2", apps.MobileNetV2, 224, "tf", "block_13_expand"),
         BackboneSpec(
-            "mobilenet_v2_0.35", apps.MobileNetV2, 224, "tf", "block_13_expand", {"alpha": 0.35}
-        ),
+            "mobilenet_v2_0.35", apps.MobileNetV2, 224, "tf", "block_13_expand",
+            {"include_top": False, "alpha": 0.35},
+        ),  # fmt: skip
         BackboneSpec("densenet121", apps.DenseNet121, 224, "torch", "conv5_block1_0_bn"),
     ]
     return {row.name: row for row in rows}

@@ -1,5 +1,6 @@
 """Turn an iterator of labelled images into batches of pairs."""
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -13,6 +14,11 @@ from finegrain.training.pairs import (
 PairBatch = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
 
+def is_positive_batch(number: int, rate: float) -> bool:
+    """Whether batch `number` (0, 1, ...) is one of the positive ones, spread evenly at `rate`."""
+    return math.ceil((number + 1) * rate) > math.ceil(number * rate)
+
+
 class PairGenerator:
     """Give every image of every batch a partner from the same batch.
 
@@ -22,11 +28,13 @@ class PairGenerator:
 
     Args:
         batches: the iterator; images (B, H, W, 3), labels (B, C) one-hot. B may change.
-        positive_rate: share of positive batches, 0 to 1; the recipe's is one in four.
-        seed: of the choice of batches and of the negatives. Batch number n draws the same
-            whatever was drawn before it.
+        positive_rate: share of positive batches, 0 to 1, evenly spread and beginning with the
+            first; the recipe's is one in four.
+        seed: of the negatives. Batch number n draws the same whatever was drawn before it.
         first_batch: number of the first batch, so that a resumed training goes on as it would
             have.
+        repeat_every: number of batches after which the choices repeat, for a validation set
+            that must be paired the same way every epoch; None never repeats.
 
     Yields:
         `({"image": images, "partner": (B,) int32},
@@ -39,6 +47,7 @@ class PairGenerator:
         positive_rate: float = 0.25,
         seed: int = 0,
         first_batch: int = 0,
+        repeat_every: int | None = None,
     ):
         if not 0 <= positive_rate <= 1:
             raise ValueError(
@@ -48,18 +57,20 @@ class PairGenerator:
         self.positive_rate = positive_rate
         self.seed = seed
         self.batch = first_batch
+        self.repeat_every = repeat_every
 
     def __iter__(self) -> Iterator[PairBatch]:
         return self
 
     def __next__(self) -> PairBatch:
         images, one_hot = next(self.batches)
-        rng = np.random.default_rng([self.seed, self.batch])
+        number = self.batch % self.repeat_every if self.repeat_every else self.batch
         self.batch += 1
         labels = np.argmax(one_hot, axis=1)
-        if rng.random() < self.positive_rate:
+        if is_positive_batch(number, self.positive_rate):
             partner = swap_positive_partners(labels)
         else:
+            rng = np.random.default_rng([self.seed, number])
             partner = random_negative_partners(labels, rng)
         return (
             {"image": images, "partner": partner},

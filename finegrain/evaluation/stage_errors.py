@@ -1,0 +1,58 @@
+"""The closing line of a training script: the error of the model it leaves."""
+
+from finegrain.evaluation.history_plot import plot_history
+from finegrain.evaluation.metrics import top1_error
+from finegrain.evaluation.predict import predict_probabilities
+from finegrain.models.classifier import classifier
+from finegrain.training.results import read_results, write_results
+from finegrain.training.session import Session
+from finegrain.training.stage import Stage
+
+JUDGED_SPLITS = ("valid", "test")
+
+
+def close_stage(session: Session, stage: Stage, is_final: bool) -> None:
+    """Measure a finished stage, write down its numbers and plot; after the last, the model.
+
+    What was measured before is not measured again, and the model of a later stage is not
+    replaced by an earlier one's.
+
+    Args:
+        session: its model holds the stage's best weights.
+        stage: the stage just trained, or found finished.
+        is_final: whether the script ends with this stage.
+    """
+    results = read_results(session.run)
+    if stage.name not in results["stages"]:
+        history = session.folder(stage).history
+        results["stages"][stage.name] = {
+            **{f"{split}_error": error for split, error in split_errors(session).items()},
+            "epochs": len(history),
+            "seconds": round(sum(row["seconds"] for row in history), 1),
+        }
+        write_results(session.run, results)
+        plot_history(session.run.path)
+    numbers = results["stages"][stage.name]
+    if is_final and (results["model_from"] or "") < stage.name:
+        session.run.save_model(session.model)
+        write_results(session.run, {**results, "model_from": stage.name})
+    errors = ", ".join(
+        f"{name} {numbers[key]:.4f}"
+        for name, key in (("validation", "valid_error"), ("test", "test_error"))
+        if key in numbers
+    )
+    print(f"{stage.name}: top-1 error {errors} ({numbers['seconds']:.0f} s of training)")
+
+
+def split_errors(session: Session) -> dict[str, float]:
+    """Top-1 error of the session's model on each held-out split the data set has."""
+    data, feed = session.data, session.feed
+    model = classifier(session.model)
+    errors = {}
+    for split in JUDGED_SPLITS:
+        if split in data.splits:
+            predictions = predict_probabilities(
+                model, data.paths(split), feed.image_size, feed.batch_size
+            )
+            errors[split] = top1_error(predictions.probabilities, data.labels(split))
+    return errors

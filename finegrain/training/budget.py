@@ -1,0 +1,60 @@
+"""What a training is about to cost, said before it starts."""
+
+import math
+import os
+
+import keras
+
+from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
+from finegrain.training.session import Session
+from finegrain.training.stage import Stage
+from finegrain.training.train_stage import prepare_stage
+
+
+def print_budget(session: Session, stages: list[Stage]) -> None:
+    """Print images, classes, steps, parameters, device and precision."""
+    data, feed = session.data, session.feed
+    images = ", ".join(f"{len(data.paths(split))} {split}" for split in data.splits)
+    height, width = feed.image_size
+    print(f"{session.run.path}: {session.run.config['recipe']} on {session.run.config['backbone']}")
+    print(f"  images    {images}; {len(data.classes)} classes; {height} x {width} pixels")
+    print(f"  device    {device_name()}, {keras.config.dtype_policy().name}")
+    for stage in stages:
+        print(f"  {stage.name:<9} {_stage_line(session, stage)}")
+
+
+def _stage_line(session: Session, stage: Stage) -> str:
+    prepare_stage(session.model, stage)
+    trainable = sum(math.prod(variable.shape) for variable in session.model.trainable_variables)
+    total = session.model.count_params()
+    steps = session.feed.training(stage).steps()
+    start = "heads only"
+    if stage.unfreeze_from is not None:
+        backbone = session.model.get_layer(BACKBONE_LAYER)
+        index = boundary_index(backbone, stage.unfreeze_from)
+        start = f"from layer {index} ({backbone.layers[index].name})"
+    return (
+        f"{stage.epochs} epochs of {steps} steps of {session.feed.batch_size}; {start}: "
+        f"{trainable:,} parameters trainable, {total - trainable:,} frozen; "
+        f"{stage.optimizer} {stage.learning_rate:g}; "
+        f"{'with' if stage.augmentation else 'without'} augmentation"
+    )
+
+
+def device_name() -> str:
+    """The device the backend will compute on, and the backend."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow
+
+        gpus = tensorflow.config.list_physical_devices("GPU")
+        names = [tensorflow.config.experimental.get_device_details(gpu)["device_name"] for gpu in gpus]
+    elif backend == "jax":
+        import jax
+
+        names = [device.device_kind for device in jax.devices() if device.platform != "cpu"]
+    else:
+        import torch
+
+        names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return f"{', '.join(names) or f'CPU ({os.cpu_count()} cores)'}, {backend}"

@@ -1,0 +1,94 @@
+"""What happens around every epoch of a stage: seed, watch, judge, save, tell."""
+
+import math
+import sys
+import time
+
+import keras
+import numpy as np
+
+from finegrain.errors import UserError
+from finegrain.training.plateau import judge
+from finegrain.training.stage import Stage
+from finegrain.training.stage_folder import StageFolder
+
+
+class EpochKeeper(keras.callbacks.Callback):
+    """Make every finished epoch final, and stop when there is nothing more to gain.
+
+    Args:
+        stage: the stage in training.
+        folder: where its epochs are kept.
+        seed: of dropout; epoch number n draws the same whether or not training was interrupted.
+
+    Raises:
+        UserError: the loss is no longer a number; the last good checkpoint stands.
+    """
+
+    def __init__(self, stage: Stage, folder: StageFolder, seed: int):
+        super().__init__()
+        self.stage = stage
+        self.folder = folder
+        self.seed = seed
+        self.started = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.monotonic()
+        rng = np.random.default_rng([self.seed, epoch])
+        for layer in self.model.layers:
+            if hasattr(layer, "seed_generator"):
+                state = rng.integers(2**31, size=2)
+                layer.seed_generator.state.assign(state.astype("uint32"))
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            kept = self.folder.epochs
+            advice = f"epoch {kept} is kept as the last good one" if kept else "nothing was saved"
+            raise UserError(
+                f"the loss of stage {self.stage.name} became {logs['loss']} in epoch {kept + 1} "
+                f"with learning rate {self.stage.learning_rate:g}; {advice}; "
+                "train again with a smaller learning rate and another --run"
+            )
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.monotonic() - self.started
+        row = {"epoch": epoch + 1, "learning_rate": self._learning_rate()}
+        row |= {name: float(value) for name, value in sorted((logs or {}).items())}
+        row["seconds"] = round(seconds, 2)
+        losses = [monitored(past) for past in [*self.folder.history, row]]
+        verdict = judge(losses, self.stage.reduce_patience, self.stage.stop_patience)
+        # Before the save, so that the checkpoint carries the rate of the epoch to come.
+        self.model.optimizer.learning_rate = (
+            self.stage.learning_rate * self.stage.reduce_factor**verdict.reductions
+        )
+        self.folder.save_epoch(self.model, row, verdict)
+        self._tell(row, verdict)
+        if verdict.stop:
+            self.model.stop_training = True
+
+    def _learning_rate(self) -> float:
+        return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+    def _tell(self, row, verdict):
+        done, most = self.folder.epochs, self.stage.epochs
+        left = (most - done) * np.mean([past["seconds"] for past in self.folder.history])
+        error = 1 - row.get("val_category_accuracy", row.get("val_accuracy"))
+        note = "best so far" if verdict.best_epoch == done - 1 else ""
+        if verdict.stop:
+            note = f"no gain in {self.stage.stop_patience} epochs, stopping"
+        elif done < most:
+            note = f"{note}{', ' if note else ''}at most {_minutes(left)} left in this stage"
+        print(
+            f"  epoch {done:2d}/{most}  loss {row['loss']:.4f}  validation loss "
+            f"{monitored(row):.4f}  error {error:.4f}  {row['seconds']:.1f} s  {note}"
+        )
+        sys.stdout.flush()
+
+
+def monitored(row: dict[str, float]) -> float:
+    """The validation loss that judges an epoch: the identification loss, in every recipe."""
+    return row.get("val_category_loss", row["val_loss"])
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

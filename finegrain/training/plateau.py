@@ -1,0 +1,54 @@
+"""When to lower the learning rate, when to stop: told from the history alone.
+
+Keras's ReduceLROnPlateau and EarlyStopping keep counters that a killed process takes with it.
+Here the same decisions are a function of the validation losses so far, so a resumed training
+decides as the uninterrupted one would.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# ReduceLROnPlateau's own default: a smaller gain does not count as progress.
+MIN_DELTA = 1e-4
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What follows from the epochs so far.
+
+    Attributes:
+        best_epoch: index of the epoch with the lowest loss, the earliest of equals; None before
+            the first.
+        reductions: how many times the learning rate has been lowered.
+        stop: whether training should end.
+    """
+
+    best_epoch: int | None
+    reductions: int
+    stop: bool
+
+
+def judge(losses: Sequence[float], reduce_patience: int, stop_patience: int) -> Verdict:
+    """Judge the validation losses of all finished epochs.
+
+    Args:
+        losses: one loss an epoch, oldest first; NaN is never better.
+        reduce_patience: epochs without progress before the learning rate is lowered; 0 never
+            lowers it.
+        stop_patience: epochs without progress before training stops; 0 never stops.
+    """
+    best, best_epoch = math.inf, None
+    plateau_best, plateau_wait, reductions = math.inf, 0, 0
+    for epoch, loss in enumerate(losses):
+        if loss < best:
+            best, best_epoch = loss, epoch
+        if loss < plateau_best - MIN_DELTA:
+            plateau_best, plateau_wait = loss, 0
+            continue
+        plateau_wait += 1
+        if reduce_patience and plateau_wait >= reduce_patience:
+            reductions, plateau_wait = reductions + 1, 0
+    since_best = len(losses) - 1 - (best_epoch if best_epoch is not None else -1)
+    stop = bool(losses) and stop_patience > 0 and since_best >= stop_patience
+    return Verdict(best_epoch, reductions, stop)

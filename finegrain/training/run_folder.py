@@ -1,0 +1,118 @@
+"""The folder that holds everything one training made."""
+
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from finegrain.datasets.manifest import DataSet
+from finegrain.errors import UserError
+from finegrain.training.stage_folder import StageFolder, refuse_differences
+from finegrain.whole_files import written_whole
+
+CONFIG = "config.json"
+CLASSES = "classes.json"
+MODEL = "model.keras"
+
+
+class RunFolder:
+    """`runs/<name>/`: config.json, classes.json, one folder a stage, model.keras.
+
+    Args:
+        path: the folder.
+        config: every setting, with the digests of data and weights.
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any]):
+        self.path = path
+        self.config = config
+
+    @classmethod
+    def start(cls, path: Path, config: dict[str, Any], classes: list[str]) -> "RunFolder":
+        """Start a run, or go on with the one that stands there.
+
+        Args:
+            path: the run's folder, made if missing.
+            config: every setting; `versions` are added, and may differ when a run goes on.
+            classes: class names in index order.
+
+        Raises:
+            UserError: the folder holds a run with other settings, data or weights, which are
+                named, or is no folder.
+        """
+        if path.exists() and not path.is_dir():
+            raise UserError(f"--run {path} is a file; name a folder")
+        if (path / CONFIG).is_file():
+            run = cls.open(path)
+            refuse_differences(_comparable(run.config), _comparable(config), path)
+            return run
+        with written_whole(path / CLASSES) as file:
+            file.write_text(json.dumps(classes, ensure_ascii=False, indent=1), encoding="utf-8")
+        config = {**config, "versions": versions()}
+        with written_whole(path / CONFIG) as file:
+            file.write_text(json.dumps(config, ensure_ascii=False, indent=1), encoding="utf-8")
+        return cls(path, config)
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """Open a run that was started before.
+
+        Raises:
+            UserError: there is none, or its config is damaged.
+        """
+        file = path / CONFIG
+        if not file.is_file():
+            raise UserError(
+                f"{path} is no run folder (it has no {CONFIG}); train one first with "
+                "single_model.py or froze_fine_tune.py"
+            )
+        try:
+            return cls(path, json.loads(file.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise UserError(f"{file} is damaged ({error}); restore it or train again") from error
+
+    def stage(self, name: str, settings: dict[str, Any]) -> StageFolder:
+        """The folder of a stage; refused when it was made with other settings."""
+        return StageFolder(self.path / name, settings)
+
+    def save_model(self, model: keras.Model) -> None:
+        """Write the finished model, without its optimizer, to `model.keras`."""
+        # A model of the same layers that was never compiled has no optimizer to save.
+        bare = keras.Model(model.input, model.output, name=model.name)
+        with written_whole(self.path / MODEL) as file:
+            bare.save(file)
+
+
+def describe_data(data: DataSet) -> dict[str, Any]:
+    """What a run's config says of its data set: folder, digest, images a split and a class."""
+    train = data.labels("train").tolist()
+    return {
+        "folder": str(data.folder),
+        "digest": data.digest,
+        "images": {split: len(data.paths(split)) for split in data.splits},
+        "class_counts": [train.count(index) for index in range(len(data.classes))],
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    packages = ("keras", keras.backend.backend(), "numpy", "pillow")
+    found = {"python": platform.python_version(), "backend": keras.backend.backend()}
+    for package in packages:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+def _comparable(config: dict[str, Any]) -> dict[str, Any]:
+    """The config flattened, without what may differ between two sessions of one run."""
+    flat = dict(config.get("settings", {}))
+    flat["recipe"] = config["recipe"]
+    flat["data set"] = config["data"]["digest"][:12]
+    flat["weights content"] = config["weights"]["digest"][:12]
+    return flat

@@ -1,0 +1,144 @@
+"""One sitting of training: data, run folder and model, brought together from the settings."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+
+from finegrain.datasets.manifest import DataSet, open_data_set
+from finegrain.errors import UserError
+from finegrain.models.backbone import (
+    BACKBONE_LAYER,
+    boundary_index,
+    build_backbone,
+    check_weights_name,
+    weights_digest,
+)
+from finegrain.models.backbone_table import find_backbone
+from finegrain.models.classifier import softmax_model
+from finegrain.models.multi_loss import multi_loss_model
+from finegrain.training.run_folder import RunFolder, describe_data
+from finegrain.training.settings import TrainingSettings
+from finegrain.training.stage import Stage
+from finegrain.training.stage_folder import StageFolder
+from finegrain.training.train_stage import Feed, check_feed, train_stage
+
+SOFTMAX, MULTI_LOSS = "softmax", "multi-loss"
+
+
+@dataclass
+class Session:
+    """What a training script holds while it runs.
+
+    Attributes:
+        data: the data set.
+        run: the run folder.
+        model: the training model, holding the weights of wherever the training stands.
+        feed: how photographs reach the model.
+    """
+
+    data: DataSet
+    run: RunFolder
+    model: keras.Model
+    feed: Feed
+
+    def folder(self, stage: Stage) -> StageFolder:
+        """The stage's folder; refused if it was made with other settings."""
+        return self.run.stage(stage.name, asdict(stage))
+
+    def unfreeze_from(self, asked_for: str | None) -> str:
+        """First layer that an unfrozen stage trains: as asked for, else the backbone's own."""
+        default = find_backbone(self.run.config["backbone"]).unfreeze_from
+        backbone = self.model.get_layer(BACKBONE_LAYER)
+        return asked_for or default or str(boundary_index(backbone, None))
+
+    def train(self, stage: Stage) -> None:
+        """Train a stage to its end; the model is left with the stage's best weights."""
+        train_stage(self.model, stage, self.feed, self.folder(stage))
+
+    def load_finished(self, name: str) -> Stage:
+        """Load the best weights of a stage trained before.
+
+        Returns:
+            The stage as it was trained.
+
+        Raises:
+            UserError: it has not been trained to its end.
+        """
+        folder = StageFolder.finished_before(self.run.path / name)
+        folder.load_best(self.model)
+        return Stage.from_record(folder.settings)
+
+
+def start_session(settings: TrainingSettings, recipe: str) -> Session:
+    """Begin a run, or go on with the one in the run folder.
+
+    Args:
+        settings: the script's flags.
+        recipe: `softmax` or `multi-loss`.
+
+    Raises:
+        UserError: settings, data set, weights or run folder that do not fit.
+    """
+    settings.check()
+    spec = find_backbone(settings.backbone)
+    check_weights_name(settings.weights)
+    data = open_data_set(settings.data)
+    side = settings.image_size or spec.image_size
+    feed = Feed(
+        data, (side, side), settings.batch_size, settings.seed,
+        settings.images_per_class, settings.workers,
+    )  # fmt: skip
+    check_feed(feed)
+    make_repeatable(settings.seed)
+    model = _build(recipe, spec, settings.weights, (side, side), data, settings.dropout)
+    config = {
+        "recipe": recipe,
+        "settings": settings.recorded(),
+        "backbone": spec.name,
+        "image_size": [side, side],
+        "data": describe_data(data),
+        "weights": {
+            "name": settings.weights,
+            "digest": weights_digest(model.get_layer(BACKBONE_LAYER)),
+        },
+    }
+    return Session(data, RunFolder.start(settings.run, config, data.classes), model, feed)
+
+
+def reopen_session(run: RunFolder, workers: int) -> Session:
+    """Take up a run for a further stage; its model's weights are still to be loaded.
+
+    Raises:
+        UserError: the run's data set is gone or has changed.
+    """
+    config, settings = run.config, run.config["settings"]
+    data = open_data_set(Path(config["data"]["folder"]))
+    if data.digest != config["data"]["digest"]:
+        raise UserError(
+            f"the data set {data.folder} is no longer the one {run.path} was trained on; "
+            "make it again as it was, or train a new run on it"
+        )
+    size = tuple(config["image_size"])
+    feed = Feed(
+        data, size, settings["batch_size"], settings["seed"], settings["images_per_class"], workers
+    )
+    make_repeatable(settings["seed"])
+    spec = find_backbone(config["backbone"])
+    model = _build(config["recipe"], spec, "none", size, data, settings["dropout"])
+    return Session(data, run, model, feed)
+
+
+def make_repeatable(seed: int) -> None:
+    """Seed Python, NumPy and the backend; on TensorFlow ask for deterministic kernels too."""
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
+
+
+def _build(recipe, spec, weights, size, data, dropout) -> keras.Model:
+    backbone = build_backbone(spec, weights, size)
+    assemble = multi_loss_model if recipe == MULTI_LOSS else softmax_model
+    return assemble(backbone, spec, len(data.classes), dropout)

@@ -1,0 +1,111 @@
+"""The flags that every training script shares; a script adds its stages to them."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finegrain.errors import UserError
+
+if TYPE_CHECKING:
+    from finegrain.images.augment import Augmentation
+
+# Flags that change nothing in the result, so a run may go on with other values.
+FREE_FLAGS = ("data", "run", "workers")
+
+
+@dataclass
+class TrainingSettings:
+    # data set folder, made by img2keras.py
+    data: Path
+    # folder that shall hold everything this training makes; an unfinished run there goes on
+    run: Path
+    # pretrained network: xception, inception_v3, inception_resnet_v2, resnet50, vgg16,
+    # efficientnet_b0 to b4, mobilenet_v2, densenet121, or any other of keras.applications
+    backbone: str = "xception"
+    # imagenet (Keras downloads them), none, or a .weights.h5 file
+    weights: str = "imagenet"
+    # side of the square the images are resized to, in pixels; by default the backbone's own
+    image_size: int | None = None
+    # images a batch; 32 is sized for 6 GB of GPU memory with Xception at 299
+    batch_size: int = 32
+    # of the order of images, augmentation, pairs, dropout and fresh weights
+    seed: int = 0
+    # at most so many epochs with the backbone frozen, by Adam
+    frozen_epochs: int = 30
+    # learning rate of the frozen stage
+    frozen_learning_rate: float = 1e-3
+    # at most so many epochs with the last blocks unfrozen, by SGD
+    unfrozen_epochs: int = 30
+    # learning rate of the unfrozen stage
+    unfrozen_learning_rate: float = 1e-4
+    # momentum of SGD
+    momentum: float = 0.9
+    # first backbone layer the unfrozen stage trains, a name or an index (Xception: 105);
+    # by default the backbone's last blocks
+    unfreeze_from: str | None = None
+    # let BatchNormalization of unfrozen layers learn; frozen is safer on small data
+    train_batch_norm: bool = False
+    # share of the embedding dropped before the softmax
+    dropout: float = 0.5
+    # augmentation: largest rotation either way, degrees
+    rotation: float = 45.0
+    # augmentation: largest shear either way, degrees
+    shear: float = 0.2
+    # augmentation: zoom between 1 - zoom and 1 + zoom
+    zoom: float = 0.2
+    # augmentation: mirror every second image
+    horizontal_flip: bool = True
+    # lower the learning rate tenfold after so many epochs without a better validation loss;
+    # 0 never does
+    reduce_patience: int = 3
+    # end a stage after so many epochs without a better validation loss; 0 never does
+    stop_patience: int = 3
+    # class-balanced batches: so many images of each class in a batch; 0 draws plain batches
+    images_per_class: int = 0
+    # threads that read and augment images
+    workers: int = 2
+
+    def augmentation(self) -> "Augmentation":
+        """The augmentation these flags ask for."""
+        # Imports Keras, which a mistake in the flags need not wait for.
+        from finegrain.images.augment import Augmentation
+
+        return Augmentation(self.rotation, self.shear, self.zoom, self.horizontal_flip)
+
+    def of_every_stage(self) -> dict:
+        """The fields of `finegrain.training.stage.Stage` that all stages of a script share."""
+        return {
+            "momentum": self.momentum,
+            "augmentation": self.augmentation(),
+            "train_batch_norm": self.train_batch_norm,
+            "reduce_patience": self.reduce_patience,
+            "stop_patience": self.stop_patience,
+        }
+
+    def recorded(self) -> dict:
+        """The flags that shape the result, as JSON values, for the run's config."""
+        return {key: value for key, value in asdict(self).items() if key not in FREE_FLAGS}
+
+    def check(self) -> None:
+        """Refuse values that cannot be.
+
+        Raises:
+            UserError: names the flag, its value and what it may be.
+        """
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
+                raise UserError(f"--{_flag(field.name)} must not be negative, but is {value}")
+        for name in ("dropout", "zoom"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(
+                    f"--{name} must be at least 0 and below 1, but is {getattr(self, name)}"
+                )
+        if self.workers < 1:
+            raise UserError("--workers must be at least 1")
+        if self.image_size == 0:
+            raise UserError("--image-size must be at least 32 pixels, but is 0")
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")

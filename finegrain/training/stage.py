@@ -1,0 +1,93 @@
+"""One stretch of training with one setting."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from finegrain.errors import UserError
+from finegrain.images.augment import Augmentation
+from finegrain.models.heads.category import CATEGORY
+from finegrain.models.heads.same_class import SAME_CLASS
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage trains, how, and for how long.
+
+    Attributes:
+        name: also the name of its folder in the run.
+        unfreeze_from: first backbone layer to train, a name or an index; None trains the heads
+            alone.
+        optimizer: `adam` or `sgd`.
+        learning_rate: of the first epoch.
+        epochs: at most so many.
+        momentum: of SGD.
+        augmentation: random changes of the training images, or None.
+        category_weight: weight of the identification loss.
+        same_class_weight: weight of the verification loss.
+        positive_rate: share of batches made of positive pairs.
+        train_batch_norm: let unfrozen BatchNormalization learn.
+        reduce_factor, reduce_patience: the learning rate is multiplied by the factor after so
+            many epochs without a better validation loss.
+        stop_patience: training stops after so many epochs without a better validation loss;
+            0 never stops.
+    """
+
+    name: str
+    unfreeze_from: str | int | None
+    optimizer: str
+    learning_rate: float
+    epochs: int
+    momentum: float = 0.9
+    augmentation: Augmentation | None = field(default_factory=Augmentation)
+    category_weight: float = 1.0
+    same_class_weight: float = 0.5
+    positive_rate: float = 0.25
+    train_batch_norm: bool = False
+    reduce_factor: float = 0.1
+    reduce_patience: int = 3
+    stop_patience: int = 3
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> "Stage":
+        """The stage whose `dataclasses.asdict` was written to a run folder."""
+        augmentation = record["augmentation"]
+        return cls(
+            **{**record, "augmentation": Augmentation(**augmentation) if augmentation else None}
+        )
+
+
+def is_multi_loss(model: keras.Model) -> bool:
+    """Whether the model has a pairwise head beside the softmax."""
+    return SAME_CLASS in model.output_names
+
+
+def compile_for_stage(model: keras.Model, stage: Stage) -> None:
+    """Give the model the optimizer and the losses of a stage.
+
+    Raises:
+        UserError: an optimizer or a learning rate that cannot be.
+    """
+    if not 0 < stage.learning_rate < float("inf"):
+        raise UserError(f"the learning rate must be above 0, but is {stage.learning_rate}")
+    if stage.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(stage.learning_rate)
+    elif stage.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(stage.learning_rate, momentum=stage.momentum)
+    else:
+        raise UserError(f"the optimizer must be adam or sgd, but is {stage.optimizer!r}")
+    outputs = {CATEGORY: stage.category_weight}
+    if is_multi_loss(model):
+        outputs[SAME_CLASS] = stage.same_class_weight
+    single = len(outputs) == 1
+    loss, accuracy = "categorical_crossentropy", "accuracy"
+    model.compile(
+        optimizer=optimizer,
+        loss=loss if single else dict.fromkeys(outputs, loss),
+        loss_weights=None if single else outputs,
+        metrics=[accuracy] if single else {name: [accuracy] for name in outputs},
+        # XLA compiles every batch shape anew on TensorFlow, minutes for a large backbone on CPU.
+        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+    )
+    optimizer.build(model.trainable_variables)

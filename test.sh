@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Makes the environment if needed and runs all tests; arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. tools/environment.sh
+make_environment requirements.txt requirements-test.txt
+exec "$python" -m pytest "$@"

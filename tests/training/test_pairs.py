@@ -1,0 +1,121 @@
+"""Partners inside a batch."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finegrain.training.pair_generator import PairGenerator
+from finegrain.training.pairs import (
+    random_negative_partners,
+    same_class_targets,
+    swap_positive_partners,
+)
+
+label_lists = st.lists(st.integers(0, 5), max_size=40)
+
+
+def slow_partners(labels):
+    """The walk as the design tells it, with no thought for speed."""
+    partner = list(range(len(labels)))
+    paired = [False] * len(labels)
+    for i in range(len(labels)):
+        for j in range(i + 1, len(labels)):
+            if not paired[i] and not paired[j] and labels[i] == labels[j]:
+                partner[i], partner[j] = j, i
+                paired[i] = paired[j] = True
+    rest = [i for i in range(len(labels)) if not paired[i]]
+    while len(rest) > 1:
+        i, j = rest.pop(0), rest.pop(0)
+        partner[i], partner[j] = j, i
+    return partner
+
+
+def test_a_worked_example():
+    assert swap_positive_partners([3, 1, 3, 1, 1, 2, 4]).tolist() == [2, 3, 0, 1, 5, 4, 6]
+
+
+@given(label_lists)
+def test_partners_equal_the_slow_walk_and_are_their_own_inverse(labels):
+    partner = swap_positive_partners(np.array(labels, dtype=int))
+    assert partner.dtype == np.int32
+    assert partner.tolist() == slow_partners(labels)
+    assert partner[partner].tolist() == list(range(len(labels)))
+
+
+@given(label_lists, st.integers(0, 2**32 - 1))
+def test_negatives_are_of_another_class_where_there_is_one(labels, seed):
+    labels = np.array(labels, dtype=int)
+    partner = random_negative_partners(labels, np.random.default_rng(seed))
+    if len(set(labels.tolist())) > 1:
+        assert (labels[partner] != labels).all()
+    else:
+        assert partner.tolist() == list(range(len(labels)))
+
+
+def test_targets_say_same_in_column_one():
+    targets = same_class_targets(np.array([5, 5, 6]), np.array([1, 0, 0]))
+    assert targets.tolist() == [[0, 1], [0, 1], [1, 0]]
+
+
+def batches_of(sizes, classes=4):
+    rng = np.random.default_rng(0)
+    for size in sizes:
+        yield rng.random((size, 2, 2, 3)), np.eye(classes)[rng.integers(0, classes, size)]
+
+
+@pytest.mark.parametrize("rate,expected", [(0.25, 5), (0.0, 0), (1.0, 20), (0.5, 10)])
+def test_positive_batches_come_at_the_set_rate(rate, expected):
+    positive = 0
+    for inputs, targets in PairGenerator(batches_of([12] * 20), rate):
+        labels = targets["category"].argmax(axis=1)
+        partner = inputs["partner"]
+        assert targets["same_class"][:, 1].tolist() == (labels == labels[partner]).tolist()
+        positive += bool((labels == labels[partner]).any())
+    assert positive == expected
+
+
+def test_any_iterator_of_any_batch_size_the_short_last_one_included():
+    batches = list(batches_of([5, 1, 3]))
+    for (inputs, targets), (images, labels) in zip(
+        PairGenerator(batches, 0.5), batches, strict=True
+    ):
+        np.testing.assert_array_equal(inputs["image"], images)
+        np.testing.assert_array_equal(targets["category"], labels)
+        assert inputs["partner"].shape == (len(images),)
+        assert targets["same_class"].shape == (len(images), 2)
+
+
+def test_a_resumed_generator_goes_on_as_it_would_have():
+    batches = list(batches_of([8] * 10))
+    whole = [inputs["partner"].tolist() for inputs, _ in PairGenerator(batches, seed=3)]
+    rest = PairGenerator(batches[4:], seed=3, first_batch=4)
+    assert [inputs["partner"].tolist() for inputs, _ in rest] == whole[4:]
+
+
+def test_validation_pairs_repeat_every_epoch():
+    epoch = list(batches_of([8] * 3))
+    pairs = [p["partner"].tolist() for p, _ in PairGenerator(epoch * 2, repeat_every=3)]
+    assert pairs[:3] == pairs[3:]
+
+
+def test_over_keras_own_flow_from_directory(tmp_path):
+    from PIL import Image
+
+    from finegrain.images.augment import ImageDataGenerator
+
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for number in range(5):
+            Image.new("RGB", (9, 9), (40 * number, 0, 0)).save(tmp_path / label / f"{number}.png")
+    flow = ImageDataGenerator().flow_from_directory(
+        tmp_path, target_size=(8, 8), batch_size=4, seed=1
+    )
+    pairs = PairGenerator(flow)
+    sizes = [len(next(pairs)[0]["partner"]) for _ in range(6)]
+    assert sizes == [4, 4, 2, 4, 4, 2]
+
+
+def test_a_rate_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="positive_rate=1.5"):
+        PairGenerator([], 1.5)

@@ -1,0 +1,61 @@
+"""Runs side by side: the errors each reached.
+
+    python tools/compare.py --run runs/dogs-single runs/dogs
+
+Prints one row for each finished stage of each run. Test errors are there if the data set has
+labelled test images (`img2keras.py --test-fraction`): those no choice was made on, so they are the
+ones to quote.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from finegrain.command import load_keras, run_command
+from finegrain.errors import UserError
+
+STAGE_NAMES = {
+    "1-frozen": "backbone frozen",
+    "2-unfrozen": "last blocks unfrozen",
+    "3-retrained": "retrained without augmentation",
+}
+
+
+@dataclass
+class Settings:
+    """Print the errors of one or several runs."""
+
+    # run folders
+    run: tuple[Path, ...]
+    # leave out the rows of the frozen stage
+    only_finished: bool = False
+
+
+def main(settings: Settings) -> None:
+    load_keras()
+    from finegrain.training.results import read_results
+    from finegrain.training.run_folder import RunFolder
+
+    rows = []
+    for path in settings.run:
+        run = RunFolder.open(path)
+        for stage, numbers in sorted(read_results(run)["stages"].items()):
+            if settings.only_finished and stage == "1-frozen":
+                continue
+            rows.append((path, f"{run.config['recipe']}, {STAGE_NAMES[stage]}", numbers))
+    if not rows:
+        names = ", ".join(map(str, settings.run))
+        raise UserError(f"no stage of {names} is finished yet; start its training command again")
+    width = max(len(what) for _, what, _ in rows)
+    print(f"{'top-1 error':<{width}}  validation    test  epochs  seconds  run")
+    for path, what, numbers in rows:
+        errors = [
+            f"{numbers[key]:.4f}" if key in numbers else "-" for key in ("valid_error", "test_error")
+        ]
+        print(
+            f"{what:<{width}}  {errors[0]:>10}  {errors[1]:>6}  {numbers['epochs']:>6}  "
+            f"{numbers['seconds']:>7.0f}  {path}"
+        )
+
+
+if __name__ == "__main__":
+    run_command(main, Settings)

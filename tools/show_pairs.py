@@ -1,0 +1,71 @@
+"""A sheet of pairs, as the pair generator makes them for the multi-loss model.
+
+    python tools/show_pairs.py --data data/dogs --output pairs.png
+
+One row shows a positive batch, one a negative one: above each image stands its class, below it its
+partner. Look at it before a long training: wrong labels and too strong augmentation show at once.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from finegrain.command import load_keras, run_command
+
+
+@dataclass
+class Settings:
+    """Draw the pairs of one positive and one negative batch."""
+
+    # data set folder, made by img2keras.py
+    data: Path
+    # picture to write, .png
+    output: Path
+    # images a batch
+    batch_size: int = 8
+    # side of the images in pixels
+    image_size: int = 160
+    # of order, augmentation and pairs
+    seed: int = 0
+
+
+def main(settings: Settings) -> None:
+    load_keras()
+    from matplotlib.figure import Figure
+
+    from finegrain.datasets.manifest import open_data_set
+    from finegrain.images.photo_stream import PhotoStream
+    from finegrain.training.pair_generator import PairGenerator
+    from finegrain.training.stage import Stage
+    from finegrain.training.train_stage import Feed, check_feed
+    from finegrain.whole_files import written_whole
+
+    data = open_data_set(settings.data)
+    size = (settings.image_size, settings.image_size)
+    feed = Feed(data, size, settings.batch_size, settings.seed)
+    check_feed(feed)
+    stage = Stage("pairs", None, "adam", 1e-3, epochs=1)
+    stream = PhotoStream(feed.training(stage), workers=1)
+    figure = Figure(figsize=(1.5 * settings.batch_size, 7.2), layout="constrained")
+    rows = figure.subfigures(2, 1)
+    for part, (inputs, targets) in zip(rows, PairGenerator(stream, 0.5), strict=False):
+        labels = targets["category"].argmax(axis=1)
+        same = targets["same_class"][:, 1]
+        kind = "swapped into positive pairs" if same.any() else "random negative pairs"
+        part.suptitle(f"a batch {kind}: each image above, its partner below", fontsize=11)
+        axes = part.subplots(2, settings.batch_size, squeeze=False)
+        for place, partner in enumerate(inputs["partner"]):
+            for row, index in enumerate((place, partner)):
+                axes[row, place].imshow(inputs["image"][index].clip(0, 255).astype("uint8"))
+                axes[row, place].set_axis_off()
+                axes[row, place].set_title(data.classes[labels[index]][:18], fontsize=7)
+            mark = "same" if same[place] else "different"
+            axes[1, place].text(0.5, -0.08, mark, ha="center", va="top", fontsize=8,
+                                transform=axes[1, place].transAxes)  # fmt: skip
+    stream.close()
+    with written_whole(settings.output) as file:
+        figure.savefig(file, dpi=90, format="png")
+    print(f"pairs drawn to {settings.output}")
+
+
+if __name__ == "__main__":
+    run_command(main, Settings)

@@ -1,0 +1,71 @@
+"""Step 5: stage 3, retrain without augmentation.
+
+    python trick_tune.py --run runs/dogs
+
+Augmentation makes a model robust, but it trains on rotated, sheared and zoomed photographs and is
+judged on straight ones. The trick is to go on for some epochs on the photographs as they are, with
+a rate so small that what was learnt stays. Everything else is as in stage 2 of the run: the same
+images, losses, pairs and layers. Training ends when the validation loss no longer falls.
+
+Works on a run of `froze_fine_tune.py` or of `single_model.py`; afterwards the run's model.keras is
+the retrained one. On 100 dog breeds this was reported to take the multi-loss model from a top-1
+error of 0.211 to 0.2045. What we measured stands in the README.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from finegrain.command import load_keras, run_command
+from finegrain.errors import UserError
+
+
+@dataclass
+class Settings:
+    """Retrain a run without augmentation (stage 3).
+
+    The same command, started again, goes on after the last finished epoch.
+    """
+
+    # folder of a finished run of froze_fine_tune.py or single_model.py
+    run: Path
+    # at most so many epochs
+    epochs: int = 10
+    # learning rate of SGD
+    learning_rate: float = 1e-5
+    # lower the learning rate tenfold after so many epochs without a better validation loss;
+    # 0 never does
+    reduce_patience: int = 3
+    # end after so many epochs without a better validation loss; 0 never does
+    stop_patience: int = 3
+    # threads that read images
+    workers: int = 2
+
+
+def main(settings: Settings) -> None:
+    if settings.epochs < 1 or settings.workers < 1:
+        raise UserError("--epochs and --workers must be at least 1")
+    # Keras takes seconds to load, which a mistake in the flags need not wait for.
+    load_keras()
+    from finegrain.evaluation.stage_errors import close_stage
+    from finegrain.training.budget import print_budget
+    from finegrain.training.run_folder import RunFolder
+    from finegrain.training.session import reopen_session
+
+    session = reopen_session(RunFolder.open(settings.run), settings.workers)
+    retrained = replace(
+        session.load_finished("2-unfrozen"),
+        name="3-retrained",
+        augmentation=None,
+        optimizer="sgd",
+        learning_rate=settings.learning_rate,
+        epochs=settings.epochs,
+        reduce_patience=settings.reduce_patience,
+        stop_patience=settings.stop_patience,
+    )
+    print_budget(session, [retrained])
+    session.train(retrained)
+    close_stage(session, retrained, is_final=True)
+
+
+if __name__ == "__main__":
+    run_command(main, Settings)
