@@ -1,6 +1,7 @@
 """single_model_test.py and baidu_dog_test.py as a user runs them."""
 
 import csv
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,9 @@ import pytest
 from PIL import Image
 
 from finegrain.images.decode import read_pixels
-from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
+from finegrain.models.heads.category import CATEGORY
 from finegrain.models.multi_loss import multi_loss_model
 from finegrain.training.finished_run import open_finished_run
 from finegrain.training.run_folder import RunFolder
@@ -24,22 +25,23 @@ CLASSES = ["collie, rough", "Shih-Tzu", "狗"]
 
 
 def call(script, *flags):
+    """The script in a process of its own, as a user starts it."""
     command = [sys.executable, str(ROOT / script), *(str(flag) for flag in flags)]
     return subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=120)
 
 
 def make_run(folder, recipe, classes, counts, side=32, seed=0):
-    """A finished run of a network that never learnt a thing, but answers."""
+    """A finished run of a tiny network that never learnt a thing, but answers."""
     keras.utils.set_random_seed(seed)
-    spec = find_backbone("mobilenet_v2")
+    image = keras.Input((side, side, 3))
+    backbone = keras.Model(image, keras.layers.Conv2D(32, 5, strides=3)(image), name="backbone")
     assemble = multi_loss_model if recipe == "multi-loss" else softmax_model
-    model = assemble(build_backbone(spec, "none", (side, side)), spec, len(classes))
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dense):
-            # Answers far apart, so that a row in the wrong place cannot hide.
-            layer.kernel.assign(layer.kernel * 40)
+    model = assemble(backbone, find_backbone("mobilenet_v2"), len(classes))
+    # Answers far apart, so that a row in the wrong place cannot hide.
+    category = model.get_layer(CATEGORY)
+    category.kernel.assign(category.kernel * 10)
     config = {
-        "recipe": recipe, "settings": {}, "backbone": spec.name, "image_size": [side, side],
+        "recipe": recipe, "settings": {}, "backbone": "tiny", "image_size": [side, side],
         "data": {"digest": "0" * 64, "class_counts": counts}, "weights": {"digest": "0" * 64},
     }  # fmt: skip
     RunFolder.start(folder, config, classes).save_model(model)
@@ -77,7 +79,7 @@ def answers_one_by_one(run_folder, photos, flip):
     for name in range(1, 13):
         pixels = read_pixels(photos / f"{name}.jpg", run.image_size).astype("float32")
         views = [pixels, pixels[:, ::-1]] if flip else [pixels]
-        mean = np.mean([np.asarray(model(view[None]))[0] for view in views], axis=0)
+        mean = np.mean([keras.ops.convert_to_numpy(model(view[None]))[0] for view in views], axis=0)
         answers[str(name)] = dict(zip(run.classes, mean))
     return answers
 
@@ -151,7 +153,7 @@ MISTAKES = {
     "images is a file": ({"--images": ["{photos}/1.jpg"]}, "is a file"),
     "empty folder": ({"--images": ["{tmp}/empty"]}, "holds no images"),
     "one id twice": ({"--images": ["{tmp}/twice"]}, "have one id, 7"),
-    "training classes": ({"--images": ["{tmp}/train"]}, "holds the training classes"),
+    "training classes": ({"--images": ["{tmp}/train"]}, "subfolders only (狗)"),
     "no batch": ({"--batch-size": ["0"]}, "--batch-size must be at least 1"),
     "no run": ({"--run": []}, "--run names no run folder"),
     "no such run": ({"--run": ["{tmp}/none"]}, "is no run folder"),
@@ -185,7 +187,9 @@ def mistaken_files(runs, tmp_path):
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_gets_one_sentence(mistake, runs, photos, mistaken_files):
+def test_a_mistake_gets_one_sentence(
+    mistake, runs, photos, mistaken_files, monkeypatch, capfd
+):
     output = mistaken_files / "predict.txt"
     output.write_text("earlier")
     mistaken, complaint = MISTAKES[mistake]
@@ -196,10 +200,24 @@ def test_a_mistake_gets_one_sentence(mistake, runs, photos, mistaken_files):
         for flag, values in {**flags, **mistaken}.items()
         for word in (flag, *values)
     ]
-    script = SINGLE if len(mistake) % 2 else MULTI
-    done = call(script, *words)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    status, error = call_here(SINGLE if len(mistake) % 2 else MULTI, words, monkeypatch, capfd)
+    assert status == 2
+    (sentence,) = [line for line in error.splitlines() if line.startswith("error: ")]
     assert complaint in sentence
     assert output.read_text() == "earlier"
+
+
+def call_here(script, words, monkeypatch, capfd):
+    """Exit status and standard error of the script, without another 5 s to import Keras."""
+    monkeypatch.setattr(sys, "argv", [script, *words])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+    return ended.value.code, capfd.readouterr().err
+
+
+def test_a_mistake_leaves_no_traceback(runs, photos, tmp_path):
+    flags = ["--run", runs / "pets", "--images", photos, "--output", tmp_path]
+    done = call(SINGLE, *flags)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert f"error: --output {tmp_path} is a folder" in done.stderr

@@ -31,16 +31,16 @@ def unlabelled_images(folder: Path, classes: Collection[str] = ()) -> dict[str, 
         raise UserError(f"{folder} is a file; --images takes the folder that holds the test images")
     images = _images_in(folder)
     with_images = [name for name in _visible_subfolders(folder) if _images_in(folder / name)]
+    if with_images and not images:
+        raise UserError(
+            f"{folder} holds images in subfolders only ({_some(with_images)}), as training "
+            "classes stand; --images takes the folder that holds the test images themselves"
+        )
     training = [name for name in with_images if name in set(classes)]
     if training:
         raise UserError(
-            f"{folder} holds the training classes ({_some(training)}) and would be scored on what "
-            "the run has learnt from; give the folder that holds the test images themselves"
-        )
-    if not images and with_images:
-        raise UserError(
-            f"{folder} holds images in subfolders only ({_some(with_images)}); "
-            "--images takes the folder that holds the test images themselves"
+            f"{folder} holds training classes ({_some(training)}); --images takes the folder "
+            "that holds the test images and no other"
         )
     if not images:
         raise UserError(f"{folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
