@@ -12,7 +12,6 @@ classes stand in the key, a CSV of `id,label`.
 import csv
 import hashlib
 import io
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from finegrain.command import run_command
 from finegrain.datasets.drawn_breed import Breed, demo_breeds, pretraining_breeds, type_id
 from finegrain.datasets.drawn_photo import draw_photo
 from finegrain.errors import UserError
+from finegrain.whole_files import written_whole
 
 # Test pictures are numbered from here, so that no number of training pictures reaches them.
 _FIRST_TEST_INDEX = 1_000_000
@@ -65,7 +65,8 @@ def write_photos(
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     photos = list(_plan(breeds, per_class, seed, first_index))
-    for breed, digest, source in tqdm(photos, desc=str(folder), unit="picture", leave=False):
+    bar = tqdm(photos, desc=str(folder), unit="picture", leave=False, disable=None)
+    for breed, digest, source in bar:
         label = type_id(breed)
         name = f"{label}_{digest}.jpg" if labelled else f"{digest}.jpg"
         if not (folder / name).exists():
@@ -92,9 +93,8 @@ def _jpeg(breed: Breed, rng: np.random.Generator) -> bytes:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    beside = path.with_name(path.name + ".part")
-    beside.write_bytes(content)
-    os.replace(beside, path)
+    with written_whole(path) as beside:
+        beside.write_bytes(content)
 
 
 def write_key(path: Path, photos: list[tuple[str, int]]) -> None:

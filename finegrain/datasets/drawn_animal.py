@@ -3,73 +3,15 @@
 World units: the trunk is about one unit long, x points to the head, y up, the ground is y = 0.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from finegrain.datasets.drawn_breed import Breed
 from finegrain.datasets.drawn_coat import coat_outlines
+from finegrain.datasets.drawn_outline import Outline, disc, tube, turn
 
 LEG_LENGTH = {"short": 0.24, "medium": 0.40, "long": 0.57}
 SNOUT_LENGTH = {"blunt": 0.07, "medium": 0.17, "long": 0.29}
 TRUNK_HALF = {"compact": 0.36, "stretched": 0.54}
-
-
-@dataclass(frozen=True)
-class Outline:
-    """A closed outline on one layer of the picture.
-
-    Attributes:
-        layer: "far", "tail", "trunk" or "ear" (drawn in this order), "ink" (where the coat has
-            its second colour) or "dark" (eye and nose).
-        points: (N, 2) float array in world units.
-        depth: distance towards the camera, in world units.
-    """
-
-    layer: str
-    points: np.ndarray
-    depth: float = 0.0
-
-
-def tube(spine: list[tuple[float, float]], radii: list[float], samples: int = 24) -> np.ndarray:
-    """Outline of a limb: a smooth line through `spine` with round ends and changing thickness.
-
-    Args:
-        spine: at least two (x, y) points.
-        radii: half thickness at each point of the spine.
-        samples: points along each side.
-
-    Returns:
-        (2 * samples + 12, 2) array.
-    """
-    knots = np.linspace(0, 1, len(spine))
-    t = np.linspace(0, 1, samples)
-    control = np.asarray(spine, dtype=float)
-    line = np.stack([np.interp(t, knots, control[:, 0]), np.interp(t, knots, control[:, 1])], 1)
-    thick = np.interp(t, knots, radii)
-    # Corners of the spine would show as creases, so both are smoothed with the ends held.
-    for _ in range(samples // 6):
-        line[1:-1] = (line[:-2] + 2 * line[1:-1] + line[2:]) / 4
-        thick[1:-1] = (thick[:-2] + 2 * thick[1:-1] + thick[2:]) / 4
-    along = np.gradient(line, axis=0)
-    along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
-    normal = np.stack([-along[:, 1], along[:, 0]], 1)
-    left, right = line + normal * thick[:, None], line - normal * thick[:, None]
-    return np.concatenate([
-        left, _cap(line[-1], normal[-1], thick[-1]), right[::-1], _cap(line[0], -normal[0], thick[0])
-    ])  # fmt: skip
-
-
-def _cap(centre: np.ndarray, normal: np.ndarray, radius: float) -> np.ndarray:
-    angle = np.linspace(0, np.pi, 8)[1:-1, None]
-    forward = np.array([normal[1], -normal[0]])
-    return centre + radius * (np.cos(angle) * normal + np.sin(angle) * forward)
-
-
-def disc(x: float, y: float, radius: float, squeeze: float = 1.0) -> np.ndarray:
-    """Outline (16, 2) of an ellipse, `squeeze` times as high as wide."""
-    angle = np.linspace(0, 2 * np.pi, 16, endpoint=False)
-    return np.stack([x + radius * np.cos(angle), y + radius * squeeze * np.sin(angle)], 1)
 
 
 def animal_outlines(breed: Breed, rng: np.random.Generator) -> list[Outline]:
@@ -99,7 +41,8 @@ def _legs(length: float, half: float, back: float, rng: np.random.Generator) -> 
         swing = stride * np.sin(phase + lag) + rng.normal(0, 0.04)
         bend = 0.06 if x < 0 else -0.02
         hip, knee = (x, back - 0.03), (x + swing * length * 0.5 + bend, length * 0.55)
-        ankle = (x + swing * length - bend / 2, 0.03 + 0.05 * max(0.0, -np.cos(phase + lag)) * stride)
+        lift = 0.05 * max(0.0, -np.cos(phase + lag)) * stride
+        ankle = (x + swing * length - bend / 2, 0.03 + lift)
         toe = (ankle[0] + 0.07, ankle[1] - 0.01)
         outlines.append(Outline(
             "trunk" if near else "far",
@@ -117,20 +60,24 @@ def _tail(kind: str, x: float, y: float, rng: np.random.Generator) -> np.ndarray
         local = np.stack([0.05 - radius * np.cos(angle), 0.13 + radius * np.sin(angle)], 1)
         spine, radii = np.concatenate([[[0.06, 0.0]], local]), [0.06] * 5 + [0.05] * 4 + [0.03]
     elif kind == "sickle":
-        spine, radii = [(0, 0), (-0.16, 0.08), (-0.22, 0.24), (-0.13, 0.4)], [0.06, 0.05, 0.04, 0.02]
+        spine = [(0, 0), (-0.16, 0.08), (-0.22, 0.24), (-0.13, 0.4)]
+        radii = [0.06, 0.05, 0.04, 0.02]
     elif kind == "low":
-        spine, radii = [(0, 0), (-0.13, -0.04), (-0.19, -0.2), (-0.27, -0.36)], [0.06, 0.045, 0.035, 0.02]
+        spine = [(0, 0), (-0.13, -0.04), (-0.19, -0.2), (-0.27, -0.36)]
+        radii = [0.06, 0.045, 0.035, 0.02]
     elif kind == "plume":
-        spine, radii = [(0, 0), (-0.14, 0.03), (-0.28, 0.1), (-0.42, 0.2)], [0.05, 0.09, 0.12, 0.04]
+        spine = [(0, 0), (-0.14, 0.03), (-0.28, 0.1), (-0.42, 0.2)]
+        radii = [0.05, 0.09, 0.12, 0.04]
     else:
         spine, radii = [(0.02, 0), (-0.05, 0.05), (-0.08, 0.09)], [0.07, 0.055, 0.04]
     points = tube([tuple(p) for p in np.asarray(spine, dtype=float)], radii, samples=32)
-    return _turn(points, wag) * rng.uniform(0.92, 1.08) + (x, y)
+    return turn(points, wag) * rng.uniform(0.92, 1.08) + (x, y)
 
 
 def _head(breed: Breed, half: float, back: float, rng: np.random.Generator) -> list[Outline]:
     rise = rng.uniform(0.45, 1.15)
     nod = rng.normal(-0.1, 0.2)
+    shoulder = (half - 0.08, back + 0.02)
     neck = np.array([half + 0.06, back + 0.06])
     skull = neck + 0.33 * np.array([np.cos(rise), np.sin(rise)])
     reach = SNOUT_LENGTH[breed.snout] * rng.uniform(0.92, 1.08)
@@ -138,15 +85,15 @@ def _head(breed: Breed, half: float, back: float, rng: np.random.Generator) -> l
     size = rng.uniform(0.94, 1.08)
 
     def place(points: np.ndarray) -> np.ndarray:
-        return _turn(points * size, nod) + skull
+        return turn(points * size, nod) + skull
 
     ear = _ear(breed.ear)
     return [
-        Outline("trunk", tube([(half - 0.08, back + 0.02), tuple(neck), tuple(skull)], [0.19, 0.14, 0.1])),
+        Outline("trunk", tube([shoulder, tuple(neck), tuple(skull)], [0.19, 0.14, 0.1])),
         Outline("trunk", place(disc(0, 0, 0.13, 0.92))),
         Outline("trunk", place(muzzle)),
-        Outline("far", place(_turn(ear, rng.normal(-0.1, 0.08)) + (-0.01, 0.06)), -0.1),
-        Outline("ear", place(_turn(ear, rng.normal(0, 0.12)) + (-0.04, 0.06)), 0.1),
+        Outline("far", place(turn(ear, rng.normal(-0.1, 0.08)) + (-0.01, 0.06)), -0.1),
+        Outline("ear", place(turn(ear, rng.normal(0, 0.12)) + (-0.04, 0.06)), 0.1),
         Outline("dark", place(disc(0.07, 0.035, 0.02)), 0.06),
         Outline("dark", place(disc(0.135 + reach, -0.03, 0.03, 0.8))),
     ]
@@ -158,12 +105,9 @@ def _ear(kind: str) -> np.ndarray:
     if kind == "round":
         return disc(-0.02, 0.065, 0.08)
     if kind == "folded":
-        return tube([(-0.01, 0), (-0.02, 0.1), (0.02, 0.12), (0.08, 0.06)], [0.06, 0.055, 0.045, 0.01], 32)
+        tip_over = [(-0.01, 0.0), (-0.02, 0.1), (0.02, 0.12), (0.08, 0.06)]
+        return tube(tip_over, [0.06, 0.055, 0.045, 0.01], samples=32)
     if kind == "hanging":
-        return tube([(0, 0.01), (-0.05, -0.03), (-0.06, -0.12), (-0.05, -0.2)], [0.04, 0.055, 0.065, 0.04])
+        flap = [(0.0, 0.01), (-0.05, -0.03), (-0.06, -0.12), (-0.05, -0.2)]
+        return tube(flap, [0.04, 0.055, 0.065, 0.04])
     return tube([(0, 0), (-0.06, 0.12), (-0.13, 0.25), (-0.18, 0.33)], [0.045, 0.05, 0.05, 0.02])
-
-
-def _turn(points: np.ndarray, angle: float) -> np.ndarray:
-    cos, sin = np.cos(angle), np.sin(angle)
-    return points @ np.array([[cos, sin], [-sin, cos]])

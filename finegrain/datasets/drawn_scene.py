@@ -1,10 +1,12 @@
 """What surrounds the drawn animal: ground, clutter and the camera. All of it is nuisance.
 
-Scenes are planes of shape (3, H, W): numpy is several times faster with the short axis first.
+Scenes are planes of shape (3, H, W), see drawn_texture.py.
 """
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
+
+from finegrain.datasets.drawn_texture import cloud_noise, to_image, to_planes
 
 # (far, ground) colours, 0 to 1: meadow, autumn, snow, sand, road, room, dusk.
 _PLACES = (
@@ -16,23 +18,6 @@ _PLACES = (
     ((0.66, 0.60, 0.52), (0.45, 0.33, 0.24)),
     ((0.28, 0.27, 0.33), (0.22, 0.24, 0.20)),
 )
-
-
-def cloud_noise(height: int, width: int, rng: np.random.Generator, octaves: int = 4) -> np.ndarray:
-    """Smooth noise of several octaves, (height, width) float32, mean 0, about -1 to 1."""
-    cells = 3
-    total = rng.standard_normal((cells, cells), np.float32)
-    for octave in range(1, octaves):
-        # The sum grows with its cells, so that only the last step works at full size.
-        cells *= 2
-        total = _enlarge(total, cells, cells)
-        total += rng.standard_normal((cells, cells), np.float32) * np.float32(0.6**octave)
-    return _enlarge(total, height, width) * np.float32(0.5)
-
-
-def _enlarge(noise: np.ndarray, height: int, width: int) -> np.ndarray:
-    image = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
-    return np.array(image)
 
 
 def draw_background(
@@ -54,7 +39,8 @@ def draw_background(
     edge = rows + 4 * cloud_noise(height, width, rng, 2)
     below = np.clip((edge - horizon) / rng.uniform(1, 12) + 0.5, 0, 1)
     scene = _planes(far) + _planes(ground - far) * below.astype(np.float32)
-    scene += cloud_noise(height, width, rng, 5) * _planes(rng.normal(rng.uniform(0.05, 0.16), 0.02, 3))
+    cloud = cloud_noise(height, width, rng, 5)
+    scene += cloud * _planes(rng.normal(rng.uniform(0.05, 0.16), 0.02, 3))
     grain = rng.standard_normal((height, width), np.float32)
     scene += grain * below.astype(np.float32) * np.float32(rng.uniform(0.02, 0.1))
     picture = to_image(scene)
@@ -81,8 +67,9 @@ def _draw_clutter(
         x, y = rng.uniform(0, width), rng.uniform(horizon, height + 5)
         size = rng.uniform(0.01, 0.06) * width
         shade = rng.normal(0, 0.13)
-        pen.ellipse((x - size, y - size / 2, x + size, y + size / 2), _colour(ground + shade - 0.1))
-        pen.ellipse((x - size, y - size / 2 - 1, x + size * 0.8, y + size / 3), _colour(ground + shade))
+        stone, under = _colour(ground + shade), _colour(ground + shade - 0.1)
+        pen.ellipse((x - size, y - size / 2, x + size, y + size / 2), under)
+        pen.ellipse((x - size, y - size / 2 - 1, x + size * 0.8, y + size / 3), stone)
     draw_blades(picture, int(rng.integers(0, 120)), horizon, ground, rng)
 
 
@@ -115,21 +102,11 @@ def photograph(scene: np.ndarray, rng: np.random.Generator) -> Image.Image:
     light = 1 - np.float32(rng.uniform(0, 0.25)) * (x * x + y * y)
     light += np.float32(rng.normal(0, 0.12)) * x + np.float32(rng.normal(0, 0.1)) * y
     cast = rng.uniform(0.7, 1.2) * rng.normal(1, 0.05, 3)
-    picture = to_image(scene * light * _planes(cast)).filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 1.3)))
-    noise = rng.standard_normal((height, width, 3), np.float32) * np.float32(rng.uniform(1, 9))
+    picture = to_image(scene * light * _planes(cast))
+    picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 1.3)))
+    noise = rng.standard_normal((height, width, 3), np.float32)
+    noise *= np.float32(rng.uniform(1, 9))
     return Image.fromarray((np.asarray(picture) + noise).clip(0, 255).astype(np.uint8))
-
-
-def to_image(scene: np.ndarray) -> Image.Image:
-    """8-bit RGB picture of planes (3, H, W) of 0 to 1; what is outside is clipped."""
-    pixels = (np.clip(scene, 0, 1) * 255).astype(np.uint8)
-    return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-
-
-def to_planes(picture: Image.Image) -> np.ndarray:
-    """Planes (3, H, W) float32, 0 to 1, of an RGB picture."""
-    planes = np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1))
-    return planes.astype(np.float32) / 255
 
 
 def _planes(colour: np.ndarray) -> np.ndarray:

@@ -109,14 +109,17 @@ def draw(*flags: str) -> subprocess.CompletedProcess:
 
 
 def test_command_writes_photos_a_test_folder_and_its_key(tmp_path):
-    flags = ["--output", str(tmp_path / "photos"), "--per-class", "1", "--test-per-class", "2",
-             "--test-output", str(tmp_path / "test"), "--test-key", str(tmp_path / "key.csv")]  # fmt: skip
-    done = draw(*flags)
+    photos, test, key = (str(tmp_path / name) for name in ("photos", "test", "key.csv"))
+    done = draw(
+        "--output", photos, "--per-class", "1",
+        "--test-output", test, "--test-key", key, "--test-per-class", "2",
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "photos").glob("*_*.jpg"))) == 12
     rows = list(csv.DictReader((tmp_path / "key.csv").open()))
     assert {row["id"] for row in rows} == {p.stem for p in (tmp_path / "test").iterdir()}
-    assert sorted(int(row["label"]) for row in rows) == sorted(2 * [type_id(b) for b in demo_breeds()])
+    expected = sorted(2 * [type_id(breed) for breed in demo_breeds()])
+    assert sorted(int(row["label"]) for row in rows) == expected
     assert not any("_" in row["id"] for row in rows)
     hashes = {p.stem.split("_")[1] for p in (tmp_path / "photos").iterdir()}
     assert not hashes & {row["id"] for row in rows}

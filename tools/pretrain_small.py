@@ -1,0 +1,227 @@
+"""Pretrain the small Xception that ships with the project.
+
+    python tools/pretrain_small.py
+
+The demo may not download a backbone, so the project carries one: Xception at a quarter of its
+width. This script made it. It draws look-alike breeds that the demo does not use (see
+finegrain/datasets/drawn.py), and trains the network to name the breed and, one softmax each, the
+six parts that make it: a network that must find ear and tail keeps features that serve breeds
+it has never seen. It ends with two scores: breed accuracy on held-out pictures, and, as what
+matters, logistic regression on frozen embeddings of the demo's breeds beside the same on an
+untrained backbone.
+
+Stop it at any time: the same command goes on from the last finished epoch.
+"""
+
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from finegrain.command import run_command
+from finegrain.datasets.drawn import write_photos
+from finegrain.datasets.drawn_breed import PARTS, Breed, demo_breeds, pretraining_breeds
+from finegrain.images.decode import read_pixels
+from finegrain.whole_files import written_whole
+
+
+@dataclass
+class Settings:
+    """Pretrain the small Xception on drawn breeds."""
+
+    output: Path = Path("finegrain/models/weights/xception_small.weights.h5")  # the result
+    photos: Path = Path("photos/pretraining")  # where the pictures are drawn
+    run: Path = Path("runs/pretrain-small")  # the checkpoint, for going on after a stop
+    breeds: int = 96  # classes, none of them in the demo
+    per_class: int = 90  # pictures of each breed
+    valid_every: int = 15  # every so many-th picture of a breed is held out
+    width: float = 0.25  # channels relative to Xception's
+    image_size: int = 128  # side in pixels
+    epochs: int = 12  # passes over the pictures
+    batch_size: int = 64  # pictures per step
+    learning_rate: float = 2e-3  # peak of AdamW's cosine schedule
+    weight_decay: float = 1e-3  # of AdamW
+    label_smoothing: float = 0.1  # of the breed softmax
+    shift: int = 8  # augmentation: pixels by which a picture is moved at most; also flipped
+    seed: int = 0  # source of all chance
+
+
+def draw_arrays(
+    folder: Path, breeds: list[Breed], per_class: int, size: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the pictures, on all cores, and read them: (N, size, size, 3) uint8, (N,) places."""
+    count = len(breeds)
+    with ProcessPoolExecutor() as pool:
+        lists = pool.map(
+            write_photos, [folder] * count, [[breed] for breed in breeds],
+            [per_class] * count, [seed] * count,
+        )  # fmt: skip
+        paths = [folder / name for photos in lists for name, _ in photos]
+        pixels = list(pool.map(read_pixels, paths, [(size, size)] * len(paths), chunksize=64))
+    return np.stack(pixels), np.repeat(np.arange(count), per_class)
+
+
+def targets(breeds: list[Breed], labels: np.ndarray) -> dict[str, np.ndarray]:
+    """One-hot targets of every softmax: "breed" and each of the parts."""
+    answers = {"breed": np.eye(len(breeds), dtype="float32")[labels]}
+    for part, choices in PARTS.items():
+        places = np.array([choices.index(getattr(breed, part)) for breed in breeds])
+        answers[part] = np.eye(len(choices), dtype="float32")[places[labels]]
+    return answers
+
+
+def scaled(images: np.ndarray) -> np.ndarray:
+    """0 to 255 -> [-1, 1], which the backbone expects."""
+    return images.astype("float32") / 127.5 - 1
+
+
+def jitter(images: np.ndarray, shift: int, rng: np.random.Generator) -> np.ndarray:
+    """Flip every other picture and move each by up to `shift` pixels, its edge repeated."""
+    size = images.shape[1]
+    padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift), (0, 0)), "edge")
+    moved = np.empty_like(images)
+    for i, (y, x) in enumerate(rng.integers(0, 2 * shift + 1, (len(images), 2))):
+        picture = padded[i, y : y + size, x : x + size]
+        moved[i] = picture[:, ::-1] if rng.random() < 0.5 else picture
+    return moved
+
+
+def batches(images: np.ndarray, answers: dict[str, np.ndarray], settings: Settings, epoch: int):
+    """One epoch of shuffled, jittered batches; epoch and seed alone decide what comes."""
+    rng = np.random.default_rng([settings.seed, epoch])
+    order = rng.permutation(len(images))
+    for start in range(0, len(order) - settings.batch_size + 1, settings.batch_size):
+        chosen = np.sort(order[start : start + settings.batch_size])
+        chosen_answers = {name: answer[chosen] for name, answer in answers.items()}
+        yield scaled(jitter(images[chosen], settings.shift, rng)), chosen_answers
+
+
+def build(settings: Settings, steps: int):
+    """The backbone with a softmax for the breed and one for each part, compiled."""
+    import keras
+
+    from finegrain.models.xception_small import XceptionSmall
+
+    keras.utils.set_random_seed(settings.seed)
+    side = settings.image_size
+    backbone = XceptionSmall(settings.width, (side, side, 3))
+    pooled = keras.layers.GlobalAveragePooling2D(name="embedding")(backbone.output)
+    dropped = keras.layers.Dropout(0.2)(pooled)
+    sizes = {"breed": settings.breeds} | {part: len(choices) for part, choices in PARTS.items()}
+    outputs = {
+        name: keras.layers.Dense(size, activation="softmax", name=name)(dropped)
+        for name, size in sizes.items()
+    }
+    schedule = keras.optimizers.schedules.CosineDecay(
+        settings.learning_rate / 20, steps * settings.epochs - steps // 2, alpha=0.0,
+        warmup_target=settings.learning_rate, warmup_steps=steps // 2,
+    )  # fmt: skip
+    model = keras.Model(backbone.input, outputs)
+    model.compile(
+        keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, clipnorm=1.0),
+        loss={name: keras.losses.CategoricalCrossentropy(
+            label_smoothing=settings.label_smoothing if name == "breed" else 0.0
+        ) for name in sizes},
+        loss_weights={name: 1.0 if name == "breed" else 0.5 for name in sizes},
+        metrics={name: ["accuracy"] for name in sizes},
+    )  # fmt: skip
+    return model
+
+
+def train(settings: Settings, images: np.ndarray, answers: dict[str, np.ndarray], held: np.ndarray):
+    """Train from the last checkpoint on; returns the model and the held-out scores."""
+    import keras
+
+    learn = {name: answer[~held] for name, answer in answers.items()}
+    check = {name: answer[held] for name, answer in answers.items()}
+    pictures, unseen = images[~held], scaled(images[held])
+    steps = len(pictures) // settings.batch_size
+    checkpoint = settings.run / "last.keras"
+    settings.run.mkdir(parents=True, exist_ok=True)
+    model = keras.models.load_model(checkpoint) if checkpoint.exists() else build(settings, steps)
+    first = int(model.optimizer.iterations) // steps
+    for epoch in range(first, settings.epochs):
+        started = time.monotonic()
+        for batch, wanted in batches(pictures, learn, settings, epoch):
+            model.train_on_batch(batch, wanted)
+        scores = model.get_metrics_result()
+        model.reset_metrics()
+        held_out = model.evaluate(unseen, check, batch_size=128, verbose=0, return_dict=True)
+        print(
+            f"epoch {epoch + 1}/{settings.epochs}: breed accuracy {scores['breed_accuracy']:.3f}, "
+            f"held out {held_out['breed_accuracy']:.3f}, parts "
+            + " ".join(f"{part} {held_out[f'{part}_accuracy']:.3f}" for part in PARTS)
+            + f", {time.monotonic() - started:.0f} s", flush=True,
+        )  # fmt: skip
+        with written_whole(checkpoint) as beside:
+            model.save(beside)
+    return model, model.evaluate(unseen, check, batch_size=128, verbose=0, return_dict=True)
+
+
+def write_backbone(model, settings: Settings):
+    """Write the trained backbone's weights; returns the backbone as the file gives it back."""
+    import keras
+
+    from finegrain.models.half_weights import save_half_weights
+    from finegrain.models.xception_small import XceptionSmall
+
+    inner = keras.Model(model.input, model.get_layer("block14_sepconv2_act").output)
+    backbone = XceptionSmall(settings.width)
+    backbone.set_weights(inner.get_weights())
+    save_half_weights(backbone, settings.output)
+    backbone.load_weights(settings.output)
+    return backbone
+
+
+def transfer_scores(
+    backbone, settings: Settings, images: np.ndarray, labels: np.ndarray
+) -> tuple[float, float]:
+    """Top-1 accuracy on the demo's breeds (60 pictures each to learn, 40 to test) of logistic
+    regression on frozen embeddings: of `backbone`, and of an untrained one."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from finegrain.models.xception_small import XceptionSmall
+
+    learn = np.arange(len(labels)) % 100 < 60
+    scores = []
+    for network in (backbone, XceptionSmall(settings.width)):
+        features = network.predict(scaled(images), batch_size=128, verbose=0).mean(axis=(1, 2))
+        head = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+        head.fit(features[learn], labels[learn])
+        scores.append(head.score(features[~learn], labels[~learn]))
+    return scores[0], scores[1]
+
+
+def main(settings: Settings) -> None:
+    """Draw, train, score, and write the backbone's weights."""
+    started = time.monotonic()
+    breeds = pretraining_breeds(settings.breeds)
+    images, labels = draw_arrays(
+        settings.photos, breeds, settings.per_class, settings.image_size, settings.seed
+    )
+    # Drawn now because worker processes must start before TensorFlow and its threads do.
+    demo = draw_arrays(
+        settings.photos.with_name("transfer"), demo_breeds(), 100, settings.image_size,
+        settings.seed + 1,
+    )  # fmt: skip
+    held = np.arange(len(labels)) % settings.valid_every == 0
+    print(f"{len(images)} pictures of {len(breeds)} breeds after {time.monotonic() - started:.0f} s", flush=True)
+    model, scores = train(settings, images, targets(breeds, labels), held)
+    print(f"held-out breed accuracy {scores['breed_accuracy']:.3f} on {held.sum()} pictures")
+    backbone = write_backbone(model, settings)
+    size = settings.output.stat().st_size / 1e6
+    print(f"{settings.output}: {size:.2f} MB, {backbone.count_params():,} parameters")
+    trained, untrained = transfer_scores(backbone, settings, *demo)
+    print(
+        f"logistic regression on frozen embeddings of the demo's {len(demo_breeds())} breeds: "
+        f"top-1 accuracy {trained:.3f}, untrained backbone {untrained:.3f}"
+    )
+    print(f"{time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    run_command(main, Settings)
