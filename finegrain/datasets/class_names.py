@@ -1,0 +1,52 @@
+"""Class names: their order and what they may look like."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from finegrain.errors import UserError
+
+LONGEST_FILE_NAME = 255
+
+
+def natural_key(name: str) -> tuple:
+    """Sorting key that puts numbers in names in counting order: `2` before `10`.
+
+    Names that count alike (`1` and `01`) fall back to plain order, so the order is total.
+    """
+    pieces = re.split(r"([0-9]+)", name)
+    counted = [int(piece) if place % 2 else piece for place, piece in enumerate(pieces)]
+    return tuple(counted), name
+
+
+def class_order(labels: Iterable[str]) -> list[str]:
+    """The distinct labels in natural order: index i of a model's output is class i of this list."""
+    return sorted(set(labels), key=natural_key)
+
+
+def has_control_signs(name: str) -> bool:
+    """Whether a name holds line breaks, other control signs, or bytes that are no UTF-8."""
+    return any(unicodedata.category(sign) in ("Cc", "Cs") for sign in name)
+
+
+def check_class_name(name: str) -> None:
+    """Refuse a class that cannot be the name of a folder.
+
+    Spaces, quotes, leading dashes and letters of any script are fine.
+
+    Raises:
+        UserError: the name is empty, `.` or `..`, too long, or holds `/` or an unprintable sign.
+    """
+    reason = None
+    if not name.strip():
+        reason = "it is empty"
+    elif name in (".", ".."):
+        reason = "it means a folder of its own"
+    elif "/" in name or "\\" in name:
+        reason = "it holds a slash"
+    elif has_control_signs(name):
+        reason = "it holds a sign that cannot be printed"
+    elif len(name.encode("utf-8")) > LONGEST_FILE_NAME:
+        reason = f"it is longer than {LONGEST_FILE_NAME} bytes"
+    if reason is not None:
+        raise UserError(f"the class name {name!r} cannot be a folder: {reason}; rename the class")

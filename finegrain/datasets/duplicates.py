@@ -1,0 +1,107 @@
+"""Groups of photographs that show the same picture, which must not stand on both sides of a split.
+
+Two images are *exact* duplicates if their files are equal, *near* duplicates if two tests agree:
+their 64-bit perceptual hashes differ in at most `NEAR_DISTANCE` bits, and their 8 x 8 grey
+thumbnails correlate with at least `LIKE`. The hash finds candidates fast but keeps only the signs
+of frequencies; the thumbnail brings back their size.
+
+Both numbers come from looking at pairs. Among all 520,000 pairs of the 1,020 labelled Oxford
+flowers, 71 have hashes at most 10 bits apart: 70 are the same photograph (66 at 0 bits, three at
+2 and 4, one crop at 10; correlation 0.95 or more), one is a sunflower and a daisy (0.79). At 12
+bits, all 10 pairs are different flowers (0.87 at most); at 14 and 16 bits two more crops of one
+photograph were seen among 354 pairs, nine of which are different flowers above 0.9. 900 dogs and
+600 cats and dogs have no pair within 10 bits. Of copies made from 333 flowers and dogs, found
+were: JPEG quality 30, half size, 20 and 30 % brighter, greyscale: all; cropped by 2 %: 99 %; by
+5 %: about half; by 10 %: 1 %. Mirrored copies are not looked for.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from finegrain.datasets.near_hashes import near_pairs
+
+NEAR_DISTANCE = 10
+LIKE = 0.9
+# A picture with less contrast (standard deviation, in grey levels) has nothing to compare.
+LEAST_CONTRAST = 2.0
+
+
+def group_duplicates(
+    sha1: Sequence[str],
+    hashes: np.ndarray,
+    thumbnails: np.ndarray,
+    distance: int = NEAR_DISTANCE,
+) -> np.ndarray:
+    """Number the groups of duplicates; an image without duplicates is a group of its own.
+
+    Being a duplicate is passed on: if A is like B and B like C, the three are one group.
+
+    Args:
+        sha1: checksum of each of N files.
+        hashes: (N,) uint64 perceptual hashes.
+        thumbnails: (N, 64) uint8 grey thumbnails.
+        distance: hash bits that may differ, 0 to 63; negative: exact duplicates only.
+
+    Returns:
+        (N,) int64 group numbers, 0, 1, 2, ... in the order of each group's first image.
+    """
+    _, first, file_of = np.unique(np.asarray(sha1), return_index=True, return_inverse=True)
+    groups = np.arange(len(first))
+    if distance >= 0:
+        groups = _group_alike(hashes[first], _standardise(thumbnails[first]), distance)
+    return _number_by_first(groups[file_of.reshape(-1)])
+
+
+def _group_alike(hashes: np.ndarray, pictures: np.ndarray, distance: int) -> np.ndarray:
+    """Connected components: spread from image to image over like ones not yet reached.
+
+    Only unreached images are compared, so a thousand copies of one picture cost a thousand
+    comparisons, not a million.
+    """
+    distinct, hash_of = np.unique(hashes, return_inverse=True)
+    neighbours = defaultdict(list)
+    for one, other in near_pairs(distinct, distance).tolist():
+        neighbours[one].append(other)
+        neighbours[other].append(one)
+    contrasted = np.flatnonzero(pictures.any(axis=1))
+    waiting = defaultdict(list)
+    for image in contrasted.tolist():
+        waiting[hash_of[image]].append(image)
+
+    groups = np.arange(len(hashes))
+    reached = np.zeros(len(hashes), bool)
+    for start in contrasted.tolist():
+        if reached[start]:
+            continue
+        waiting[hash_of[start]].remove(start)
+        frontier = [start]
+        while frontier:
+            image = frontier.pop()
+            for near in (hash_of[image], *neighbours.get(hash_of[image], ())):
+                candidates = waiting.get(near)
+                if not candidates:
+                    continue
+                like = pictures[candidates] @ pictures[image] >= LIKE
+                found = [c for c, is_like in zip(candidates, like, strict=True) if is_like]
+                waiting[near] = [c for c, is_like in zip(candidates, like, strict=True) if not is_like]
+                groups[found], reached[found] = start, True
+                frontier += found
+    return groups
+
+
+def _standardise(thumbnails: np.ndarray) -> np.ndarray:
+    """Rows of mean 0 and length 1, whose dot product is their correlation; 0 if all grey."""
+    rows = thumbnails.astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    contrast = rows.std(axis=1, keepdims=True)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    return np.where(contrast >= LEAST_CONTRAST, rows, 0)
+
+
+def _number_by_first(groups: np.ndarray) -> np.ndarray:
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse.reshape(-1)]

@@ -1,0 +1,62 @@
+"""The table of layouts, and which of them a source follows.
+
+To add a layout: write a module beside this one with a `LAYOUT = Layout(...)`, and put it in
+`known_layouts`. The first row that matches wins, so layouts with an index file of their own
+stand before those that go by names.
+"""
+
+from finegrain.datasets.layouts import class_folders, csv_labels, type_num, typeid_randhash
+from finegrain.datasets.layouts.layout import Layout, Record
+from finegrain.datasets.layouts.listing import Listing, list_source
+from finegrain.errors import UserError
+
+__all__ = ["Layout", "Listing", "Record", "find_layout", "known_layouts", "list_source"]
+
+
+def known_layouts() -> dict[str, Layout]:
+    """The layouts by name, in the order in which they are tried."""
+    table = (csv_labels.LAYOUT, class_folders.LAYOUT, type_num.LAYOUT, typeid_randhash.LAYOUT)
+    return {layout.name: layout for layout in table}
+
+
+def find_layout(listing: Listing, name: str = "auto") -> Layout:
+    """The layout that a source follows.
+
+    Args:
+        listing: the source.
+        name: `auto`, or a layout's name to force it.
+
+    Raises:
+        UserError: no images, an unknown name, or no layout fits.
+    """
+    layouts = known_layouts()
+    if name != "auto" and name not in layouts:
+        choices = ", ".join(["auto", *layouts])
+        raise UserError(f"there is no layout {name!r}; give --layout one of {choices}")
+    if not listing.all_images:
+        raise UserError(_no_images(listing))
+    if name != "auto":
+        return layouts[name]
+    for layout in layouts.values():
+        if layout.matches(listing):
+            return layout
+    examples = ", ".join(layout.example for layout in layouts.values())
+    raise UserError(
+        f"nothing tells the classes of the images in {listing.folder} (such as "
+        f"{listing.images[0].name}): the known layouts are {examples}"
+    )
+
+
+def _no_images(listing: Listing) -> str:
+    if listing.unentered:
+        return (
+            f"{listing.folder} holds no images in itself or in its folders, but deeper folders "
+            f"such as {listing.unentered[0]}; give the folder whose folders are the classes"
+        )
+    if listing.broken_links:
+        link = listing.broken_links[0]
+        return (
+            f"{listing.folder} holds no images and {link} is a link to {link.readlink()}, which "
+            "is not there; mend the link"
+        )
+    return f"{listing.folder} holds no images; give the folder of photographs with --source"

@@ -1,0 +1,115 @@
+"""A CSV with the columns `id,label` beside a folder of images.
+
+The CSV stands in the source, or beside it; the ids are file names, with or without the suffix,
+or paths below the source. A CSV whose name contains "submission" is a leaderboard's form and
+never a list of labels.
+"""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from finegrain.datasets.layouts.layout import Layout, Record
+from finegrain.datasets.layouts.listing import Listing
+from finegrain.errors import UserError
+
+COLUMNS = ("id", "label")
+
+
+def matches(listing: Listing) -> bool:
+    """There is a label list and at least one of its ids names an image."""
+    index = _index_images(listing)
+    return any(
+        any(identity in index for identity, _, _ in _read_rows(table))
+        for table in find_label_lists(listing)
+    )
+
+
+def read(listing: Listing) -> Iterator[Record]:
+    """Yield one record a row of the label list; a row without its image becomes a problem.
+
+    Raises:
+        UserError: there is no label list or several, a row has no id or label, or two rows or
+            two images share an id.
+    """
+    tables = find_label_lists(listing)
+    if len(tables) != 1:
+        seen = "no CSV with the columns id,label stands" if not tables else "several CSVs with the "
+        seen += "" if not tables else f"columns id,label ({', '.join(p.name for p in tables)}) stand"
+        raise UserError(f"{seen} in {listing.folder} or beside it; leave exactly one there")
+    (table,) = tables
+    index = _index_images(listing)
+    line_of: dict[Path, int] = {}
+    for identity, label, line in _read_rows(table):
+        if not identity or not label:
+            raise UserError(f"line {line} of {table} has no {'label' if identity else 'id'}; add it")
+        found = index.get(identity, [])
+        if len(found) > 1:
+            raise UserError(
+                f"the id {identity} in line {line} of {table} fits two images, {found[0]} and "
+                f"{found[1]}; write the whole file name as the id, or remove one image"
+            )
+        path = found[0] if found else listing.folder / identity
+        if path in line_of:
+            raise UserError(
+                f"lines {line_of[path]} and {line} of {table} have the same id {identity}; "
+                "keep one of them"
+            )
+        line_of[path] = line
+        problem = None if found else f"named in {table.name}, but there is no such image"
+        yield Record(path, label, identity, problem)
+
+
+def find_label_lists(listing: Listing) -> list[Path]:
+    """The label lists in the source, or else those beside a source that has its images in itself."""
+    inside = _label_lists_in(listing.folder)
+    if inside or not listing.images:
+        return inside
+    return _label_lists_in(listing.folder.resolve().parent)
+
+
+def _label_lists_in(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.glob("*.[cC][sS][vV]")
+        if path.is_file()
+        and "submission" not in path.name.lower()
+        and not path.name.startswith(".")
+        and set(COLUMNS) <= set(_header(path))
+    )
+
+
+def _header(path: Path) -> list[str]:
+    # A stray CSV in another encoding must not stop the look for the right one.
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        return [name.strip().lower() for name in next(csv.reader(file), [])]
+
+
+def _read_rows(path: Path) -> Iterator[tuple[str, str, int]]:
+    header = _header(path)
+    columns = [header.index(name) for name in COLUMNS]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file)
+            next(rows)
+            for row in rows:
+                if any(row):
+                    padded = row + [""] * len(header)
+                    identity, label = (padded[column].strip() for column in columns)
+                    yield identity, label, rows.line_num
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} is not a CSV in UTF-8 ({error}); save it as one") from error
+
+
+def _index_images(listing: Listing) -> dict[str, list[Path]]:
+    """Every name an id may use -> the images it may mean; the fuller name goes first."""
+    by_path = {path.relative_to(listing.folder).as_posix(): [path] for path in listing.all_images}
+    by_name, by_stem = defaultdict(list), defaultdict(list)
+    for path in listing.all_images:
+        by_name[path.name].append(path)
+        by_stem[path.stem].append(path)
+    return {**by_stem, **by_name, **by_path}
+
+
+LAYOUT = Layout("csv_labels", "id,label in a CSV", matches, read)

@@ -1,0 +1,32 @@
+"""What a layout is: a way in which folders and file names tell the class of a photograph."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from finegrain.datasets.layouts.listing import Listing
+
+
+@dataclass(frozen=True)
+class Record:
+    """One labelled photograph of a source, before anybody has opened it."""
+
+    path: Path
+    label: str
+    id: str
+    # Why there is nothing to open, where the source names an image it does not have.
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A row of the table of layouts.
+
+    `matches` looks at names only and is cheap; `read` yields the records in any order and raises
+    `UserError` where the source breaks the layout's own rules.
+    """
+
+    name: str
+    example: str
+    matches: Callable[[Listing], bool]
+    read: Callable[[Listing], Iterator[Record]]

@@ -1,0 +1,92 @@
+"""What stands in a source folder, looked at once for all layouts."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from finegrain.datasets.class_names import natural_key
+from finegrain.errors import UserError
+from finegrain.images.decode import IMAGE_SUFFIXES
+
+
+@dataclass
+class Listing:
+    """The images of a source folder and of the folders in it, one level deep, in natural order.
+
+    Attributes:
+        folder: the source.
+        images: images in the source itself.
+        folders: for each folder in the source, by name, its images.
+        ignored: files that are no images, and everything whose name begins with a dot.
+        unentered: folders inside those folders, which no layout looks into.
+        broken_links: links that lead nowhere and are not named like images.
+    """
+
+    folder: Path
+    images: list[Path] = field(default_factory=list)
+    folders: dict[str, list[Path]] = field(default_factory=dict)
+    ignored: list[Path] = field(default_factory=list)
+    unentered: list[Path] = field(default_factory=list)
+    broken_links: list[Path] = field(default_factory=list)
+
+    @property
+    def in_folders(self) -> list[Path]:
+        return [path for images in self.folders.values() for path in images]
+
+    @property
+    def all_images(self) -> list[Path]:
+        return self.images + self.in_folders
+
+
+def list_source(folder: Path) -> Listing:
+    """List the images of a source folder; links to folders and files are followed.
+
+    Raises:
+        UserError: there is no such folder, or it or a folder in it may not be read.
+    """
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise UserError(f"{folder} {what}; give the folder of photographs with --source")
+    listing = Listing(folder)
+    for entry in _entries(folder):
+        path = folder / entry.name
+        if entry.name.startswith("."):
+            listing.ignored.append(path)
+        elif entry.is_dir():
+            listing.folders[entry.name] = _images_inside(path, listing)
+        elif _named_like_an_image(entry):
+            listing.images.append(path)
+        elif entry.is_symlink() and not path.exists():
+            listing.broken_links.append(path)
+        else:
+            listing.ignored.append(path)
+    return listing
+
+
+def _images_inside(folder: Path, listing: Listing) -> list[Path]:
+    images = []
+    for entry in _entries(folder):
+        path = folder / entry.name
+        if entry.name.startswith("."):
+            listing.ignored.append(path)
+        elif entry.is_dir():
+            listing.unentered.append(path)
+        elif _named_like_an_image(entry):
+            images.append(path)
+        else:
+            listing.ignored.append(path)
+    return images
+
+
+def _entries(folder: Path) -> list[os.DirEntry]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: natural_key(entry.name))
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read: {error.strerror}") from error
+
+
+def _named_like_an_image(entry: os.DirEntry) -> bool:
+    # A pipe or a socket would wait for ever; a link that leads nowhere is reported as unreadable.
+    ordinary = entry.is_file() or entry.is_symlink()
+    return ordinary and Path(entry.name).suffix.lower() in IMAGE_SUFFIXES

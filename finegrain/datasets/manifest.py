@@ -1,0 +1,144 @@
+"""The manifest: the table of a data set, and the data set that a training script opens."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from finegrain.datasets.split import SPLITS
+from finegrain.errors import UserError
+
+MANIFEST = "manifest.csv"
+CLASSES = "classes.json"
+# Stands in a data folder while images are being placed; lists every file being made.
+UNFINISHED = ".unfinished.csv"
+COLUMNS = ("path", "label", "split", "width", "height", "sha1")
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """A data set folder made by `img2keras.py`.
+
+    Attributes:
+        folder: the folder, absolute.
+        classes: class names; index i is label i.
+        table: the manifest, one row an image; `path` is relative to the folder, with `/`.
+        digest: 64 hexadecimal digits over paths, labels, splits, checksums and the class order;
+            the same wherever the folder stands.
+    """
+
+    folder: Path
+    classes: list[str]
+    table: pd.DataFrame
+    digest: str
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits that have images, in the order train, valid, test."""
+        present = set(self.table["split"])
+        return [split for split in SPLITS if split in present]
+
+    def rows(self, split: str) -> pd.DataFrame:
+        """The manifest's rows of one split, in the order of `paths` and `labels`."""
+        return self.table[self.table["split"] == split].reset_index(drop=True)
+
+    def paths(self, split: str) -> list[Path]:
+        """Absolute paths of a split's images."""
+        return [self.folder / path for path in self.rows(split)["path"]]
+
+    def labels(self, split: str) -> np.ndarray:
+        """(N,) int64 class indices of a split's images, in the order of `paths`."""
+        index = {name: number for number, name in enumerate(self.classes)}
+        return np.array([index[label] for label in self.rows(split)["label"]], np.int64)
+
+
+def open_data_set(folder: Path | str) -> DataSet:
+    """Open a data set folder and check that it can be trained on.
+
+    Raises:
+        UserError: no such folder, no or a broken manifest, an unfinished or altered folder,
+            no training images, fewer than two classes.
+    """
+    folder = Path(folder).absolute()
+    again = f"python img2keras.py --source PHOTOS --output '{folder}'"
+    if not folder.is_dir():
+        raise UserError(f"there is no data set folder {folder}; make it with: {again}")
+    if (folder / UNFINISHED).exists():
+        raise UserError(f"{folder} was not finished; start the same img2keras.py command again")
+    for name in (MANIFEST, CLASSES):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder} has no {name}; make the data set with: {again}")
+    classes = _read_classes(folder / CLASSES)
+    table = read_manifest(folder / MANIFEST)
+    _check_rows(table, classes, folder)
+    missing = [path for path in table["path"] if not (folder / path).is_file()]
+    if missing:
+        raise UserError(
+            f"{len(missing)} of {len(table)} images in {folder / MANIFEST} are missing, the first "
+            f"is {missing[0]}; start the img2keras.py command that made the folder again"
+        )
+    return DataSet(folder, classes, table, digest(table, classes))
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """Read a manifest; every column is text but width and height (int64 pixels).
+
+    Raises:
+        UserError: the file is no table, misses a column, or a size is no number.
+    """
+    try:
+        # A class may well be called "NA" or "007".
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is no manifest ({reason}); make the data set again") from error
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise UserError(
+            f"{path} is no manifest: the column {missing[0]} is missing; make the data set again"
+        )
+    try:
+        return table.astype({"width": np.int64, "height": np.int64})
+    except ValueError as error:
+        raise UserError(f"{path} has a size that is no number ({error}); make it again") from error
+
+
+def digest(table: pd.DataFrame, classes: list[str]) -> str:
+    """SHA-256 of what a data set is: its rows in any order, and its class order."""
+    columns = ["path", "label", "split", "sha1"]
+    rows = sorted(table[columns].itertuples(index=False, name=None))
+    content = json.dumps([classes, rows], ensure_ascii=True)
+    return hashlib.sha256(content.encode("ascii")).hexdigest()
+
+
+def _read_classes(path: Path) -> list[str]:
+    try:
+        classes = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is no list of class names ({error}); make it again") from error
+    names = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    if not names or len(set(classes)) != len(classes):
+        raise UserError(f"{path} is no list of different class names; make the data set again")
+    return classes
+
+
+def _check_rows(table: pd.DataFrame, classes: list[str], folder: Path) -> None:
+    path = folder / MANIFEST
+    for column, known in (("split", SPLITS), ("label", classes)):
+        unknown = table.loc[~table[column].isin(known), column]
+        if len(unknown):
+            raise UserError(
+                f"{path} has the {column} {unknown.iloc[0]!r}, which is not one of "
+                f"{', '.join(known[:5])}{' ...' if len(known) > 5 else ''}; make the data set again"
+            )
+    for image in table["path"]:
+        if PurePosixPath(image).is_absolute() or ".." in PurePosixPath(image).parts or not image:
+            raise UserError(f"{path} names {image!r}, which is not below {folder}; mend that row")
+    training = table.loc[table["split"] == "train", "label"]
+    if not len(training):
+        raise UserError(f"{path} has no training images; make the data set again")
+    if training.nunique() < 2:
+        raise UserError(f"{path} has one class only, {training.iloc[0]}; two or more are needed")

@@ -1,0 +1,119 @@
+"""Divide photographs into train, valid and test: stratified, seeded, duplicates together."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from finegrain.errors import UserError
+
+SPLITS = ("train", "valid", "test")
+
+
+def split_images(
+    labels: Sequence[str],
+    groups: Sequence[int],
+    sha1: Sequence[str],
+    valid_fraction: float = 0.1,
+    test_fraction: float = 0.0,
+    seed: int = 0,
+) -> list[str]:
+    """Assign each image to a split.
+
+    Each class gives the rounded fraction of its images, at least one, to valid (and to test).
+    Whole groups move, so with duplicates the count may fall short by less than the group that did
+    not fit. A class with one group stays in train, one with two has nothing for test. Groups
+    whose labels contradict each other go to train while others do, to keep the score clean.
+
+    scikit-learn's splitters do not fit: none keeps groups together at a free fraction and
+    promises every class a validation image. The draw depends on the images' checksums and the
+    seed only, so neither the order of files nor their names matter, and photographs added later
+    leave most of the split as it was.
+
+    Args:
+        labels: class of each of N images.
+        groups: number of each image's duplicate group.
+        sha1: checksum of each image.
+        valid_fraction: share of each class, above 0, below 1.
+        test_fraction: share of each class, from 0, below 1; with valid_fraction below 1.
+        seed: another seed draws another split.
+
+    Returns:
+        N names out of `train`, `valid` and `test`.
+
+    Raises:
+        UserError: a fraction out of range.
+    """
+    check_fractions(valid_fraction, test_fraction)
+    members = defaultdict(list)
+    for image, group in enumerate(groups):
+        members[group].append(image)
+    contents = {group: Counter(labels[image] for image in members[group]) for group in members}
+    draw = {group: _draw(seed, min(sha1[i] for i in images)) for group, images in members.items()}
+    queue = sorted(members, key=lambda group: (len(contents[group]) > 1, draw[group]))
+
+    def wanted(fraction: float) -> dict[str, int]:
+        return {label: max(1, int(fraction * n + 0.5)) for label, n in Counter(labels).items()}
+
+    test = _take(queue, contents, wanted(test_fraction), groups_left=2) if test_fraction else set()
+    rest = [group for group in queue if group not in test]
+    valid = _take(rest, contents, wanted(valid_fraction), groups_left=1)
+    return ["test" if g in test else "valid" if g in valid else "train" for g in groups]
+
+
+def check_fractions(valid_fraction: float, test_fraction: float) -> None:
+    """Refuse fractions that leave a split without images.
+
+    Raises:
+        UserError: a fraction out of range, or the two leave nothing to train on.
+    """
+    if not 0 < valid_fraction < 1:
+        raise UserError(
+            f"--valid-fraction must lie above 0 and below 1, got {valid_fraction}; 0.1 is usual"
+        )
+    if not 0 <= test_fraction < 1:
+        raise UserError(f"--test-fraction must lie from 0 to below 1, got {test_fraction}")
+    if valid_fraction + test_fraction >= 1:
+        raise UserError(
+            f"--valid-fraction {valid_fraction} and --test-fraction {test_fraction} leave nothing "
+            "to train on; their sum must lie below 1"
+        )
+
+
+def _draw(seed: int, sha1: str) -> bytes:
+    return hashlib.sha256(f"{seed} {sha1}".encode()).digest()
+
+
+def _take(
+    queue: list[int],
+    contents: dict[int, Counter],
+    wanted: dict[str, int],
+    groups_left: int,
+) -> set[int]:
+    """Choose groups, in the order of the queue, until each class has given what is wanted.
+
+    Never leaves a class fewer than `groups_left` groups.
+    """
+    groups_of = defaultdict(list)
+    for group in queue:
+        for label in contents[group]:
+            groups_of[label].append(group)
+    remaining = {label: len(owned) for label, owned in groups_of.items()}
+    given, taken = Counter(), set()
+
+    def take(group: int) -> bool:
+        if group in taken or any(remaining[label] <= groups_left for label in contents[group]):
+            return False
+        taken.add(group)
+        given.update(contents[group])
+        remaining.update({label: remaining[label] - 1 for label in contents[group]})
+        return True
+
+    for label in sorted(groups_of):
+        for group in groups_of[label]:
+            if given[label] + contents[group][label] <= wanted[label]:
+                take(group)
+        if not given[label]:
+            # Every group is larger than the share: the smallest that may go is nearest to it.
+            smallest = sorted(groups_of[label], key=lambda g: (len(contents[g]), contents[g][label]))
+            any(take(group) for group in smallest)
+    return taken
