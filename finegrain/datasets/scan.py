@@ -69,7 +69,7 @@ def scan_image(path: Path) -> Scan | str:
     """Scan one image; the whole file is decoded, so that truncation is found."""
     try:
         image, (width, height) = open_sized(path, at_least=ENOUGH_PIXELS)
-        sha1, size = _checksum(path)
+        sha1, size = checksum(path)
     except UnreadableImage as unreadable:
         return str(unreadable)
     except OSError as error:
@@ -84,7 +84,8 @@ def _hash(image: Image.Image) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def _checksum(path: Path) -> tuple[str, int]:
+def checksum(path: Path) -> tuple[str, int]:
+    """SHA-1 of a file in hexadecimal digits, and its size in bytes; memory is bounded."""
     digest, size = hashlib.sha1(), 0
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):

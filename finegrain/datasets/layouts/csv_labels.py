@@ -15,15 +15,19 @@ from finegrain.datasets.layouts.listing import Listing
 from finegrain.errors import UserError
 
 COLUMNS = ("id", "label")
+# A list of class names also has ids and labels, a few of which may look like image names.
+LEAST_SHARE = 0.1
 
 
 def matches(listing: Listing) -> bool:
-    """There is a label list and at least one of its ids names an image."""
+    """There is a label list whose ids name a fair share of the images."""
     index = _index_images(listing)
-    return any(
-        any(identity in index for identity, _, _ in _read_rows(table))
-        for table in find_label_lists(listing)
-    )
+    for table in find_label_lists(listing):
+        ids = [identity for identity, _, _ in _read_rows(table)]
+        found = sum(identity in index for identity in ids)
+        if found and found >= LEAST_SHARE * max(len(ids), len(listing.all_images)):
+            return True
+    return False
 
 
 def read(listing: Listing) -> Iterator[Record]:

@@ -1,0 +1,125 @@
+"""Write a data set folder: images, class list, manifest, and the tables of what was found."""
+
+import csv
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from finegrain.datasets.class_names import class_order
+from finegrain.datasets.gather import Unreadable
+from finegrain.datasets.made_earlier import DUPLICATES, UNREADABLE
+from finegrain.datasets.manifest import CLASSES, COLUMNS, MANIFEST
+from finegrain.datasets.place_images import Placement, finish, place_images
+from finegrain.datasets.split import SPLITS
+from finegrain.errors import UserError
+from finegrain.whole_files import written_whole
+
+MORE_COLUMNS = ("bytes", "source", "image_id", "group")
+
+
+def check_output(source: Path, output: Path) -> None:
+    """Refuse an output that would mix with the source.
+
+    Raises:
+        UserError: one of the two folders holds the other, or the output is a file.
+    """
+    real_source, real_output = source.resolve(), output.resolve()
+    if real_output.is_relative_to(real_source) or real_source.is_relative_to(real_output):
+        raise UserError(
+            f"--output {output} and --source {source} lie inside one another; choose an --output "
+            "elsewhere"
+        )
+    if output.exists() and not output.is_dir():
+        raise UserError(f"--output {output} is a file; give a folder")
+
+
+def manifest_rows(table: pd.DataFrame, splits: list[str], groups: Iterable[int]) -> pd.DataFrame:
+    """Make the manifest of gathered images.
+
+    Args:
+        table: from `gather_images`.
+        splits: the split of each row.
+        groups: the duplicate group of each row.
+
+    Returns:
+        The table with `path`, `split` and `group` (1, 2, ... for images that have duplicates,
+        0 for the others), ordered by split, class and source.
+    """
+    rows = table.assign(split=splits, group=list(groups))
+    rows["path"] = [
+        f"{split}/{label}/{file.name}"
+        for split, label, file in zip(rows["split"], rows["label"], rows["file"], strict=True)
+    ]
+    rank = {label: number for number, label in enumerate(class_order(rows["label"]))}
+    order = pd.DataFrame({"split": rows["split"].map(SPLITS.index), "label": rows["label"].map(rank)})
+    # A stable sort leaves the images of a class in the order of the source.
+    rows = rows.loc[order.sort_values(["split", "label"], kind="stable").index]
+    shared = rows["group"][rows["group"].duplicated(keep=False)]
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(shared), start=1)}
+    rows["group"] = [numbers.get(group, 0) for group in rows["group"]]
+    return rows.reset_index(drop=True)
+
+
+def duplicate_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The images that have duplicates, a group after the other.
+
+    Returns:
+        Columns `group`, `path`, `label`, `kind` (`exact` if another file of the group is equal
+        to this one, else `near`), `conflict` (`yes` if the group's labels differ), `source`.
+    """
+    shared = rows[rows["group"] > 0].sort_values("group", kind="stable")
+    equal = shared.duplicated(["group", "sha1"], keep=False)
+    labels = shared.groupby("group")["label"].transform("nunique")
+    return pd.DataFrame(
+        {
+            "group": shared["group"],
+            "path": shared["path"],
+            "label": shared["label"],
+            "kind": ["exact" if is_equal else "near" for is_equal in equal],
+            "conflict": ["yes" if count > 1 else "no" for count in labels],
+            "source": shared["source"],
+        }
+    )
+
+
+def write_data_folder(
+    output: Path, rows: pd.DataFrame, unreadable: Unreadable, link: str = "hard"
+) -> int:
+    """Place the images and write the tables; the manifest comes last.
+
+    Args:
+        output: the data folder.
+        rows: from `manifest_rows`.
+        unreadable: from `gather_images`.
+        link: see `place_images`.
+
+    Returns:
+        How many images were copied because a link was refused.
+
+    Raises:
+        UserError: see `place_images`.
+    """
+    placements = [
+        Placement(*row) for row in rows[["file", "path", "sha1"]].itertuples(index=False, name=None)
+    ]
+    copied = place_images(output, placements, link)
+    classes = json.dumps(class_order(rows["label"]), ensure_ascii=False, indent=0)
+    with written_whole(output / CLASSES) as beside:
+        beside.write_text(classes + "\n", encoding="utf-8")
+    duplicates = duplicate_rows(rows)
+    _write_csv(output / DUPLICATES, duplicates.columns, duplicates.itertuples(index=False))
+    _write_csv(output / UNREADABLE, ("path", "reason"), unreadable)
+    manifest = rows[[*COLUMNS, *MORE_COLUMNS]].astype({"group": str}).replace({"group": {"0": ""}})
+    _write_csv(output / MANIFEST, manifest.columns, manifest.itertuples(index=False))
+    finish(output)
+    return copied
+
+
+def _write_csv(path: Path, header: Iterable[str], rows: Iterable[tuple]) -> None:
+    with written_whole(path) as beside:
+        with beside.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(header)
+            writer.writerows(rows)

@@ -1,0 +1,185 @@
+"""Step 1: any folder of labelled photographs -> class folders and a manifest.
+
+    python img2keras.py --source PHOTOS --output data/dogs
+
+PHOTOS may be laid out as typeid_randhash.jpg (the class is all before the last underscore), as
+type.num.jpg, as a folder per class, or as a folder of images with a CSV of id,label; the layout
+is found by itself, or forced with --layout.
+
+Every image is opened once. What cannot be decoded is left out and listed with the reason. Copies
+of one photograph, equal or nearly so, are found by checksum and perceptual hash and kept on one
+side of the split, because a photograph seen in training is no test; copies that carry different
+labels are reported, because one of the labels is wrong. The split is stratified and drawn from
+the images' content and the seed: the same photographs give the same split on every machine.
+
+The result is what every training script reads: train/, valid/ (and test/) with a folder a class,
+manifest.csv with a row an image, classes.json with the class order, duplicates.csv and
+unreadable.csv. The images are hard links, which take no space; the source is never changed.
+Running it again gives the same result, or moves the images to where the new settings want them;
+a file that it did not make is never touched.
+"""
+
+import dataclasses
+import shlex
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Literal
+
+from finegrain.command import run_command
+from finegrain.errors import UserError
+
+
+@dataclasses.dataclass
+class Settings:
+    """Turn a folder of labelled photographs into a data set that the training scripts read."""
+
+    source: Path  # folder of labelled photographs
+    output: Path  # data set folder to make, for example data/dogs
+    layout: str = "auto"  # auto, csv_labels, class_folders, type_num or typeid_randhash
+    valid_fraction: float = 0.1  # share of each class for validation, at least one image
+    test_fraction: float = 0.0  # share of each class for a labelled test split
+    seed: int = 0  # another seed draws another split
+    # hard: no space taken, but a later edit of one file shows in both; copy where it is refused
+    link: Literal["hard", "symlink", "copy"] = "hard"
+    # bits of 64 in which the hashes of near-duplicates may differ; -1: equal files only
+    near_distance: int = 10
+    workers: int = 0  # threads that read images; 0: one a core, eight at most
+
+
+def main(settings: Settings) -> None:
+    from finegrain.datasets.data_folder import check_output, manifest_rows, write_data_folder
+    from finegrain.datasets.duplicates import group_duplicates
+    from finegrain.datasets.gather import (
+        check_classes,
+        gather_images,
+        hashes_and_thumbnails,
+        read_records,
+    )
+    from finegrain.datasets.layouts import find_layout, list_source
+    from finegrain.datasets.split import check_fractions, split_images
+
+    started = time.monotonic()
+    # Pillow's remarks on odd files; what matters of them ends up in unreadable.csv.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    # A name that the terminal cannot show must not end the run.
+    sys.stdout.reconfigure(errors="backslashreplace")
+    check_fractions(settings.valid_fraction, settings.test_fraction)
+    check_numbers(settings)
+
+    # What is there?
+    source, output = settings.source, settings.output
+    listing = list_source(source)
+    check_output(source, output)
+    layout = find_layout(listing, settings.layout)
+    records = read_records(listing, layout)
+    found = "forced" if settings.layout != "auto" else "found"
+    print(f"source   {source}")
+    print(f"layout   {layout.name} ({layout.example}), {found}")
+    print(f"images   {len(records)} of {len({record.label for record in records})} classes")
+    tell_left_out(listing, records)
+
+    # Open every image once.
+    table, unreadable = gather_images(records, source, settings.workers or None)
+    check_classes(records, table, unreadable)
+
+    # Which of them show the same picture, and who goes where?
+    hashes, thumbnails = hashes_and_thumbnails(table)
+    groups = group_duplicates(table["sha1"], hashes, thumbnails, settings.near_distance)
+    splits = split_images(
+        table["label"].tolist(),
+        groups.tolist(),
+        table["sha1"].tolist(),
+        settings.valid_fraction,
+        settings.test_fraction,
+        settings.seed,
+    )
+    rows = manifest_rows(table, splits, groups)
+    copied = write_data_folder(output, rows, unreadable, settings.link)
+
+    tell_findings(output, rows, unreadable)
+    tell_result(output, rows, copied)
+    print(f"\n{len(rows)} images in {output} after {time.monotonic() - started:.0f} s; next:")
+    tell_next(output)
+
+
+def check_numbers(settings: Settings) -> None:
+    if not -1 <= settings.near_distance <= 16:
+        raise UserError(
+            f"--near-distance must lie from -1 to 16, got {settings.near_distance}; 10 finds "
+            "copies, above 12 many pairs are different photographs"
+        )
+    if settings.workers < 0:
+        raise UserError(f"--workers must be 0 or more, got {settings.workers}")
+
+
+def tell_left_out(listing, records) -> None:
+    """Name what the layout did not take: files that are no images, and images without a class."""
+    taken = {record.path for record in records}
+    unlabelled = [path for path in listing.all_images if path not in taken]
+    empty = [listing.folder / name for name, images in listing.folders.items() if not images]
+    for what, paths in [
+        ("hidden files and files that are no images", listing.ignored + listing.broken_links),
+        ("images without a class", unlabelled),
+        ("folders without images", empty),
+        ("folders inside class folders", listing.unentered),
+    ]:
+        if paths:
+            more = ", ..." if len(paths) > 3 else ""
+            print(f"ignored  {what}: {len(paths)} ({', '.join(p.name for p in paths[:3])}{more})")
+
+
+def tell_findings(output: Path, rows, unreadable) -> None:
+    """Unreadable files, duplicates and label conflicts: the count, the first few, the list."""
+    from finegrain.datasets.data_folder import duplicate_rows
+    from finegrain.datasets.summary import counted, list_few
+
+    print()
+    if unreadable:
+        print(f"unreadable  {counted(unreadable, 'image')} left out:")
+        print(list_few([f"{path}: {reason}" for path, reason in unreadable]))
+        print(f"  full list: {output / 'unreadable.csv'}")
+    duplicates = duplicate_rows(rows)
+    groups = [group for _, group in duplicates.groupby("group")]
+    if not groups:
+        print("duplicates  none found")
+        return
+    exact = sum(duplicates["kind"] == "exact")
+    print(
+        f"duplicates  {counted(duplicates, 'image')} ({exact} exact, {len(duplicates) - exact} near) "
+        f"in {counted(groups, 'group')}, each kept on one side of the split:"
+    )
+    print(list_few([" = ".join(group["source"][:4]) for group in groups]))
+    conflicts = [group for group in groups if group["label"].nunique() > 1]
+    if conflicts:
+        print(f"label conflicts  {counted(conflicts, 'group')} with one picture in several classes:")
+        print(list_few([" = ".join(group["source"][:4]) for group in conflicts]))
+    print(f"  full list: {output / 'duplicates.csv'}")
+
+
+def tell_result(output: Path, rows, copied: int) -> None:
+    from finegrain.datasets.summary import class_table, counted, list_few
+
+    if copied:
+        print(f"copied  {copied} of {len(rows)} images, because the file system refused to link them")
+    print()
+    print(class_table(rows))
+    with_valid = set(rows["label"][rows["split"] == "valid"])
+    without = sorted(set(rows["label"]) - with_valid)
+    if without:
+        print(f"\nno validation image  {counted(without, 'class')}, all images are duplicates:")
+        print(list_few(without))
+
+
+def tell_next(output: Path) -> None:
+    # A path that begins with a dash would be taken for a flag.
+    data = shlex.quote(f"./{output}" if str(output).startswith("-") else str(output))
+    name = output.resolve().name
+    for script, run in [("single_model.py", f"{name}-single"), ("froze_fine_tune.py", name)]:
+        run = shlex.quote(f"runs/{run}")
+        print(f"  python {script} --data {data} --run {run} --backbone xception --weights imagenet")
+
+
+if __name__ == "__main__":
+    run_command(main, Settings)
