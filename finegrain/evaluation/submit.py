@@ -77,7 +77,7 @@ def _asked_for(images: dict[str, Path], sample: SampleSubmission) -> dict[str, P
     asked = {image_id: images[image_id] for image_id in sample.image_ids(images)}
     if len(asked) < len(images):
         left_out = len(images) - len(asked)
-        print(f"notice  left out {left_out} of {len(images)} images, {sample.path} has no row for them")
+        print(f"notice  left out {left_out} of {len(images)} images that {sample.path} lacks")
     return asked
 
 
