@@ -14,16 +14,15 @@ Stop it at any time: the same command goes on from the last finished epoch.
 """
 
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from finegrain.command import run_command
-from finegrain.datasets.drawn import write_photos
-from finegrain.datasets.drawn_breed import PARTS, Breed, demo_breeds, pretraining_breeds
-from finegrain.images.decode import read_pixels
+from finegrain.datasets.drawn_arrays import draw_arrays, part_targets
+from finegrain.datasets.drawn_breed import PARTS, demo_breeds, pretraining_breeds
+from finegrain.evaluation.linear_probe import linear_probe
 from finegrain.whole_files import written_whole
 
 
@@ -45,31 +44,8 @@ class Settings:
     weight_decay: float = 1e-3  # of AdamW
     label_smoothing: float = 0.1  # of the breed softmax
     shift: int = 8  # augmentation: pixels by which a picture is moved at most; also flipped
+    transfer_per_class: int = 100  # pictures of each demo breed for the closing score
     seed: int = 0  # source of all chance
-
-
-def draw_arrays(
-    folder: Path, breeds: list[Breed], per_class: int, size: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the pictures, on all cores, and read them: (N, size, size, 3) uint8, (N,) places."""
-    count = len(breeds)
-    with ProcessPoolExecutor() as pool:
-        lists = pool.map(
-            write_photos, [folder] * count, [[breed] for breed in breeds],
-            [per_class] * count, [seed] * count,
-        )  # fmt: skip
-        paths = [folder / name for photos in lists for name, _ in photos]
-        pixels = list(pool.map(read_pixels, paths, [(size, size)] * len(paths), chunksize=64))
-    return np.stack(pixels), np.repeat(np.arange(count), per_class)
-
-
-def targets(breeds: list[Breed], labels: np.ndarray) -> dict[str, np.ndarray]:
-    """One-hot targets of every softmax: "breed" and each of the parts."""
-    answers = {"breed": np.eye(len(breeds), dtype="float32")[labels]}
-    for part, choices in PARTS.items():
-        places = np.array([choices.index(getattr(breed, part)) for breed in breeds])
-        answers[part] = np.eye(len(choices), dtype="float32")[places[labels]]
-    return answers
 
 
 def scaled(images: np.ndarray) -> np.ndarray:
@@ -175,25 +151,10 @@ def write_backbone(model, settings: Settings):
     return backbone
 
 
-def transfer_scores(
-    backbone, settings: Settings, images: np.ndarray, labels: np.ndarray
-) -> tuple[float, float]:
-    """Top-1 accuracy on the demo's breeds (60 pictures each to learn, 40 to test) of logistic
-    regression on frozen embeddings: of `backbone`, and of an untrained one."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    from finegrain.models.xception_small import XceptionSmall
-
-    learn = np.arange(len(labels)) % 100 < 60
-    scores = []
-    for network in (backbone, XceptionSmall(settings.width)):
-        features = network.predict(scaled(images), batch_size=128, verbose=0).mean(axis=(1, 2))
-        head = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
-        head.fit(features[learn], labels[learn])
-        scores.append(head.score(features[~learn], labels[~learn]))
-    return scores[0], scores[1]
+def transfer_score(backbone, images: np.ndarray, labels: np.ndarray) -> float:
+    """Accuracy of logistic regression that learns from three pictures of five."""
+    features = backbone.predict(scaled(images), batch_size=128, verbose=0).mean(axis=(1, 2))
+    return linear_probe(features, labels, learn=np.arange(len(labels)) % 5 < 3)
 
 
 def main(settings: Settings) -> None:
@@ -203,24 +164,27 @@ def main(settings: Settings) -> None:
     images, labels = draw_arrays(
         settings.photos, breeds, settings.per_class, settings.image_size, settings.seed
     )
-    # Drawn now because worker processes must start before TensorFlow and its threads do.
-    demo = draw_arrays(
-        settings.photos.with_name("transfer"), demo_breeds(), 100, settings.image_size,
-        settings.seed + 1,
-    )  # fmt: skip
     held = np.arange(len(labels)) % settings.valid_every == 0
-    print(f"{len(images)} pictures of {len(breeds)} breeds after {time.monotonic() - started:.0f} s", flush=True)
-    model, scores = train(settings, images, targets(breeds, labels), held)
+    drawn = time.monotonic() - started
+    print(f"{len(images)} pictures of {len(breeds)} breeds after {drawn:.0f} s", flush=True)
+    from finegrain.models.xception_small import XceptionSmall
+
+    model, scores = train(settings, images, part_targets(breeds, labels), held)
     print(f"held-out breed accuracy {scores['breed_accuracy']:.3f} on {held.sum()} pictures")
     backbone = write_backbone(model, settings)
     size = settings.output.stat().st_size / 1e6
     print(f"{settings.output}: {size:.2f} MB, {backbone.count_params():,} parameters")
-    trained, untrained = transfer_scores(backbone, settings, *demo)
+    demo = draw_arrays(
+        settings.photos.with_name("transfer"), demo_breeds(), settings.transfer_per_class,
+        settings.image_size, settings.seed + 1,
+    )  # fmt: skip
+    trained = transfer_score(backbone, *demo)
+    untrained = transfer_score(XceptionSmall(settings.width), *demo)
     print(
         f"logistic regression on frozen embeddings of the demo's {len(demo_breeds())} breeds: "
-        f"top-1 accuracy {trained:.3f}, untrained backbone {untrained:.3f}"
+        f"top-1 accuracy {trained:.3f}, untrained backbone {untrained:.3f}; "
+        f"{time.monotonic() - started:.0f} s in all"
     )
-    print(f"{time.monotonic() - started:.0f} s")
 
 
 if __name__ == "__main__":

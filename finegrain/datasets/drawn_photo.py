@@ -10,7 +10,10 @@ from finegrain.datasets.drawn_outline import Outline, turn
 from finegrain.datasets.drawn_scene import draw_background, draw_blades, photograph
 from finegrain.datasets.drawn_texture import to_image, to_planes
 
+# Width over height, before a little jitter.
 _ASPECTS = (4 / 3, 3 / 2, 1.0, 16 / 10, 5 / 6)
+
+
 def draw_photo(breed: Breed, rng: np.random.Generator) -> Image.Image:
     """Draw one photograph-like picture of a breed.
 
