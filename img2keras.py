@@ -147,13 +147,16 @@ def tell_findings(output: Path, rows, unreadable) -> None:
         return
     exact = sum(duplicates["kind"] == "exact")
     print(
-        f"duplicates  {counted(duplicates, 'image')} ({exact} exact, {len(duplicates) - exact} near) "
-        f"in {counted(groups, 'group')}, each kept on one side of the split:"
+        f"duplicates  {counted(duplicates, 'image')} ({exact} exact, "
+        f"{len(duplicates) - exact} near) in {counted(groups, 'group')}, each kept on one side "
+        "of the split:"
     )
     print(list_few([" = ".join(group["source"][:4]) for group in groups]))
     conflicts = [group for group in groups if group["label"].nunique() > 1]
     if conflicts:
-        print(f"label conflicts  {counted(conflicts, 'group')} with one picture in several classes:")
+        print(
+            f"label conflicts  {counted(conflicts, 'group')} with one picture in several classes:"
+        )
         print(list_few([" = ".join(group["source"][:4]) for group in conflicts]))
     print(f"  full list: {output / 'duplicates.csv'}")
 
@@ -162,7 +165,9 @@ def tell_result(output: Path, rows, copied: int) -> None:
     from finegrain.datasets.summary import class_table, counted, list_few
 
     if copied:
-        print(f"copied  {copied} of {len(rows)} images, because the file system refused to link them")
+        print(
+            f"copied  {copied} of {len(rows)} images, because the file system refused to link them"
+        )
     print()
     print(class_table(rows))
     with_valid = set(rows["label"][rows["split"] == "valid"])

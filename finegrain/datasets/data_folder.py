@@ -53,7 +53,9 @@ def manifest_rows(table: pd.DataFrame, splits: list[str], groups: Iterable[int])
         for split, label, file in zip(rows["split"], rows["label"], rows["file"], strict=True)
     ]
     rank = {label: number for number, label in enumerate(class_order(rows["label"]))}
-    order = pd.DataFrame({"split": rows["split"].map(SPLITS.index), "label": rows["label"].map(rank)})
+    order = pd.DataFrame(
+        {"split": rows["split"].map(SPLITS.index), "label": rows["label"].map(rank)}
+    )
     # A stable sort leaves the images of a class in the order of the source.
     rows = rows.loc[order.sort_values(["split", "label"], kind="stable").index]
     shared = rows["group"][rows["group"].duplicated(keep=False)]
@@ -118,8 +120,7 @@ def write_data_folder(
 
 
 def _write_csv(path: Path, header: Iterable[str], rows: Iterable[tuple]) -> None:
-    with written_whole(path) as beside:
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
+    with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)

@@ -12,7 +12,8 @@ bits, all 10 pairs are different flowers (0.87 at most); at 14 and 16 bits two m
 photograph were seen among 354 pairs, nine of which are different flowers above 0.9. 900 dogs and
 600 cats and dogs have no pair within 10 bits. Of copies made from 333 flowers and dogs, found
 were: JPEG quality 30, half size, 20 and 30 % brighter, greyscale: all; cropped by 2 %: 99 %; by
-5 %: about half; by 10 %: 1 %. Mirrored copies are not looked for.
+5 %: about half; by 10 %: 1 %. Among 20,000 random crops of 2,520 photographs, 1,267 groups hold
+crops of one photograph and 5 mix several. Mirrored copies are not looked for.
 """
 
 from collections import defaultdict
@@ -85,7 +86,9 @@ def _group_alike(hashes: np.ndarray, pictures: np.ndarray, distance: int) -> np.
                     continue
                 like = pictures[candidates] @ pictures[image] >= LIKE
                 found = [c for c, is_like in zip(candidates, like, strict=True) if is_like]
-                waiting[near] = [c for c, is_like in zip(candidates, like, strict=True) if not is_like]
+                waiting[near] = [
+                    c for c, is_like in zip(candidates, like, strict=True) if not is_like
+                ]
                 groups[found], reached[found] = start, True
                 frontier += found
     return groups

@@ -81,7 +81,7 @@ def remove_stale(output: Path, made: Made, wanted: set[str]) -> None:
         target = output / path
         if os.path.lexists(target) and is_ours(target, made[path]):
             target.unlink()
-            folders |= {target.parent, target.parent.parent}
+        folders |= {target.parent, target.parent.parent}
     for folder in sorted(folders, key=lambda folder: -len(folder.parts)):
         with contextlib.suppress(OSError):
             folder.rmdir()  # refuses a folder that still holds something

@@ -114,6 +114,8 @@ def _take(
                 take(group)
         if not given[label]:
             # Every group is larger than the share: the smallest that may go is nearest to it.
-            smallest = sorted(groups_of[label], key=lambda g: (len(contents[g]), contents[g][label]))
+            smallest = sorted(
+                groups_of[label], key=lambda g: (len(contents[g]), contents[g][label])
+            )
             any(take(group) for group in smallest)
     return taken

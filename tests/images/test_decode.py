@@ -145,7 +145,9 @@ def test_reasons_are_plain_and_leave_out_the_name(tmp_path: Path):
 
 def png_that_claims(width: int, height: int) -> bytes:
     def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
@@ -177,7 +179,9 @@ def test_pixels_have_the_asked_shape_and_squeeze(tmp_path: Path, scene):
     np.testing.assert_array_equal(pixels, expected)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data(), suffix=st.sampled_from(["jpg", "png", "gif", "webp", "tiff", "bmp", "ppm"]))
 @pytest.mark.filterwarnings("ignore")
 def test_damage_anywhere_is_read_or_refused_never_a_crash(tmp_path: Path, scene, data, suffix):

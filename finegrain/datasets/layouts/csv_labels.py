@@ -40,14 +40,18 @@ def read(listing: Listing) -> Iterator[Record]:
     tables = find_label_lists(listing)
     if len(tables) != 1:
         seen = "no CSV with the columns id,label stands" if not tables else "several CSVs with the "
-        seen += "" if not tables else f"columns id,label ({', '.join(p.name for p in tables)}) stand"
+        seen += (
+            "" if not tables else f"columns id,label ({', '.join(p.name for p in tables)}) stand"
+        )
         raise UserError(f"{seen} in {listing.folder} or beside it; leave exactly one there")
     (table,) = tables
     index = _index_images(listing)
     line_of: dict[Path, int] = {}
     for identity, label, line in _read_rows(table):
         if not identity or not label:
-            raise UserError(f"line {line} of {table} has no {'label' if identity else 'id'}; add it")
+            raise UserError(
+                f"line {line} of {table} has no {'label' if identity else 'id'}; add it"
+            )
         found = index.get(identity, [])
         if len(found) > 1:
             raise UserError(
@@ -66,7 +70,7 @@ def read(listing: Listing) -> Iterator[Record]:
 
 
 def find_label_lists(listing: Listing) -> list[Path]:
-    """The label lists in the source, or else those beside a source that has its images in itself."""
+    """The label lists in the source, or else beside it if it has its images in itself."""
     inside = _label_lists_in(listing.folder)
     if inside or not listing.images:
         return inside
