@@ -38,7 +38,7 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
         sys.exit(EXIT_USER_ERROR)
     except KeyboardInterrupt:
         again = shlex.join(["python", *sys.argv])
-        print(f"\nstopped; the same command goes on from here: {again}", file=sys.stderr)
+        print(f"\nstopped; what is finished is kept, go on with: {again}", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
 
 
@@ -47,9 +47,9 @@ def load_keras() -> None:
 
     TensorFlow's first lines (oneDNN, no CUDA driver) come from C++ before any log level counts,
     so the process's standard error itself is turned aside while it loads. A failing import
-    shows all of it; who sets TF_CPP_MIN_LOG_LEVEL sees it always.
+    shows all of it; who sets TF_CPP_MIN_LOG_LEVEL to 0 sees it always.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         import keras  # noqa: F401
 
         return

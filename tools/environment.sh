@@ -36,7 +36,8 @@ $("${PYTHON:-python3}" -V 2>&1 || true)); install one, or name it: PYTHON=/path/
     fi
     local flags=() file
     for file in "$@"; do flags+=(-r "$file"); done
-    "$python" -m pip install --quiet --disable-pip-version-check "${flags[@]}" ||
+    "$python" -m pip install --quiet --disable-pip-version-check "${flags[@]}" &&
+        "$python" -m pip install --quiet --disable-pip-version-check --no-deps --editable . ||
         fail "the packages could not be installed; see pip's message above, mend it and start again"
     echo "$wanted" > "$stamp"
 }

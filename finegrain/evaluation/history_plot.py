@@ -25,7 +25,8 @@ def read_history(run: Path) -> list[tuple[str, list[dict[str, float]]]]:
     stages = []
     for file in sorted(run.glob(f"*/{HISTORY}")):
         with file.open(newline="", encoding="utf-8") as table:
-            rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(table)]
+            reader = csv.DictReader(table)
+            rows = [{key: float(value) for key, value in row.items()} for row in reader]
         stages.append((file.parent.name, rows))
     return stages
 
@@ -56,7 +57,7 @@ def plot_history(run: Path) -> Path:
             if axes is error_axes:
                 values = [1 - value for value in values]
             axes.plot(epochs, values, color=colour, marker="o", markersize=3, label=label)
-        axes.set(xlabel="epoch", title=name, ylim=(0, None))
+        axes.set(xlabel="epoch", title=name, xlim=(0.5, len(rows) + 0.5), ylim=(0, None))
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
@@ -78,7 +79,7 @@ def _mark_stages(axes, stages) -> None:
             axes.axvline(start + 0.5, color=GREY, linewidth=1)
         axes.text(
             start + 0.6, 0.99, name, transform=axes.get_xaxis_transform(),
-            fontsize=8, color=GREY, va="top", rotation=90,
+            fontsize=8, color=GREY, va="top", rotation=90, in_layout=False, clip_on=True,
         )  # fmt: skip
         for number in range(1, len(rows)):
             if rows[number]["learning_rate"] < rows[number - 1]["learning_rate"]:

@@ -85,7 +85,7 @@ def find_backbone(name: str) -> BackboneSpec:
             image_size=_default_image_size(application),
             preprocessing=_family_preprocessing(application),
         )
-    known = {**{key: row.name for key, row in listed.items()}, **others}
+    known = {**others, **{key: row.name for key, row in listed.items()}}
     near = [known[key] for key in difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known.values())}"
     raise UserError(f"there is no backbone named {name!r}; {hint}")

@@ -43,11 +43,10 @@ class EpochKeeper(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if not math.isfinite((logs or {}).get("loss", 0.0)):
             kept = self.folder.epochs
-            advice = f"epoch {kept} is kept as the last good one" if kept else "nothing was saved"
             raise UserError(
                 f"the loss of stage {self.stage.name} became {logs['loss']} in epoch {kept + 1} "
-                f"with learning rate {self.stage.learning_rate:g}; {advice}; "
-                "train again with a smaller learning rate and another --run"
+                f"with learning rate {self.stage.learning_rate:g}; what was finished before it is "
+                "kept, train again with a smaller learning rate and another --run"
             )
 
     def on_epoch_end(self, epoch, logs=None):
@@ -67,7 +66,9 @@ class EpochKeeper(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def _learning_rate(self) -> float:
-        return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        # The optimizer's float32 would print 1e-4 as 9.999999747378752e-05.
+        return float(f"{float(rate):.6g}")
 
     def _tell(self, row, verdict):
         done, most = self.folder.epochs, self.stage.epochs

@@ -33,8 +33,6 @@ class PairGenerator:
         seed: of the negatives. Batch number n draws the same whatever was drawn before it.
         first_batch: number of the first batch, so that a resumed training goes on as it would
             have.
-        repeat_every: number of batches after which the choices repeat, for a validation set
-            that must be paired the same way every epoch; None never repeats.
 
     Yields:
         `({"image": images, "partner": (B,) int32},
@@ -47,7 +45,6 @@ class PairGenerator:
         positive_rate: float = 0.25,
         seed: int = 0,
         first_batch: int = 0,
-        repeat_every: int | None = None,
     ):
         if not 0 <= positive_rate <= 1:
             raise ValueError(
@@ -57,14 +54,13 @@ class PairGenerator:
         self.positive_rate = positive_rate
         self.seed = seed
         self.batch = first_batch
-        self.repeat_every = repeat_every
 
     def __iter__(self) -> Iterator[PairBatch]:
         return self
 
     def __next__(self) -> PairBatch:
         images, one_hot = next(self.batches)
-        number = self.batch % self.repeat_every if self.repeat_every else self.batch
+        number = self.batch
         self.batch += 1
         labels = np.argmax(one_hot, axis=1)
         if is_positive_batch(number, self.positive_rate):

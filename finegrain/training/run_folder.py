@@ -82,7 +82,7 @@ class RunFolder:
         """Write the finished model, without its optimizer, to `model.keras`."""
         # A model of the same layers that was never compiled has no optimizer to save.
         bare = keras.Model(model.input, model.output, name=model.name)
-        with written_whole(self.path / MODEL) as file:
+        with written_whole(self.path / MODEL, 5 * model.count_params()) as file:
             bare.save(file)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ class StageFolder:
             UserError: the disk is full; the epoch before stands as it was.
         """
         name = f"epoch-{self.epochs + 1:04d}.weights.h5"
-        with written_whole(self.path / name) as file:
+        with written_whole(self.path / name, _size_of(model)) as file:
             model.save_weights(file)
         self.history = [*self.history, row]
         self.last = name
@@ -146,6 +147,12 @@ class StageFolder:
         if self.history:
             # A kill may have fallen between the state and the table made from it.
             self._write_history()
+
+
+def _size_of(model: keras.Model) -> int:
+    """Bytes that a checkpoint takes at most: all variables, and what HDF5 writes about them."""
+    variables = [*model.variables, *model.optimizer.variables]
+    return sum(4 * math.prod(variable.shape) + 2_000 for variable in variables)
 
 
 def _read_json(file: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from finegrain.training.pair_generator import PairGenerator
 from finegrain.training.plateau import judge
 from finegrain.training.stage import Stage, compile_for_stage, is_multi_loss
 from finegrain.training.stage_folder import StageFolder
+from finegrain.training.validation_batches import ValidationBatches
 
 # Validation pairs are drawn apart from those of the training.
 VALIDATION_SEED = 1_000_003
@@ -147,33 +148,29 @@ def _has_stopped(stage: Stage, folder: StageFolder) -> bool:
 
 
 def _fit(model: keras.Model, stage: Stage, feed: Feed, folder: StageFolder) -> None:
-    training, validation = feed.training(stage), feed.validation()
-    seed = feed.stage_seed(stage)
-    steps, validation_steps = training.steps(), validation.steps()
-    done = folder.epochs * steps
-    streams = PhotoStream(training, done, feed.workers), PhotoStream(validation, workers=1)
-    batches, judging = streams
-    if is_multi_loss(model):
-        batches = PairGenerator(batches, stage.positive_rate, seed, first_batch=done)
-        judging = PairGenerator(judging, stage.positive_rate, repeat_every=validation_steps)
+    seed, pairs = feed.stage_seed(stage), is_multi_loss(model)
+    training = feed.training(stage)
+    done = folder.epochs * training.steps()
+    stream = PhotoStream(training, done, feed.workers)
+    batches = PairGenerator(stream, stage.positive_rate, seed, done) if pairs else stream
+    validation = ValidationBatches(feed.validation(), stage.positive_rate if pairs else None)
     try:
         model.fit(
-            # Plain generators: Keras would call a PairGenerator or PhotoStream object itself.
+            # A plain generator: Keras takes no other iterator.
             (batch for batch in batches),
-            steps_per_epoch=steps,
+            steps_per_epoch=training.steps(),
             initial_epoch=folder.epochs,
             epochs=stage.epochs,
-            validation_data=(batch for batch in judging),
-            validation_steps=validation_steps,
+            shuffle=False,
+            validation_data=validation,
             callbacks=[EpochKeeper(stage, folder, seed)],
             # A bar that redraws itself is for eyes; a log gets the keeper's line an epoch.
             verbose=1 if sys.stdout.isatty() else 0,
         )
     except Exception as error:
-        for stream in streams:
-            if stream.error is not None:
-                raise stream.error from error
+        for source in (stream, validation):
+            if source.error is not None:
+                raise source.error from error
         raise
     finally:
-        for stream in streams:
-            stream.close()
+        stream.close()

@@ -93,12 +93,6 @@ def test_a_resumed_generator_goes_on_as_it_would_have():
     assert [inputs["partner"].tolist() for inputs, _ in rest] == whole[4:]
 
 
-def test_validation_pairs_repeat_every_epoch():
-    epoch = list(batches_of([8] * 3))
-    pairs = [p["partner"].tolist() for p, _ in PairGenerator(epoch * 2, repeat_every=3)]
-    assert pairs[:3] == pairs[3:]
-
-
 def test_over_keras_own_flow_from_directory(tmp_path):
     from PIL import Image
 
