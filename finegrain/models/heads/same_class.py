@@ -21,6 +21,9 @@ def same_class_head(embedding, partner_embedding):
         (B, 2) Keras tensor of float32 probabilities, named `same_class`; column 1 is "same".
     """
     difference = SquaredDifference(name=SQUARED_DIFFERENCE)([embedding, partner_embedding])
-    return keras.layers.Dense(2, activation="softmax", dtype="float32", name=SAME_CLASS)(
-        difference
+    # Squares of large embeddings make a random start confidently wrong, and its gradients wreck
+    # the backbone; from zero it starts undecided whatever the embedding's scale.
+    dense = keras.layers.Dense(
+        2, activation="softmax", kernel_initializer="zeros", dtype="float32", name=SAME_CLASS
     )
+    return dense(difference)

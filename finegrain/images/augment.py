@@ -1,0 +1,67 @@
+"""The recipe's augmentation, by Keras's own ImageDataGenerator."""
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+# `tensorflow.keras.preprocessing.image` is this very module; taken from here it also loads
+# where Keras runs on JAX or PyTorch. The one place that imports it.
+from keras._tf_keras.keras.preprocessing.image import ImageDataGenerator
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges of the random changes, in `ImageDataGenerator`'s units.
+
+    Attributes:
+        rotation: largest rotation either way, degrees.
+        shear: largest shear either way, degrees.
+        zoom: zoom factor between 1 - zoom and 1 + zoom, each axis for itself.
+        horizontal_flip: mirror every second image.
+    """
+
+    rotation: float = 45.0
+    shear: float = 0.2
+    zoom: float = 0.2
+    horizontal_flip: bool = True
+
+    def generator(self) -> ImageDataGenerator:
+        """The same numbers as an `ImageDataGenerator`; no rescaling, the model does that."""
+        return ImageDataGenerator(
+            rotation_range=self.rotation,
+            shear_range=self.shear,
+            zoom_range=self.zoom,
+            horizontal_flip=self.horizontal_flip,
+        )
+
+
+class SeededTransform:
+    """Random transforms of an `ImageDataGenerator`, each told by its own seed.
+
+    The generator draws from NumPy's global state; here every draw is seeded, locked and leaves
+    that state as it was, so threads may share one and the result does not depend on their order.
+
+    Args:
+        generator: whose ranges to draw from.
+    """
+
+    def __init__(self, generator: ImageDataGenerator):
+        self.generator = generator
+        self._lock = threading.Lock()
+
+    def __call__(self, image: np.ndarray, seed: int) -> np.ndarray:
+        """Transform one image.
+
+        Args:
+            image: (H, W, 3), any range.
+            seed: 0 to 2**32 - 1.
+
+        Returns:
+            float32 array of the same shape.
+        """
+        with self._lock:
+            state = np.random.get_state()
+            parameters = self.generator.get_random_transform(image.shape, seed)
+            np.random.set_state(state)
+        return self.generator.apply_transform(image.astype(np.float32), parameters)

@@ -1,0 +1,100 @@
+"""Labelled photographs as batches that depend on nothing but seed, epoch and step."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from finegrain.errors import UserError
+from finegrain.images.augment import Augmentation, SeededTransform
+from finegrain.images.batch_order import balanced_batches, shuffled_batches
+from finegrain.images.decode import UnreadableImage, read_pixels
+
+
+class PhotoBatches:
+    """Random access to the batches of any epoch.
+
+    Args:
+        paths: N image files.
+        labels: (N,) their classes, 0 to C - 1.
+        classes: number of classes C.
+        image_size: (height, width) in pixels.
+        batch_size: images a batch; an epoch's last batch may be shorter.
+        seed: of order and augmentation.
+        augmentation: random changes, or None.
+        shuffle: new order every epoch; without it the order of `paths`, the same every epoch.
+        images_per_class: K of class-balanced batches, 0 for plain ones.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        labels: np.ndarray,
+        classes: int,
+        image_size: tuple[int, int],
+        batch_size: int,
+        seed: int = 0,
+        augmentation: Augmentation | None = None,
+        shuffle: bool = True,
+        images_per_class: int = 0,
+    ):
+        self.paths = list(paths)
+        self.labels = np.asarray(labels)
+        self.classes = classes
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.images_per_class = images_per_class
+        self.transform = SeededTransform(augmentation.generator()) if augmentation else None
+        # The order of an epoch is asked for once a batch, by several threads.
+        self._order = lru_cache(maxsize=4)(self._make_order)
+
+    def steps(self) -> int:
+        """Batches an epoch."""
+        return len(self._order(0))
+
+    def batch(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Read one batch.
+
+        Args:
+            epoch: 0, 1, ...
+            step: 0 to `steps() - 1`.
+
+        Returns:
+            Images (B, H, W, 3) float32, RGB 0 to 255, and one-hot labels (B, C) float32.
+
+        Raises:
+            UserError: an image can no longer be read.
+        """
+        chosen = self._order(epoch)[step]
+        seeds = np.random.default_rng([self.seed, epoch, step]).integers(2**32, size=len(chosen))
+        images = np.stack(
+            [self._read(index, int(seed)) for index, seed in zip(chosen, seeds, strict=True)]
+        )
+        return images, np.eye(self.classes, dtype=np.float32)[self.labels[chosen]]
+
+    def _make_order(self, epoch: int) -> list[np.ndarray]:
+        count = len(self.paths)
+        if not self.shuffle:
+            return [
+                np.arange(start, min(start + self.batch_size, count))
+                for start in range(0, count, self.batch_size)
+            ]
+        rng = np.random.default_rng([self.seed, epoch])
+        if self.images_per_class:
+            return balanced_batches(self.labels, self.batch_size, self.images_per_class, rng)
+        return shuffled_batches(count, self.batch_size, rng)
+
+    def _read(self, index: int, seed: int) -> np.ndarray:
+        try:
+            pixels = read_pixels(self.paths[index], self.image_size)
+        except UnreadableImage as error:
+            raise UserError(
+                f"{self.paths[index]} can no longer be read ({error}); put it back, or make the "
+                "data set again with img2keras.py"
+            ) from error
+        if self.transform is None:
+            return pixels.astype(np.float32)
+        return self.transform(pixels, seed)
