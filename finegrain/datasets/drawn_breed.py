@@ -18,13 +18,13 @@ PARTS: dict[str, tuple[str, ...]] = {
 # Each line: the parts of a family's first breed, then the one part that each sibling changes.
 _DEMO_FAMILIES: tuple[tuple[tuple[str, ...], dict[str, str], dict[str, str]], ...] = (
     (("pointed", "curled", "plain", "medium", "medium", "compact"),
-     {"ear": "folded"}, {"tail": "sickle"}),
+     {"ear": "folded"}, {"ear": "round"}),
     (("hanging", "low", "saddle", "medium", "long", "compact"),
-     {"coat": "belly"}, {"snout": "medium"}),
+     {"snout": "medium"}, {"legs": "long"}),
     (("round", "plume", "spots", "short", "blunt", "stretched"),
-     {"ear": "pointed"}, {"legs": "medium"}),
+     {"ear": "pointed"}, {"snout": "medium"}),
     (("long", "stub", "bands", "long", "medium", "compact"),
-     {"tail": "low"}, {"snout": "long"}),
+     {"snout": "long"}, {"tail": "low"}),
 )  # fmt: skip
 
 _SHUFFLE_SEED = 2017

@@ -31,7 +31,9 @@ def save_half_weights(model: keras.Model, path: Path) -> None:
             def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
                 if isinstance(item, h5py.Dataset):
                     values = item[()]
-                    target[name] = values.astype("float16") if values.ndim > 1 else values
+                    values = values.astype("float16") if values.ndim > 1 else values
+                    # Without the time of day the same weights make the same file.
+                    target.create_dataset(name, data=values, track_times=False)
                 else:
                     target.require_group(name)
                 for key, value in item.attrs.items():

@@ -1,5 +1,7 @@
 """Half-size weights files load like any other."""
 
+import time
+
 import keras
 import numpy as np
 
@@ -23,3 +25,11 @@ def test_half_weights_come_back_in_float32_rounded_to_float16(tmp_path):
         if wanted.ndim > 1:
             wanted = wanted.astype("float16").astype("float32")
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(after), wanted)
+
+
+def test_the_same_weights_make_the_same_file(tmp_path):
+    model = XceptionSmall(width=0.1)
+    save_half_weights(model, tmp_path / "a.weights.h5")
+    time.sleep(1.1)
+    save_half_weights(model, tmp_path / "b.weights.h5")
+    assert (tmp_path / "a.weights.h5").read_bytes() == (tmp_path / "b.weights.h5").read_bytes()

@@ -1,0 +1,42 @@
+"""The weights that ship with the project: small, and worth more than none."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from finegrain.datasets.drawn_breed import demo_breeds
+from finegrain.datasets.drawn_photo import draw_photo
+from finegrain.evaluation.linear_probe import linear_probe
+from finegrain.models import xception_small
+from finegrain.models.xception_small import XceptionSmall
+
+WEIGHTS = Path(xception_small.__file__).parent / "weights" / "xception_small.weights.h5"
+
+
+@pytest.fixture(scope="module")
+def photos() -> tuple[np.ndarray, np.ndarray]:
+    """Twenty pictures of the first breed of each family, (80, 128, 128, 3) in [-1, 1]."""
+    labels = np.repeat(np.arange(4), 20)
+    pictures = [
+        draw_photo(demo_breeds()[3 * label], np.random.default_rng([9, i])).resize((128, 128))
+        for i, label in enumerate(labels)
+    ]
+    return np.stack([np.asarray(p, "float32") for p in pictures]) / 127.5 - 1, labels
+
+
+def score(backbone: keras.Model, photos: tuple[np.ndarray, np.ndarray]) -> float:
+    images, labels = photos
+    features = backbone.predict(images, batch_size=40, verbose=0).mean(axis=(1, 2))
+    return linear_probe(features, labels, learn=np.arange(len(labels)) % 2 == 0)
+
+
+def test_file_is_at_most_four_megabytes():
+    assert WEIGHTS.stat().st_size <= 4_000_000
+
+
+def test_pretrained_features_tell_families_apart_and_random_ones_do_not(photos):
+    keras.utils.set_random_seed(1)
+    assert score(XceptionSmall(weights=WEIGHTS), photos) > 0.9
+    assert score(XceptionSmall(), photos) < 0.75
