@@ -36,8 +36,12 @@ run img2keras.py --source "$photos" --output "$data" --valid-fraction 0.15 --tes
 # What a leaderboard would hand out: the test images in one folder, without their labels.
 mkdir -p "$test"
 find "$data/test" -type f -print0 | while IFS= read -r -d '' file; do
-    class=$(basename "$(dirname "$file")")
-    cp -n "$file" "$test/${class}__$(basename "$file")" 2>/dev/null || true
+    flat=$test/$(basename "$file")
+    # Class folders may hold files of the same name.
+    if [ -e "$flat" ] && ! cmp -s "$file" "$flat"; then
+        flat=$test/$(basename "$(dirname "$file")")__$(basename "$file")
+    fi
+    cp "$file" "$flat"
 done
 
 training=(--backbone xception_small --weights finegrain/models/weights/xception_small.weights.h5

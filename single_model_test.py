@@ -26,7 +26,7 @@ multi-loss run.
 
 from dataclasses import dataclass
 
-from finegrain.command import run_command
+from finegrain.command import load_keras, run_command
 from finegrain.evaluation.submission_settings import SubmissionSettings
 
 
@@ -38,7 +38,8 @@ class Settings(SubmissionSettings):
 def main(settings: Settings) -> None:
     settings.check()
 
-    # Keras takes seconds to import; --help and a mistyped flag answer at once without it.
+    # Keras takes seconds to load, which a mistake in the flags need not wait for.
+    load_keras()
     from finegrain.evaluation.submit import open_runs, submit
     from finegrain.training.session import MULTI_LOSS
 

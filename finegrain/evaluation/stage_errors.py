@@ -1,5 +1,6 @@
 """The closing line of a training script: the error of the model it leaves."""
 
+from finegrain.errors import UserError
 from finegrain.evaluation.history_plot import plot_history
 from finegrain.evaluation.metrics import top1_error
 from finegrain.evaluation.predict import predict_probabilities
@@ -54,5 +55,11 @@ def split_errors(session: Session) -> dict[str, float]:
             predictions = predict_probabilities(
                 model, data.paths(split), feed.image_size, feed.batch_size
             )
+            if predictions.unreadable:
+                row, reason = next(iter(predictions.unreadable.items()))
+                raise UserError(
+                    f"{predictions.paths[row]} can no longer be read ({reason}); put it back, or "
+                    "make the data set again with img2keras.py"
+                )
             errors[split] = top1_error(predictions.probabilities, data.labels(split))
     return errors
