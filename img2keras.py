@@ -157,7 +157,8 @@ def tell_findings(output: Path, rows, unreadable) -> None:
         print(
             f"label conflicts  {counted(conflicts, 'group')} with one picture in several classes:"
         )
-        print(list_few([" = ".join(group["source"][:4]) for group in conflicts]))
+        labelled = [group["source"] + " (" + group["label"] + ")" for group in conflicts]
+        print(list_few([" = ".join(names[:4]) for names in labelled]))
     print(f"  full list: {output / 'duplicates.csv'}")
 
 

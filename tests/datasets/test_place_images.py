@@ -175,10 +175,23 @@ def test_an_edited_list_does_not_lead_out_of_the_folder(tmp_path: Path, source: 
     victim = tmp_path / "victim.jpg"
     victim.write_text("mine")
     sha1 = checksum(victim)[0]
-    rows = [f"{path},{sha1}" for path in ("train/../../victim.jpg", str(victim), "../victim.jpg")]
-    (output / "manifest.csv").write_text("\n".join(["path,sha1", *rows]))
+    (output / "train").mkdir()
+    beside = output / "victim.jpg"
+    beside.write_text("mine")
+    paths = ("train/../victim.jpg", "train/../../victim.jpg", str(victim), "../victim.jpg")
+    (output / "manifest.csv").write_text("\n".join(["path,sha1", *(f"{p},{sha1}" for p in paths)]))
     place_images(output, plan(source), "hard")
-    assert victim.read_text() == "mine"
+    assert victim.read_text() == beside.read_text() == "mine"
+
+
+def test_a_leftover_hard_link_does_not_become_a_way_into_the_source(tmp_path: Path, source: Path):
+    output = tmp_path / "output"
+    output.mkdir()
+    os.link(source / "5.jpg", output / module.HALF_PLACED)
+    assert place_images(output, plan(source), "copy") == 0
+    finish(output)
+    assert (source / "5.jpg").read_text() == "content 5"
+    assert files(output) == paths(plan(source))
 
 
 def test_a_full_disk_is_one_sentence_and_can_go_on(tmp_path: Path, source: Path, monkeypatch):
