@@ -59,7 +59,9 @@ def place_images(output: Path, placements: list[Placement], link: str = "hard") 
         remove_stale(output, made, {placement.path for placement in placements})
         copied = 0
         interval = 0.2 if sys.stderr.isatty() else 10.0
-        for placement in tqdm(missing, "placing images", unit=" images", mininterval=interval):
+        for placement in tqdm(
+            missing, "placing images", unit=" images", mininterval=interval, disable=not missing
+        ):
             target = output / placement.path
             target.parent.mkdir(parents=True, exist_ok=True)
             copied += _place(placement.source, target, output / HALF_PLACED, link)
