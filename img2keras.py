@@ -21,7 +21,6 @@ a file that it did not make is never touched.
 
 import dataclasses
 import shlex
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -63,8 +62,6 @@ def main(settings: Settings) -> None:
     started = time.monotonic()
     # Pillow's remarks on odd files; what matters of them ends up in unreadable.csv.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    # A name that the terminal cannot show must not end the run.
-    sys.stdout.reconfigure(errors="backslashreplace")
     check_fractions(settings.valid_fraction, settings.test_fraction)
     check_numbers(settings)
 

@@ -29,6 +29,9 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
         settings_type: dataclass of the command's flags; its docstring opens `--help`.
     """
     settings = tyro.cli(settings_type)
+    # A file name that the terminal cannot show must not end a run.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
     # Images above Pillow's limit are refused with a sentence of our own.
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:

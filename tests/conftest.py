@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -37,10 +38,15 @@ def start_script():
     def start(name: str, *arguments, **options) -> subprocess.Popen:
         return subprocess.Popen(
             command(name, *arguments), cwd=REPOSITORY, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, **options,
+            stderr=subprocess.PIPE, text=True, preexec_fn=obey_ctrl_c, **options,
         )  # fmt: skip
 
     return start
+
+
+def obey_ctrl_c() -> None:
+    """Undo what a shell does to jobs in the background, where the tests may run."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def command(name: str, *arguments) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import obey_ctrl_c
 from PIL import Image
 
 from finegrain.datasets.manifest import open_data_set
@@ -295,8 +296,9 @@ def test_killed_while_placing_then_started_again(slow_command: list, tmp_path: P
 
 def test_ctrl_c_says_how_to_go_on(slow_command: list, tmp_path: Path):
     running = subprocess.Popen(
-        slow_command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=ROOT
-    )
+        slow_command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=ROOT,
+        preexec_fn=obey_ctrl_c,
+    )  # fmt: skip
     seen = b""
     while b"reading images" not in seen:
         seen += running.stderr.read(1)

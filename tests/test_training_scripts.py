@@ -197,6 +197,19 @@ def test_a_full_disk_keeps_the_previous_checkpoint(script, drawn_data, tmp_path)
     assert len(history(run, "1-frozen")) == 1
 
 
+def assert_statistics_stand_still(run):
+    """The fresh backbone's BatchNormalization began with mean 0 and variance 1."""
+    from finegrain.models.backbone import BACKBONE_LAYER
+    from finegrain.training.finished_run import open_finished_run
+
+    backbone = open_finished_run(run).model().get_layer(BACKBONE_LAYER)
+    norms = [layer for layer in backbone.layers if hasattr(layer, "moving_mean")]
+    assert len(norms) > 40
+    for norm in norms:
+        assert np.all(np.asarray(norm.moving_mean) == 0)
+        assert np.all(np.asarray(norm.moving_variance) == 1)
+
+
 def test_stage_3_retrains_without_augmentation(multi_loss, script):
     run, _ = multi_loss
     model = (run / "model.keras").read_bytes()
@@ -208,6 +221,7 @@ def test_stage_3_retrains_without_augmentation(multi_loss, script):
     assert len(history(run, "3-retrained")) == 2
     assert json.loads((run / "results.json").read_text())["model_from"] == "3-retrained"
     assert (run / "model.keras").read_bytes() != model
+    assert_statistics_stand_still(run)
     refused = script("trick_tune.py", "--run", run, "--epochs", "3", "--stop-patience", "0")
     assert_user_error(refused, "epochs 2 there, 3 now")
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from finegrain.command import run_command
+from finegrain.command import load_keras, run_command
 from finegrain.datasets.drawn_arrays import draw_arrays, part_targets
 from finegrain.datasets.drawn_breed import PARTS, demo_breeds, pretraining_breeds
 from finegrain.evaluation.linear_probe import linear_probe
@@ -157,6 +157,7 @@ def transfer_score(backbone, images: np.ndarray, labels: np.ndarray) -> float:
 
 def main(settings: Settings) -> None:
     """Draw, train, score, and write the backbone's weights."""
+    load_keras()
     started = time.monotonic()
     breeds = pretraining_breeds(settings.breeds)
     images, labels = draw_arrays(
