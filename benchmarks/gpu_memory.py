@@ -44,17 +44,16 @@ def main(settings: Settings) -> None:
     sizes = " | ".join(f"batch {batch}" for batch in settings.batch_sizes)
     print(f"| {spec.name} at {side} | {sizes} |\n|---|{'---|' * len(settings.batch_sizes)}")
     for name, boundary in stages.items():
-        row = [f"{memory(backbone, boundary, batch) / 1e9:.1f} GB" for batch in settings.batch_sizes]
-        print(f"| {name} | {' | '.join(row)} |")
+        needs = [memory(backbone, boundary, batch) / 1e9 for batch in settings.batch_sizes]
+        print(f"| {name} | {' | '.join(f'{need:.1f} GB' for need in needs)} |")
 
 
 def memory(backbone, boundary: int, batch: int) -> float:
     """Bytes a training step takes when layers from `boundary` on are trained."""
     outputs = [4 * math.prod(layer.output.shape[1:]) for layer in backbone.layers]
     weights = 4 * backbone.count_params()
-    trained = sum(
-        4 * math.prod(weight.shape) for layer in backbone.layers[boundary:] for weight in layer.weights
-    )
+    above = [weight for layer in backbone.layers[boundary:] for weight in layer.weights]
+    trained = sum(4 * math.prod(weight.shape) for weight in above)
     frozen = max((a + b for a, b in zip(outputs[:boundary], outputs[1:], strict=False)), default=0)
     kept = 2 * sum(outputs[boundary:])
     return CONTEXT_BYTES + weights + 2 * trained + batch * (frozen + kept)

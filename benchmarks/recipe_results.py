@@ -19,6 +19,7 @@ from pathlib import Path
 from finegrain.command import run_command
 from finegrain.errors import UserError
 
+KINDS = ("data", "single", "multi")
 ROWS = (
     ("softmax", "single", "2-unfrozen"),
     ("softmax, retrained without augmentation", "single", "3-retrained"),
@@ -47,6 +48,7 @@ class Settings:
     retrain_epochs: int = 5
     # of the multi-loss model
     same_class_weight: float = 0.5
+    positive_rate: float = 0.25
     images_per_class: int = 0
     seeds: tuple[int, ...] = (0, 1, 2)
 
@@ -63,7 +65,7 @@ def main(settings: Settings) -> None:
 
 def train_all(settings: Settings, seed: int) -> None:
     """Make the data set of a seed and train every recipe on it."""
-    data, single, multi = (settings.output / f"{what}-{seed}" for what in ("data", "single", "multi"))
+    data, single, multi = (settings.output / f"{kind}-{seed}" for kind in KINDS)
     call("img2keras.py", "--source", settings.source, "--output", data, "--seed", seed,
          "--valid-fraction", 0.1, "--test-fraction", 0.3)  # fmt: skip
     training = (
@@ -75,6 +77,7 @@ def train_all(settings: Settings, seed: int) -> None:
     call("single_model.py", "--run", single, *training)
     call("froze_fine_tune.py", "--run", multi, *training,
          "--same-class-weight", settings.same_class_weight,
+         "--positive-rate", settings.positive_rate,
          "--images-per-class", settings.images_per_class)  # fmt: skip
     for run in (single, multi):
         call("trick_tune.py", "--run", run, "--epochs", settings.retrain_epochs)
@@ -91,7 +94,10 @@ def call(script: str, *arguments) -> None:
 
 def results_table(settings: Settings) -> str:
     """The errors of all runs as a Markdown table."""
-    lines = ["| recipe | validation error | test error | range | seconds a run |", "|---|---|---|---|---|"]
+    lines = [
+        "| recipe | validation error | test error | range | seconds a run |",
+        "|---|---|---|---|---|",
+    ]
     for name, kind, stage in ROWS:
         runs = [
             json.loads((settings.output / f"{kind}-{seed}" / "results.json").read_text())["stages"]

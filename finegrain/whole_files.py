@@ -58,8 +58,8 @@ def _check_space(beside: Path, expected_bytes: int) -> None:
 
 def _explain(error: OSError, path: Path) -> UserError:
     # HDF5 hides the system's error number in its message.
-    full = error.errno in DISK_FULL or any(f"errno = {number}" in str(error) for number in DISK_FULL)
-    if full:
+    hidden = any(f"errno = {number}" in str(error) for number in DISK_FULL)
+    if hidden or error.errno in DISK_FULL:
         return UserError(
             f"the disk is full: {path} could not be written, what stood there before is intact; "
             "free some space and start the same command again"

@@ -14,7 +14,8 @@ def make(folder, *, path=None, **environment):
     (folder / "pyproject.toml").write_text(
         '[project]\nname = "empty"\nversion = "0"\n[tool.setuptools]\npy-modules = []\n'
     )
-    line = f'set -euo pipefail; . "{REPOSITORY}/tools/environment.sh"; make_environment requirements.txt'
+    source = f'. "{REPOSITORY}/tools/environment.sh"'
+    line = f"set -euo pipefail; {source}; make_environment requirements.txt"
     return subprocess.run(
         ["bash", "-c", line], cwd=folder, capture_output=True, text=True,
         env={**os.environ, **environment, **({"PATH": path} if path else {})},
@@ -38,7 +39,7 @@ def test_a_python_too_old_or_too_new_is_named(tmp_path, version):
 
 
 def test_a_python_without_venv_is_named(tmp_path):
-    script = 'case "$2" in *ensurepip*) exit 1;; esac; [ "$1" = -V ] && echo "Python 3.11.2"; exit 0'
+    script = 'case "$2" in *ensurepip*) exit 1;;; esac; [ "$1" != -V ] || echo Python 3.11.2'
     done = make(tmp_path, PYTHON=str(fake(tmp_path / "bin", "python", script)))
     assert done.returncode == 2
     assert "Python 3.11.2 has no venv module; install it" in done.stderr

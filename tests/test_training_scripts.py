@@ -136,8 +136,8 @@ def test_killed_at_any_moment_it_finishes_as_if_it_had_not_been(
     # What must stand before each kill, and how long after: start-up, a training epoch, the middle
     # of a stage border, the end.
     moments = [
-        ("config.json", 0.3), ("1-frozen/history.csv", 0.0), ("1-frozen/epoch-0002.weights.h5", 0.02),
-        ("2-unfrozen/state.json", 0.05),
+        ("config.json", 0.3), ("1-frozen/history.csv", 0.0),
+        ("1-frozen/epoch-0002.weights.h5", 0.02), ("2-unfrozen/state.json", 0.05),
     ]  # fmt: skip
     for awaited, delay in [*moments, (None, 0)]:
         process = start_script("froze_fine_tune.py", "--data", drawn_data, "--run", run, *SHORT)

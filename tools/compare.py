@@ -48,11 +48,12 @@ def main(settings: Settings) -> None:
     width = max(len(what) for _, what, _ in rows)
     print(f"{'top-1 error':<{width}}  validation    test  epochs  seconds  run")
     for path, what, numbers in rows:
-        errors = [
-            f"{numbers[key]:.4f}" if key in numbers else "-" for key in ("valid_error", "test_error")
-        ]
+        valid, test = (
+            f"{numbers[f'{split}_error']:.4f}" if f"{split}_error" in numbers else "-"
+            for split in ("valid", "test")
+        )
         print(
-            f"{what:<{width}}  {errors[0]:>10}  {errors[1]:>6}  {numbers['epochs']:>6}  "
+            f"{what:<{width}}  {valid:>10}  {test:>6}  {numbers['epochs']:>6}  "
             f"{numbers['seconds']:>7.0f}  {path}"
         )
 

@@ -50,7 +50,7 @@ def main(settings: Settings) -> None:
     for part, (inputs, targets) in zip(rows, PairGenerator(stream, 0.5), strict=False):
         labels = targets["category"].argmax(axis=1)
         same = targets["same_class"][:, 1]
-        kind = "swapped into positive pairs" if same.any() else "random negative pairs"
+        kind = "swapped into positive pairs" if same.any() else "of random negative pairs"
         part.suptitle(f"a batch {kind}: each image above, its partner below", fontsize=11)
         axes = part.subplots(2, settings.batch_size, squeeze=False)
         for place, partner in enumerate(inputs["partner"]):

@@ -57,7 +57,9 @@ def plot_history(run: Path) -> Path:
             if axes is error_axes:
                 values = [1 - value for value in values]
             axes.plot(epochs, values, color=colour, marker="o", markersize=3, label=label)
-        axes.set(xlabel="epoch", title=name, xlim=(0.5, len(rows) + 0.5), ylim=(0, None))
+        # Room above the highest point for the stages' names.
+        top = 1.25 * axes.dataLim.y1 or 1
+        axes.set(xlabel="epoch", title=name, xlim=(0.5, len(rows) + 0.5), ylim=(0, top))
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)

@@ -48,7 +48,8 @@ def device_name() -> str:
         import tensorflow
 
         gpus = tensorflow.config.list_physical_devices("GPU")
-        names = [tensorflow.config.experimental.get_device_details(gpu)["device_name"] for gpu in gpus]
+        details = tensorflow.config.experimental.get_device_details
+        names = [details(gpu)["device_name"] for gpu in gpus]
     elif backend == "jax":
         import jax
 

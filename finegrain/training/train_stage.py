@@ -132,9 +132,11 @@ def train_stage(model: keras.Model, stage: Stage, feed: Feed, folder: StageFolde
     if folder.finished:
         print(f"stage {stage.name}: finished before, after {folder.epochs} epochs")
     elif stage.epochs > 0:
-        print(f"stage {stage.name}" + f": going on after epoch {folder.epochs}" * bool(folder.epochs))
         if folder.epochs:
+            print(f"stage {stage.name}: going on after epoch {folder.epochs}")
             folder.load_last(model)
+        else:
+            print(f"stage {stage.name}")
         if folder.epochs < stage.epochs and not _has_stopped(stage, folder):
             _fit(model, stage, feed, folder)
         folder.finish()
