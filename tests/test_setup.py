@@ -39,7 +39,7 @@ def test_a_python_too_old_or_too_new_is_named(tmp_path, version):
 
 
 def test_a_python_without_venv_is_named(tmp_path):
-    script = 'case "$2" in *ensurepip*) exit 1;;; esac; [ "$1" != -V ] || echo Python 3.11.2'
+    script = 'case "$2" in *ensurepip*) exit 1;; esac; [ "$1" != -V ] || echo Python 3.11.2'
     done = make(tmp_path, PYTHON=str(fake(tmp_path / "bin", "python", script)))
     assert done.returncode == 2
     assert "Python 3.11.2 has no venv module; install it" in done.stderr

@@ -125,7 +125,8 @@ def train(settings: Settings, images: np.ndarray, answers: dict[str, np.ndarray]
         held_out = model.evaluate(unseen, check, batch_size=128, verbose=0, return_dict=True)
         print(
             f"epoch {epoch + 1}/{settings.epochs}: "
-            f"breed accuracy {scores['breed_accuracy'][0]:.3f}, held out {held_out['breed_accuracy']:.3f}, parts "
+            f"breed accuracy {scores['breed_accuracy'][0]:.3f}, "
+            f"held out {held_out['breed_accuracy']:.3f}, parts "
             + " ".join(f"{part} {held_out[f'{part}_accuracy']:.3f}" for part in PARTS)
             + f", {time.monotonic() - started:.0f} s", flush=True,
         )  # fmt: skip
