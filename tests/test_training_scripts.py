@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from conftest import REPOSITORY
 
 SMALL = (
     "--backbone", "mobilenet_v2_0.35", "--weights", "none", "--image-size", "32",
@@ -240,6 +241,7 @@ def test_stage_3_needs_a_finished_stage_2(script, drawn_data, tmp_path):
         ({"batch_size": 4000}, "--batch-size 4000 does not fit"),
         ({"backbone": "exception"}, "'exception'; did you mean xception"),
         ({"weights": "nowhere.weights.h5"}, "nowhere.weights.h5' is no file; give `imagenet`"),
+        ({"backbone": "xception_small", "weights": "imagenet"}, "no ImageNet weights of xception"),
         ({"unfreeze_from": "block_99"}, "no layer named 'block_99'; the nearest are"),
         ({"image_size": 8}, "--image-size 8"),
         ({"dropout": 1.0}, "--dropout must be at least 0 and below 1"),
@@ -265,6 +267,14 @@ def test_a_batch_larger_than_the_data_set_is_refused(script, drawn_data, tmp_pat
     done = script("single_model.py", "--data", drawn_data, "--run", tmp_path / "run", *SMALL,
                   "--batch-size", "4000")  # fmt: skip
     assert_user_error(done, "--batch-size 4000", "training images")
+
+
+def test_weights_of_another_backbone_are_refused_in_one_sentence(script, drawn_data, tmp_path):
+    weights = REPOSITORY / "finegrain/models/weights/xception_small.weights.h5"
+    done = script("single_model.py", "--data", drawn_data, "--run", tmp_path / "run", *SMALL,
+                  "--weights", weights)  # fmt: skip
+    assert_user_error(done, "xception_small.weights.h5 do not fit mobilenet_v2_0.35")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_data_folder_that_is_none_is_refused(script, tmp_path):

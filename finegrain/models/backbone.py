@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import warnings
 from pathlib import Path
 
 import keras
@@ -9,8 +10,10 @@ import numpy as np
 
 from finegrain.errors import UserError
 from finegrain.models.backbone_table import DEFAULT_FROZEN_SHARE, BackboneSpec
+from finegrain.models.xception_small import XceptionSmall
 
 BACKBONE_LAYER = "backbone"
+SHIPPED_WEIGHTS = "finegrain/models/weights/xception_small.weights.h5"
 
 
 def build_backbone(spec: BackboneSpec, weights: str, image_size: tuple[int, int]) -> keras.Model:
@@ -34,6 +37,11 @@ def build_backbone(spec: BackboneSpec, weights: str, image_size: tuple[int, int]
             ImageNet weights to be had.
     """
     check_weights_name(weights)
+    if weights == "imagenet" and spec.build is XceptionSmall:
+        raise UserError(
+            f"there are no ImageNet weights of {spec.name}; give --weights {SHIPPED_WEIGHTS}, "
+            "which come with the project, or none"
+        )
     try:
         backbone = spec.build(
             weights="imagenet" if weights == "imagenet" else None,
@@ -85,7 +93,10 @@ def _explain_build_error(error, spec, weights, image_size) -> UserError:
 
 def _load_weights_file(backbone: keras.Model, path: Path, spec: BackboneSpec) -> None:
     try:
-        backbone.load_weights(path)
+        with warnings.catch_warnings():
+            # Of weights that do not fit, Keras warns once a layer before it gives up.
+            warnings.filterwarnings("ignore", message="Skipping nested container")
+            backbone.load_weights(path)
     except (ValueError, OSError, KeyError, IndexError) as error:
         raise UserError(
             f"the weights in {path} do not fit {spec.name} without its top: give the file of "
