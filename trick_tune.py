@@ -28,6 +28,8 @@ class Settings:
 
     # folder of a finished run of froze_fine_tune.py or single_model.py
     run: Path
+    # the run's data set folder, if it has moved since
+    data: Path | None = None
     # at most so many epochs
     epochs: int = 10
     # learning rate of SGD
@@ -51,7 +53,7 @@ def main(settings: Settings) -> None:
     from finegrain.training.run_folder import RunFolder
     from finegrain.training.session import reopen_session
 
-    session = reopen_session(RunFolder.open(settings.run), settings.workers)
+    session = reopen_session(RunFolder.open(settings.run), settings.workers, settings.data)
     retrained = replace(
         session.load_finished("2-unfrozen"),
         name="3-retrained",

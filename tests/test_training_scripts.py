@@ -227,6 +227,14 @@ def test_stage_3_retrains_without_augmentation(multi_loss, script):
     assert_user_error(refused, "epochs 2 there, 3 now")
 
 
+def test_stage_3_wants_the_runs_own_data_set(multi_loss, script, drawn_data, tmp_path):
+    run, _ = multi_loss
+    photos = drawn_data.parent / "photos"
+    script("img2keras.py", "--source", photos, "--output", tmp_path, "--seed", "9")
+    done = script("trick_tune.py", "--run", run, "--data", tmp_path)
+    assert_user_error(done, "is no longer the one", str(run))
+
+
 def test_stage_3_needs_a_finished_stage_2(script, drawn_data, tmp_path):
     assert_user_error(script("trick_tune.py", "--run", tmp_path / "none"), "no run folder")
     run = tmp_path / "one"
@@ -246,7 +254,7 @@ def test_stage_3_needs_a_finished_stage_2(script, drawn_data, tmp_path):
         ({"image_size": 8}, "--image-size 8"),
         ({"dropout": 1.0}, "--dropout must be at least 0 and below 1"),
         ({"frozen_epochs": -1}, "--frozen-epochs must not be negative"),
-        ({"frozen_learning_rate": float("nan")}, "learning rate must be above 0"),
+        ({"frozen_learning_rate": float("nan")}, "--frozen-learning-rate must be above 0"),
         ({"images_per_class": 9}, "--images-per-class 9 does not fit"),
     ],
 )
@@ -260,7 +268,8 @@ def test_settings_that_cannot_be_are_refused(drawn_data, tmp_path, changes, word
     }  # fmt: skip
     with pytest.raises(UserError, match=re.escape(words)):
         single_model.main(single_model.Settings(**sound | changes))
-    assert not list(tmp_path.rglob("*.h5"))
+    # A run folder is bound to its settings, so a mistake must not make one.
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_batch_larger_than_the_data_set_is_refused(script, drawn_data, tmp_path):

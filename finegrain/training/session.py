@@ -92,6 +92,8 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     check_feed(feed)
     make_repeatable(settings.seed)
     model = _build(recipe, spec, settings.weights, (side, side), data, settings.dropout)
+    # Before a run folder is bound to these settings.
+    boundary_index(model.get_layer(BACKBONE_LAYER), settings.unfreeze_from)
     config = {
         "recipe": recipe,
         "settings": settings.recorded(),
@@ -106,14 +108,19 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     return Session(data, RunFolder.start(settings.run, config, data.classes), model, feed)
 
 
-def reopen_session(run: RunFolder, workers: int) -> Session:
+def reopen_session(run: RunFolder, workers: int, moved_to: Path | None = None) -> Session:
     """Take up a run for a further stage; its model's weights are still to be loaded.
+
+    Args:
+        run: the run.
+        workers: threads that read photographs.
+        moved_to: where the run's data set stands now, if it has moved.
 
     Raises:
         UserError: the run's data set is gone or has changed.
     """
     config, settings = run.config, run.config["settings"]
-    data = open_data_set(Path(config["data"]["folder"]))
+    data = open_data_set(moved_to or Path(config["data"]["folder"]))
     if data.digest != config["data"]["digest"]:
         raise UserError(
             f"the data set {data.folder} is no longer the one {run.path} was trained on; "

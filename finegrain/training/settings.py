@@ -1,5 +1,6 @@
 """The flags that every training script shares; a script adds its stages to them."""
 
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,6 +102,9 @@ class TrainingSettings:
                 raise UserError(
                     f"--{name} must be at least 0 and below 1, but is {getattr(self, name)}"
                 )
+        for name in ("frozen_learning_rate", "unfrozen_learning_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UserError(f"--{_flag(name)} must be above 0, but is {getattr(self, name)}")
         if self.workers < 1:
             raise UserError("--workers must be at least 1")
         if self.image_size == 0:
