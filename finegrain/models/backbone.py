@@ -10,6 +10,7 @@ import numpy as np
 
 from finegrain.errors import UserError
 from finegrain.models.backbone_table import DEFAULT_FROZEN_SHARE, BackboneSpec
+from finegrain.models.efficientnet_scale import fold_input_scale
 from finegrain.models.xception_small import XceptionSmall
 
 BACKBONE_LAYER = "backbone"
@@ -52,6 +53,13 @@ def build_backbone(spec: BackboneSpec, weights: str, image_size: tuple[int, int]
         raise _explain_build_error(error, spec, weights, image_size) from error
     if weights not in ("imagenet", "none"):
         _load_weights_file(backbone, Path(weights), spec)
+    if weights == "imagenet" and _changes_with_weights(spec):
+        # One architecture whatever the weights, lest a checkpoint meets another one.
+        plain = spec.build(weights=None, input_shape=(*image_size, 3), **spec.arguments)
+        plain.set_weights(backbone.get_weights())
+        backbone = plain
+    if weights != "none" and _changes_with_weights(spec):
+        fold_input_scale(backbone)
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
@@ -60,6 +68,10 @@ def build_backbone(spec: BackboneSpec, weights: str, image_size: tuple[int, int]
     # A name that does not depend on the backbone, so that code can find it in any model.
     backbone.name = BACKBONE_LAYER
     return backbone
+
+
+def _changes_with_weights(spec: BackboneSpec) -> bool:
+    return getattr(spec.build, "__name__", "").startswith("EfficientNetB")
 
 
 def check_weights_name(weights: str) -> None:
