@@ -227,6 +227,13 @@ def test_stage_3_retrains_without_augmentation(multi_loss, script):
     assert_user_error(refused, "epochs 2 there, 3 now")
 
 
+def test_damaged_results_are_named(multi_loss, script, tmp_path):
+    run, _ = multi_loss
+    (tmp_path / "config.json").write_text((run / "config.json").read_text())
+    (tmp_path / "results.json").write_text('{"stages": ')
+    assert_user_error(script("tools/compare.py", "--run", tmp_path), "results.json is damaged")
+
+
 def test_stage_3_wants_the_runs_own_data_set(multi_loss, script, drawn_data, tmp_path):
     run, _ = multi_loss
     photos = drawn_data.parent / "photos"
