@@ -1,0 +1,242 @@
+"""One HDF5 file of rows that were expensive to compute, written in any order, safe against a kill."""
+
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from finegrain.whole_files import written_whole
+
+try:
+    import fcntl
+except ImportError:  # Windows: nobody keeps two processes from filling one store twice.
+    fcntl = None
+
+DONE = "done"
+# Most that a kill can cost, in seconds of work.
+SECONDS_BETWEEN_FLUSHES = 5.0
+
+
+class DamagedStore(Exception):
+    """A file that is no whole store, or one made from something else."""
+
+
+@dataclass(frozen=True)
+class RowKind:
+    """What one row of a kind of data is: its shape, and the NumPy name of its dtype."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes a row takes."""
+        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
+
+class RowStore:
+    """Rows of fixed size, `<kind>/<split>` (N, ...), in a file that any HDF5 reader opens.
+
+    All of HDF5's own bookkeeping is written when the file is made, which happens whole or not at
+    all. From then on rows go straight to their place in the file, so a killed process cannot
+    damage it; `done/<split>` (N,) uint8 tells the rows that are there, and is written after the
+    rows themselves have reached the disk. Threads may share a store.
+
+    A second process that opens a store while one fills it can read what was done by then; its
+    own `write` does nothing.
+
+    Args:
+        path: a file made by `create`.
+        key: what the rows were made from, as given to `create`.
+
+    Raises:
+        DamagedStore: the file is cut short, no store, or made from something else.
+    """
+
+    def __init__(self, path: Path, key: Mapping[str, Any]):
+        self.path = path
+        self._lock = threading.Lock()
+        self._places: dict[tuple[str, str], int] = {}
+        self._unwritten_flags: set[str] = set()
+        self._last_flush = time.monotonic()
+        try:
+            # HDF5's own lock would refuse to show a file that another process fills.
+            with h5py.File(path, "r", locking=False) as file:
+                if file.attrs["key"] != canonical(key):
+                    raise DamagedStore(f"{path} was made from something else")
+                self._read_layout(file)
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
+            raise DamagedStore(f"{path} is no whole store ({error})") from error
+        self._file = open(path, "r+b", buffering=0)  # noqa: SIM115  lives as long as the store
+        self.writable = self._take_lock()
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        key: Mapping[str, Any],
+        kinds: Mapping[str, RowKind],
+        rows: Mapping[str, int],
+        columns: Mapping[str, Mapping[str, Sequence]] | None = None,
+    ) -> "RowStore":
+        """Make an empty store.
+
+        Args:
+            path: the file to make.
+            key: what the rows are made from, as JSON values; also written as attributes.
+            kinds: kind of data -> what its rows are.
+            rows: split -> number of rows N.
+            columns: name -> split -> N entries (text or integers) that describe the rows, in
+                datasets `<name>/<split>`.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        with written_whole(path) as beside, h5py.File(beside, "w") as file:
+            file.attrs["key"] = canonical(key)
+            for name, value in key.items():
+                file.attrs[name] = value if isinstance(value, int | str) else canonical(value)
+            for name, by_split in (columns or {}).items():
+                for split, entries in by_split.items():
+                    _write_column(file, f"{name}/{split}", entries)
+            for split, count in rows.items():
+                file.create_dataset(f"{DONE}/{split}", data=np.zeros(count, np.uint8))
+                for name, kind in kinds.items():
+                    _reserve(file, f"{name}/{split}", (count, *kind.shape), kind.dtype)
+        return cls(path, key)
+
+    def _read_layout(self, file: h5py.File) -> None:
+        size = self.path.stat().st_size
+        self._flags = {split: data[:] for split, data in file[DONE].items()}
+        self.kinds = {}
+        for name, group in file.items():
+            for split, data in group.items():
+                offset = data.id.get_offset()
+                if offset is None:
+                    continue
+                if offset + data.id.get_storage_size() > size:
+                    raise DamagedStore(f"{self.path} is cut short")
+                self._places[name, split] = offset
+                if name != DONE and data.attrs.get("is_kind", False):
+                    self.kinds[name] = RowKind(data.shape[1:], data.dtype.name)
+
+    def _take_lock(self) -> bool:
+        if fcntl is None:
+            return True
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            return False
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Split -> number of rows."""
+        return {split: len(flags) for split, flags in self._flags.items()}
+
+    def done(self, split: str) -> np.ndarray:
+        """(N,) bool, True for rows that can be read."""
+        return self._flags[split].astype(bool)
+
+    def column(self, name: str, split: str) -> np.ndarray:
+        """The entries of a column, (N,) integers or objects of type str."""
+        with h5py.File(self.path, "r", locking=False) as file:
+            data = file[f"{name}/{split}"]
+            return data.asstr()[:] if h5py.check_string_dtype(data.dtype) else data[:]
+
+    def read(self, kind: str, split: str, rows: Sequence[int]) -> np.ndarray:
+        """Rows in the order asked for, (len(rows), ...); they must be done."""
+        what = self.kinds[kind]
+        out = np.empty((len(rows), *what.shape), what.dtype)
+        start, size = self._places[kind, split], what.row_bytes
+        for place, row in zip(out, rows, strict=True):
+            with self._lock:
+                self._file.seek(start + int(row) * size)
+                got = self._file.readinto(place.reshape(-1).view(np.uint8))
+            if got != size:
+                raise DamagedStore(f"{self.path} is cut short")
+        return out
+
+    def write(self, split: str, rows: Sequence[int], values: Mapping[str, np.ndarray]) -> None:
+        """Put rows in their place; all kinds at once.
+
+        Args:
+            split: of these rows.
+            rows: their numbers.
+            values: kind -> (len(rows), ...).
+
+        Raises:
+            OSError: the disk is full; the rows do not count as done.
+        """
+        if not self.writable:
+            return
+        for name, kind in self.kinds.items():
+            array = np.ascontiguousarray(values[name], kind.dtype)
+            for row, place in zip(rows, array, strict=True):
+                with self._lock:
+                    self._file.seek(self._places[name, split] + int(row) * kind.row_bytes)
+                    _write_all(self._file, place.reshape(-1).view(np.uint8))
+        with self._lock:
+            self._flags[split][np.asarray(rows)] = 1
+            self._unwritten_flags.add(split)
+        if time.monotonic() - self._last_flush > SECONDS_BETWEEN_FLUSHES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Make all rows written so far final."""
+        with self._lock:
+            self._last_flush = time.monotonic()
+            if not self._unwritten_flags:
+                return
+            os.fsync(self._file.fileno())
+            for split in self._unwritten_flags:
+                self._file.seek(self._places[DONE, split])
+                _write_all(self._file, self._flags[split])
+            self._unwritten_flags.clear()
+
+    def close(self) -> None:
+        """Flush and let others write."""
+        with contextlib.suppress(OSError):
+            self.flush()
+        self._file.close()
+
+
+def canonical(key: Any) -> str:
+    """JSON that is the same for equal values."""
+    return json.dumps(key, sort_keys=True, ensure_ascii=True)
+
+
+def _write_all(file, content: np.ndarray) -> None:
+    view = memoryview(content)
+    while len(view):
+        view = view[file.write(view) :]
+
+
+def _write_column(file: h5py.File, name: str, entries: Sequence) -> None:
+    is_text = len(entries) > 0 and isinstance(entries[0], str)
+    file.create_dataset(
+        name, data=list(entries) if is_text else np.asarray(entries),
+        dtype=h5py.string_dtype() if is_text else None,
+    )  # fmt: skip
+
+
+def _reserve(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> None:
+    """A dataset whose place in the file is fixed now and whose content is not written."""
+    group, _, split = name.rpartition("/")
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_layout(h5py.h5d.CONTIGUOUS)
+    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    data = h5py.h5d.create(
+        file.require_group(group).id, split.encode(), h5py.h5t.py_create(np.dtype(dtype)),
+        h5py.h5s.create_simple(shape), properties,
+    )  # fmt: skip
+    h5py.Dataset(data).attrs["is_kind"] = True

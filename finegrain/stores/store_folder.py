@@ -1,0 +1,123 @@
+"""The folder that stores share, and the room they may take there."""
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from finegrain.stores.row_store import DamagedStore, RowKind, RowStore, canonical
+from finegrain.whole_files import remove_partials
+
+GIGABYTE = 1_000_000_000
+# Room on the disk that a store never takes: for checkpoints and for everybody else.
+LEFT_FREE = 2 * GIGABYTE
+# HDF5's own bookkeeping and the columns, per row; generous.
+ROW_OVERHEAD = 400
+
+
+class StoreFolder:
+    """Stores by what they were made from, bounded in size.
+
+    Args:
+        folder: holds the stores; made when the first one is.
+        most_bytes: all stores in it together take at most so many.
+
+    Attributes:
+        reason: why the last store that was asked for holds no or not all rows, in words for the
+            user; empty if it holds all.
+    """
+
+    def __init__(self, folder: Path, most_bytes: float):
+        self.folder = folder
+        self.most_bytes = most_bytes
+        self.reason = ""
+
+    def open(
+        self,
+        name: str,
+        key: Mapping[str, Any],
+        kinds: Mapping[str, RowKind],
+        rows: Mapping[str, int],
+        columns: Mapping[str, Mapping[str, Sequence]] | None = None,
+    ) -> RowStore | None:
+        """The store made from exactly `key`, or a new one.
+
+        Args:
+            name: begins the file's name.
+            key: digests of everything the rows depend on; a store of another key is never used.
+            kinds: as for `RowStore.create`.
+            rows: split -> rows wanted. Where not all fit, earlier splits come first, and each
+                split is cut at its end.
+            columns: as for `RowStore.create`.
+
+        Returns:
+            The store, which may hold fewer rows than wanted, or None if not one row fits.
+        """
+        digest = hashlib.sha256(canonical(key).encode()).hexdigest()
+        path = self.folder / f"{name}-{digest[:16]}.h5"
+        remove_partials(self.folder)
+        there = self._existing(path, key)
+        row_bytes = sum(kind.row_bytes for kind in kinds.values()) + ROW_OVERHEAD
+        fitting = self._fitting(path, rows, row_bytes)
+        if there is not None:
+            held = there.splits
+            if all(held.get(split, 0) >= count for split, count in fitting.items()):
+                self._explain(rows, held, row_bytes)
+                return there
+            if not there.writable:
+                return there
+            there.close()
+        self._explain(rows, fitting, row_bytes)
+        if not any(fitting.values()):
+            return None
+        cut = {
+            column: {split: list(entries)[: fitting[split]] for split, entries in by_split.items()}
+            for column, by_split in (columns or {}).items()
+        }
+        path.unlink(missing_ok=True)
+        return RowStore.create(path, key, kinds, fitting, cut)
+
+    def _existing(self, path: Path, key: Mapping[str, Any]) -> RowStore | None:
+        if not path.exists():
+            return None
+        try:
+            return RowStore(path, key)
+        except DamagedStore:
+            path.unlink()
+            return None
+
+    def _fitting(self, path: Path, rows: Mapping[str, int], row_bytes: int) -> dict[str, int]:
+        others = sum(file.stat().st_size for file in self.stores() if file != path)
+        existing = next(iter([self.folder, *self.folder.absolute().parents]), self.folder)
+        while not existing.exists():
+            existing = existing.absolute().parent
+        own = path.stat().st_blocks * 512 if path.exists() else 0
+        on_disk = shutil.disk_usage(existing).free + own - LEFT_FREE
+        left = max(0, int(min(self.most_bytes - others, on_disk)))
+        self._tight = "--cache-gb" if self.most_bytes - others <= on_disk else "the disk"
+        self._others = others
+        fitting = {}
+        for split, count in rows.items():
+            fitting[split] = min(count, left // row_bytes)
+            left -= fitting[split] * row_bytes
+        return fitting
+
+    def _explain(self, rows: Mapping[str, int], held: Mapping[str, int], row_bytes: int) -> None:
+        wanted, fits = sum(rows.values()), sum(min(rows[s], held.get(s, 0)) for s in rows)
+        if fits == wanted:
+            self.reason = ""
+            return
+        limit = f"--cache-gb {self.most_bytes / GIGABYTE:g}"
+        if self._tight != "--cache-gb":
+            limit = f"the free space of the disk (less {LEFT_FREE / GIGABYTE:g} GB)"
+        elif self._others:
+            limit += f" (of which other stores take {self._others / GIGABYTE:.1f})"
+        self.reason = (
+            f"{fits} of {wanted} rows of {row_bytes / 1e6:.2g} MB fit into {limit}; "
+            f"all need {wanted * row_bytes / GIGABYTE:.1f} GB"
+        )
+
+    def stores(self) -> list[Path]:
+        """The stores in the folder, by name."""
+        return sorted(self.folder.glob("*.h5"))
