@@ -11,6 +11,9 @@ from finegrain.images.augment import Augmentation, SeededTransform
 from finegrain.images.batch_order import balanced_batches, shuffled_batches
 from finegrain.images.decode import UnreadableImage, read_pixels
 
+# Keeps the chance behind views apart from that behind an epoch's augmentation.
+VIEW = 7_919
+
 
 class PhotoBatches:
     """Random access to the batches of any epoch.
@@ -68,12 +71,34 @@ class PhotoBatches:
         Raises:
             UserError: an image can no longer be read.
         """
-        chosen = self._order(epoch)[step]
+        chosen = self.chosen(epoch, step)
         seeds = np.random.default_rng([self.seed, epoch, step]).integers(2**32, size=len(chosen))
         images = np.stack(
             [self._read(index, int(seed)) for index, seed in zip(chosen, seeds, strict=True)]
         )
-        return images, np.eye(self.classes, dtype=np.float32)[self.labels[chosen]]
+        return images, self.targets(chosen)
+
+    def chosen(self, epoch: int, step: int) -> np.ndarray:
+        """(B,) indices of the images of a batch."""
+        return self._order(epoch)[step]
+
+    def targets(self, chosen: np.ndarray) -> np.ndarray:
+        """(B, C) float32 one-hot labels of images given by index."""
+        return np.eye(self.classes, dtype=np.float32)[self.labels[chosen]]
+
+    def view(self, index: int, number: int) -> np.ndarray:
+        """One of an image's views, the same in every epoch: its augmentation number 0, 1, ...
+
+        Without augmentation every view is the plain image.
+
+        Returns:
+            (H, W, 3), RGB 0 to 255.
+
+        Raises:
+            UserError: the image can no longer be read.
+        """
+        rng = np.random.default_rng([self.seed, VIEW, index, number])
+        return self._read(index, int(rng.integers(2**32)))
 
     def _make_order(self, epoch: int) -> list[np.ndarray]:
         count = len(self.paths)

@@ -117,8 +117,8 @@ store.close()
 
 def test_killed_while_filling_it_holds_right_rows_and_goes_on(tmp_path):
     path = tmp_path / "a.h5"
-    rows = 20_000
-    kinds = {"embedding": RowKind((64,), "float32")}
+    rows = 100_000
+    kinds = {"embedding": RowKind((16,), "float32")}
     RowStore.create(path, KEY, kinds, {"train": rows}).close()
     filler = f"""
 from pathlib import Path
@@ -128,11 +128,11 @@ row_store.SECONDS_BETWEEN_FLUSHES = 0.01
 store = row_store.RowStore(Path({str(path)!r}), {KEY!r})
 print("begun", flush=True)
 for row in np.flatnonzero(~store.done("train")):
-    store.write("train", [row], {{"embedding": np.full((1, 64), row, np.float32)}})
+    store.write("train", [row], {{"embedding": np.full((1, 16), row, np.float32)}})
 store.close()
 """
     counts = []
-    for wait in (0.3, 0.2, None):
+    for wait in (0.1, 0.1, None):
         process = subprocess.Popen([sys.executable, "-c", filler], stdout=subprocess.PIPE)
         process.stdout.readline()
         if wait is not None:
@@ -143,6 +143,6 @@ store.close()
         done = np.flatnonzero(store.done("train"))
         counts.append(len(done))
         got = store.read("embedding", "train", done)
-        np.testing.assert_array_equal(got, np.repeat(done[:, None], 64, axis=1))
+        np.testing.assert_array_equal(got, np.repeat(done[:, None], 16, axis=1))
         store.close()
     assert 0 < counts[0] <= counts[1] <= counts[2] == rows
