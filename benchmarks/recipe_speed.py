@@ -1,0 +1,152 @@
+"""The recipe as first coded and ours, side by side: how many times cheaper is the same training?
+
+    python benchmarks/recipe_speed.py --source PHOTOS --output runs/speed --weights none
+
+Draws 600 of the photographs (each class its share), makes a data set of them by img2keras.py, and
+trains it in three stages both ways: `first_coded.py` (two towers, plain `ImageDataGenerator`, no
+stores) and our scripts (`froze_fine_tune.py`, `trick_tune.py`), each a process of its own, one
+after the other, with the same images, backbone, weights, batches and epochs; all epochs are run.
+Then the loader, and the submission of both. Prints a Markdown table and keeps it in table.md; a
+second one holds our side once more without OpenVINO, for machines like that.
+
+What is counted: a stage's seconds hold its training, validation, checkpoints, and with ours the
+filling of its stores, which begin empty; "whole processes" adds imports, model building, the
+validation error and saving. A training image counts once an epoch, though it passes the backbone
+twice as first coded. Peak memory is of the largest process.
+
+On a slow machine `--first-coded-epochs 2` runs two epochs of each of its stages and takes the
+others to be as the second, since each does the same work; the table says so and then has no
+validation error of both. For those take a backbone with real weights and three seeds:
+
+    python benchmarks/recipe_speed.py --source PHOTOS --output runs/speed-errors --seeds 0 1 2 \\
+        --backbone mobilenet_v2 --weights FILE --image-size 224
+
+Stopped, the same command goes on after the last finished part. `--profile` shows where our seconds
+go and what ratio the machine allows at most.
+"""
+
+import importlib.util
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from side_by_side.kept_parts import KeptParts
+from side_by_side.measure import (
+    make_data_set,
+    make_fresh_weights,
+    measure_prediction,
+    measure_training,
+)
+from side_by_side.plan import Plan
+from side_by_side.table import markdown
+
+from finegrain.command import run_command
+from finegrain.errors import UserError
+from finegrain.whole_files import written_whole
+
+# Flags that add parts to a measurement and change none.
+ADDING_FLAGS = ("source", "output", "seeds", "without_openvino", "loader", "profile")
+
+
+@dataclass
+class Settings:
+    """Measure the recipe as first coded against ours."""
+
+    # folder of labelled photographs, any layout that img2keras.py knows
+    source: Path
+    # folder for the data set, runs, stores and tables
+    output: Path
+    # xception, mobilenet_v2 or mobilenet_v2_0.35
+    backbone: str = "xception"
+    # imagenet, a .weights.h5 file, or none for fresh ones, the same on both sides
+    weights: str = "none"
+    # side of the square the images are resized to, in pixels
+    image_size: int = 299
+    # photographs to draw
+    photos: int = 600
+    # share of them for validation
+    valid_fraction: float = 0.1
+    # images a batch
+    batch_size: int = 32
+    # epochs of the three stages
+    epochs: tuple[int, int, int] = (10, 5, 5)
+    # stored views an image of our stage 1
+    views: int = 4
+    # first layer that stages 2 and 3 train; by default the recipe's
+    unfreeze_from: str | None = None
+    # epochs of each stage to run of the recipe as first coded, two or more; 0 runs all
+    first_coded_epochs: int = 0
+    # seeds of the training
+    seeds: tuple[int, ...] = (0,)
+    # measure our side once more without OpenVINO
+    without_openvino: bool = True
+    # measure the loader too
+    loader: bool = True
+    # show where our seconds go and what ratio the machine allows
+    profile: bool = False
+
+
+def main(settings: Settings) -> None:
+    check(settings)
+    shaping = {
+        key: value if value is None else str(value)
+        for key, value in asdict(settings).items()
+        if key not in ADDING_FLAGS
+    }
+    parts = KeptParts(settings.output, shaping)
+    plan = prepare(settings, parts)
+    with_openvino = importlib.util.find_spec("openvino") is not None
+    tables = []
+    for openvino in (True, False):
+        if openvino and not with_openvino:
+            print("OpenVINO is not installed, so our side is measured without it only")
+            continue
+        if not openvino and with_openvino and not settings.without_openvino:
+            continue
+        rows = measure_training(parts, plan, settings.seeds, openvino)
+        rows += measure_prediction(parts, plan, settings.seeds[0], openvino)
+        title = f"{'With' if openvino else 'Without'} OpenVINO: {describe(settings)}"
+        tables.append(f"{title}\n\n{markdown(rows)}")
+        print(f"\n{tables[-1]}", flush=True)
+    with written_whole(settings.output / "table.md") as file:
+        file.write_text("\n".join(tables), encoding="utf-8")
+
+
+def check(settings: Settings) -> None:
+    """Refuse what cannot be measured, before anything is made."""
+    if not settings.source.is_dir():
+        raise UserError(f"there is no folder {settings.source}; name one with photographs")
+    if settings.first_coded_epochs == 1:
+        raise UserError(
+            "--first-coded-epochs must be 0 or at least 2, since the first also builds the graph"
+        )
+    if min(settings.epochs) < 1 or not settings.seeds:
+        raise UserError("--epochs must be at least 1 for each stage, and --seeds must name one")
+
+
+def prepare(settings: Settings, parts: KeptParts) -> Plan:
+    """Make the data set and the weights that both sides share."""
+    data = make_data_set(parts, settings.source, settings.photos, settings.valid_fraction)
+    plan = Plan(
+        data, settings.backbone, settings.weights, settings.image_size, settings.batch_size,
+        settings.epochs, settings.first_coded_epochs, settings.views, settings.unfreeze_from,
+    )  # fmt: skip
+    if settings.weights == "none":
+        plan = replace(plan, weights=str(make_fresh_weights(parts, plan)))
+    return plan
+
+
+def describe(settings: Settings) -> str:
+    """What the table was measured with."""
+    seeds = ", ".join(map(str, settings.seeds))
+    text = (
+        f"{settings.backbone} at {settings.image_size}, {settings.photos} photographs, batches of "
+        f"{settings.batch_size}, {os.cpu_count()} CPU cores, seed {seeds}."
+    )
+    if settings.weights == "none":
+        text += " The weights are fresh, so the validation errors say nothing of the recipe."
+    return text
+
+
+if __name__ == "__main__":
+    run_command(main, Settings)

@@ -1,0 +1,80 @@
+"""Each part of the measurement, kept once it is finished."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+from side_by_side.kept_parts import KeptParts
+from side_by_side.plan import Plan, script
+from side_by_side.prediction import predict_first_coded, predict_ours
+from side_by_side.some_photos import place_some
+from side_by_side.table import Row, plain_row, prediction_rows, training_rows
+
+
+def make_data_set(parts: KeptParts, source: Path, photos: int, valid_fraction: float) -> Path:
+    """Draw photographs of a source and make a data set of them by img2keras.py."""
+
+    def make(folder: Path) -> dict:
+        placed = place_some(source, folder / "photos", photos)
+        script(folder, "img2keras.py", "--source", folder / "photos", "--output", folder / "data",
+               "--valid-fraction", valid_fraction)  # fmt: skip
+        return {"photos": placed}
+
+    parts.part("data-set", make)
+    return parts.folder / "data-set" / "data"
+
+
+def make_fresh_weights(parts: KeptParts, plan: Plan) -> Path:
+    """Fresh weights in a file, so that both sides have the same."""
+    name = "fresh.weights.h5"
+
+    def make(folder: Path) -> dict:
+        script(folder, "benchmarks/fresh_weights.py", "--data", plan.data, "--output",
+               folder / name, "--backbone", plan.backbone, "--image-size", plan.image_size)  # fmt: skip
+        return {}
+
+    parts.part("weights", make)
+    return parts.folder / "weights" / name
+
+
+def measure_training(
+    parts: KeptParts, plan: Plan, seeds: Sequence[int], openvino: bool
+) -> list[Row]:
+    """Both sides' training, alternating; the rows of the table."""
+
+    def train(augmented: bool) -> tuple[list, list]:
+        kind = "recipe" if augmented else "plain"
+        theirs, ours = [], []
+        for seed in seeds:
+            first, second = (
+                functools.partial(plan.first_coded, seed=seed, augmented=augmented),
+                functools.partial(plan.ours, seed=seed, augmented=augmented, openvino=openvino),
+            )
+            theirs.append(parts.part(f"first-coded-{kind}-{seed}", first))
+            ours.append(parts.part(our_part(kind, seed, openvino), second))
+        return theirs, ours
+
+    rows = training_rows(*train(augmented=True), plan.views)
+    return [rows[0], plain_row(*train(augmented=False)), *rows[1:]]
+
+
+def measure_prediction(parts: KeptParts, plan: Plan, seed: int, openvino: bool) -> list[Row]:
+    """Both sides' submission of all photographs; the rows of the table."""
+    theirs = parts.part(
+        f"first-coded-predict-{seed}",
+        lambda folder: predict_first_coded(
+            plan, folder, parts.folder / f"first-coded-recipe-{seed}"
+        ),
+    )
+    ours = parts.part(
+        our_part("predict", seed, openvino),
+        lambda folder: predict_ours(
+            plan, folder, parts.folder / our_part("recipe", seed, openvino), openvino
+        ),
+    )
+    return prediction_rows(theirs, ours)
+
+
+def our_part(kind: str, seed: int, openvino: bool) -> str:
+    """Name of a part of our side."""
+    return f"ours-{kind}-{seed}{'' if openvino else '-no-openvino'}"
