@@ -17,11 +17,13 @@ def image_embedding(backbone: keras.Model, spec: BackboneSpec):
         spec: the row it was built from.
 
     Returns:
-        The Keras tensors `image` (B, H, W, 3), RGB 0 to 255, and `embedding` (B, D).
+        The Keras tensors `image` (B, H, W, 3), RGB 0 to 255, and `embedding` (B, D) float32.
     """
     image = keras.Input(backbone.input_shape[1:], name="image")
     pixels = Preprocess(spec.preprocessing, name="preprocess")(image)
-    embedding = keras.layers.GlobalAveragePooling2D(name=EMBEDDING)(backbone(pixels))
+    # float32 under mixed precision too: the mean of a map in bfloat16 loses digits.
+    pool = keras.layers.GlobalAveragePooling2D(dtype="float32", name=EMBEDDING)
+    embedding = pool(backbone(pixels))
     return image, embedding
 
 

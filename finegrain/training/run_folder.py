@@ -10,6 +10,7 @@ import keras
 
 from finegrain.datasets.manifest import DataSet
 from finegrain.errors import UserError
+from finegrain.models.full_precision import in_full_precision
 from finegrain.training.stage_folder import StageFolder, refuse_differences
 from finegrain.whole_files import written_whole
 
@@ -79,11 +80,10 @@ class RunFolder:
         return StageFolder(self.path / name, settings)
 
     def save_model(self, model: keras.Model) -> None:
-        """Write the finished model, without its optimizer, to `model.keras`."""
-        # A model of the same layers that was never compiled has no optimizer to save.
-        bare = keras.Model(model.input, model.output, name=model.name)
+        """Write the finished model, in float32 and without its optimizer, to `model.keras`."""
+        finished = in_full_precision(model)
         with written_whole(self.path / MODEL, 5 * model.count_params()) as file:
-            bare.save(file)
+            finished.save(file)
 
 
 def describe_data(data: DataSet) -> dict[str, Any]:

@@ -16,8 +16,8 @@ def category_head(embedding, classes: int, dropout: float = 0.5):
     Returns:
         (B, C) Keras tensor of float32 probabilities, named `category`.
     """
-    dropped = keras.layers.Dropout(dropout, name="category_dropout")(embedding)
     # float32 under mixed precision too: a float16 softmax loses small probabilities.
+    dropped = keras.layers.Dropout(dropout, dtype="float32", name="category_dropout")(embedding)
     return keras.layers.Dense(classes, activation="softmax", dtype="float32", name=CATEGORY)(
         dropped
     )

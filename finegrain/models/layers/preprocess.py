@@ -25,13 +25,15 @@ class Preprocess(keras.layers.Layer):
         image: (B, H, W, 3), RGB, 0 to 255.
 
     Returns:
-        Tensor of the same shape.
+        Tensor of the same shape. It is float32 under mixed precision too: bfloat16 would round a
+        pixel to 8 bits before its mean is taken away.
 
     Raises:
         ValueError: the mode is none of the four.
     """
 
     def __init__(self, mode: str, **kwargs):
+        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if mode not in MODES:
             raise ValueError(f"`mode` must be one of {MODES}. Received: mode={mode!r}")

@@ -14,8 +14,13 @@ class TakePartner(keras.layers.Layer):
         inputs: list of `embedding` (B, D) and `partner` (B,) integers in [0, B).
 
     Returns:
-        (B, D), the partners' embeddings.
+        (B, D), the partners' embeddings. They are float32 under mixed precision too: a rounded
+        partner would differ from itself.
     """
+
+    def __init__(self, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
 
     def call(self, inputs):
         embedding, partner = inputs

@@ -1,0 +1,52 @@
+"""In which precision to compute on the device found."""
+
+from typing import NamedTuple
+
+from finegrain.training.device import CPU, TPU, Device
+
+FLOAT32, MIXED_FLOAT16, MIXED_BFLOAT16 = "float32", "mixed_float16", "mixed_bfloat16"
+
+
+class Precision(NamedTuple):
+    """A Keras dtype policy and why it was taken."""
+
+    policy: str
+    reason: str
+
+
+def choose_precision(asked: str, device: Device) -> Precision:
+    """The dtype policy to train under.
+
+    Weights, embeddings, heads and losses are float32 under every policy; what changes is how
+    the backbone multiplies.
+
+    Args:
+        asked: `auto`, or a policy that is taken as it is.
+        device: what computes.
+    """
+    if asked != "auto":
+        return Precision(asked, "as asked")
+    if device.kind == TPU:
+        return Precision(MIXED_BFLOAT16, "a TPU multiplies bfloat16")
+    if device.kind == CPU:
+        return _on_cpu(device)
+    if device.capability is None:
+        return Precision(FLOAT32, "the GPU does not say what it is fast at")
+    version = "{}.{}".format(*device.capability)
+    if device.capability >= (8, 0):
+        return Precision(MIXED_BFLOAT16, f"compute capability {version} is fast at bfloat16")
+    if device.capability >= (7, 0):
+        return Precision(MIXED_FLOAT16, f"compute capability {version} is fast at float16")
+    return Precision(
+        FLOAT32, f"at compute capability {version} float16 would save memory, not time"
+    )
+
+
+def _on_cpu(device: Device) -> Precision:
+    if not device.fast_bfloat16:
+        return Precision(FLOAT32, "the CPU has no bfloat16 instructions")
+    if device.backend == "tensorflow":
+        return Precision(MIXED_BFLOAT16, "the CPU has bfloat16 instructions")
+    # Forward pass of a half-width Xception at 128: JAX 17.8 images a second against 21.5 in
+    # float32, PyTorch 41.4 against 40.4, TensorFlow 131 against 97.
+    return Precision(FLOAT32, f"{device.backend} is not faster in bfloat16 on a CPU")
