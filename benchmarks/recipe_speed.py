@@ -35,6 +35,7 @@ from side_by_side.measure import (
     make_data_set,
     make_fresh_weights,
     measure_prediction,
+    measure_profile,
     measure_training,
 )
 from side_by_side.plan import Plan
@@ -107,6 +108,8 @@ def main(settings: Settings) -> None:
         rows += measure_prediction(parts, plan, settings.seeds[0], openvino)
         title = f"{'With' if openvino else 'Without'} OpenVINO: {describe(settings)}"
         tables.append(f"{title}\n\n{markdown(rows)}")
+        if settings.profile:
+            tables[-1] += "\n" + measure_profile(parts, plan, settings.seeds[0], openvino)
         print(f"\n{tables[-1]}", flush=True)
     with written_whole(settings.output / "table.md") as file:
         file.write_text("\n".join(tables), encoding="utf-8")

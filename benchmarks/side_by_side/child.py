@@ -21,7 +21,8 @@ class Cost:
     Attributes:
         wall_seconds: from its start to its end, imports and all.
         cpu_seconds: on all cores; hardly moved by whatever else runs on the machine.
-        peak_bytes: the most memory that it, or a process it started, held at once.
+        peak_bytes: the most memory that it, or a process it started, held at once; on Linux at
+            least what the process that measures held when it started it.
     """
 
     wall_seconds: float

@@ -58,7 +58,11 @@ class KeptParts:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             write_json(file, measure(folder))
-        return json.loads(file.read_text(encoding="utf-8"))
+        return self.read(name)
+
+    def read(self, name: str) -> dict[str, Any]:
+        """The numbers of a part measured before."""
+        return json.loads((self.folder / name / PART).read_text(encoding="utf-8"))
 
 
 def write_json(file: Path, value: Any) -> None:

@@ -1,9 +1,11 @@
 """Each part of the measurement, kept once it is finished."""
 
 import functools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from side_by_side.ceiling import profile_text, shares_of
 from side_by_side.kept_parts import KeptParts
 from side_by_side.plan import Plan, script
 from side_by_side.prediction import predict_first_coded, predict_ours
@@ -78,3 +80,29 @@ def measure_prediction(parts: KeptParts, plan: Plan, seed: int, openvino: bool) 
 def our_part(kind: str, seed: int, openvino: bool) -> str:
     """Name of a part of our side."""
     return f"ours-{kind}-{seed}{'' if openvino else '-no-openvino'}"
+
+
+def measure_profile(parts: KeptParts, plan: Plan, seed: int, openvino: bool) -> str:
+    """Where the seconds of a measured training go, as Markdown."""
+    boundary = ["--unfreeze-from", plan.unfreeze_from] if plan.unfreeze_from else []
+
+    def measure(folder: Path) -> dict:
+        script(folder, "benchmarks/forward_rates.py", "--backbone", plan.backbone,
+               "--image-size", plan.image_size, "--batch-size", plan.batch_size, *boundary,
+               "--json", folder / "rates.json")  # fmt: skip
+        return json.loads((folder / "rates.json").read_text(encoding="utf-8"))
+
+    rates = parts.part("forward-rates", measure)
+    if not openvino:
+        rates = {name: numbers for name, numbers in rates.items() if "openvino" not in name}
+    shares, runs = {}, {}
+    for kind, title, views in (
+        ("recipe", f"The three stages, stage 1 with {plan.views} augmented views", plan.views),
+        ("plain", "Stage 1 without augmentation", 1),
+    ):
+        theirs = parts.read(f"first-coded-{kind}-{seed}")
+        runs[kind] = parts.read(our_part(kind, seed, openvino))
+        shares[title] = shares_of(theirs, runs[kind], rates, views)
+    wall = runs["recipe"]["wall_seconds"]
+    inside = sum(numbers["seconds"] for numbers in runs["recipe"]["stages"].values())
+    return profile_text(shares, rates, wall - inside, wall)

@@ -73,6 +73,20 @@ def two_towers(backbone: keras.Model, classes: int) -> tuple[keras.Model, keras.
     return model, keras.Model(images[0], categories[0])
 
 
+def layer_index(backbone: keras.Model, layer: str | int) -> int:
+    """Number of a layer, given by name or by number, as text or not.
+
+    Raises:
+        UserError: no such layer.
+    """
+    names = [layer.name for layer in backbone.layers]
+    if layer in names:
+        return names.index(layer)
+    if str(layer).isdecimal() and int(layer) < len(names):
+        return int(layer)
+    raise UserError(f"--unfreeze-from {layer} is no layer of the backbone")
+
+
 def prepare(model: keras.Model, backbone: keras.Model, first_layer, optimizer) -> None:
     """Freeze the backbone below a layer (all of it for None) and compile.
 
@@ -82,12 +96,10 @@ def prepare(model: keras.Model, backbone: keras.Model, first_layer, optimizer) -
         first_layer: first layer to train, a name, an index or None.
         optimizer: of the stage.
     """
-    names = [layer.name for layer in backbone.layers]
-    if isinstance(first_layer, str):
-        first_layer = int(first_layer) if first_layer.isdecimal() else names.index(first_layer)
+    first = len(backbone.layers) if first_layer is None else layer_index(backbone, first_layer)
     backbone.trainable = True
     for index, layer in enumerate(backbone.layers):
-        frozen = first_layer is None or index < first_layer
+        frozen = index < first
         layer.trainable = not (frozen or isinstance(layer, keras.layers.BatchNormalization))
     model.compile(
         optimizer=optimizer,
