@@ -44,6 +44,8 @@ def main(settings: Settings) -> None:
         optimizer="adam",
         learning_rate=settings.frozen_learning_rate,
         epochs=settings.frozen_epochs,
+        augmentation=settings.augmentation(),
+        views=settings.views,
         **common,
     )
     unfrozen = Stage(
@@ -52,6 +54,8 @@ def main(settings: Settings) -> None:
         optimizer="sgd",
         learning_rate=settings.unfrozen_learning_rate,
         epochs=settings.unfrozen_epochs,
+        augmentation=settings.augmentation() if settings.unfrozen_augmentation else None,
+        views=settings.unfrozen_views,
         **common,
     )
     print_budget(session, [frozen, unfrozen])

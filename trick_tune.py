@@ -39,6 +39,12 @@ class Settings:
     reduce_patience: int = 3
     # end after so many epochs without a better validation loss; 0 never does
     stop_patience: int = 3
+    # folder of what is computed once and stored; by default `cache` beside the run folder
+    cache: Path | None = None
+    # all stores together take at most so many gigabytes; 0 stores nothing
+    cache_gb: float = 10.0
+    # compute what stands still with OpenVINO where it is installed and the device is a CPU
+    openvino: bool = True
     # threads that read images
     workers: int = 2
 
@@ -51,9 +57,13 @@ def main(settings: Settings) -> None:
     from finegrain.evaluation.stage_errors import close_stage
     from finegrain.training.budget import print_budget
     from finegrain.training.run_folder import RunFolder
-    from finegrain.training.session import reopen_session
+    from finegrain.training.session import cache_beside, reopen_session
 
-    session = reopen_session(RunFolder.open(settings.run), settings.workers, settings.data)
+    session = reopen_session(
+        RunFolder.open(settings.run), settings.workers, settings.data,
+        cache=settings.cache or cache_beside(settings.run), cache_gb=settings.cache_gb,
+        openvino=settings.openvino,
+    )  # fmt: skip
     retrained = replace(
         session.load_finished("2-unfrozen"),
         name="3-retrained",

@@ -34,9 +34,9 @@ def main(settings: Settings) -> None:
 
     from finegrain.datasets.manifest import open_data_set
     from finegrain.images.photo_stream import PhotoStream
+    from finegrain.training.feed import Feed, check_feed
     from finegrain.training.pair_generator import PairGenerator
     from finegrain.training.stage import Stage
-    from finegrain.training.train_stage import Feed, check_feed
     from finegrain.whole_files import written_whole
 
     data = open_data_set(settings.data)

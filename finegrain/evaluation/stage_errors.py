@@ -5,6 +5,8 @@ from finegrain.evaluation.history_plot import plot_history
 from finegrain.evaluation.metrics import top1_error
 from finegrain.evaluation.predict import predict_probabilities
 from finegrain.models.classifier import classifier
+from finegrain.training.epoch_keeper import monitored
+from finegrain.training.plateau import judge
 from finegrain.training.results import read_results, write_results
 from finegrain.training.session import Session
 from finegrain.training.stage import Stage
@@ -25,11 +27,11 @@ def close_stage(session: Session, stage: Stage, is_final: bool) -> None:
     """
     results = read_results(session.run)
     if stage.name not in results["stages"]:
-        history = session.folder(stage).history
+        folder = session.folder(stage)
         results["stages"][stage.name] = {
-            **{f"{split}_error": error for split, error in split_errors(session).items()},
-            "epochs": len(history),
-            "seconds": round(sum(row["seconds"] for row in history), 1),
+            **{f"{split}_error": error for split, error in split_errors(session, stage).items()},
+            "epochs": folder.epochs,
+            "seconds": round(folder.seconds, 1),
         }
         write_results(session.run, results)
         plot_history(session.run.path)
@@ -45,21 +47,38 @@ def close_stage(session: Session, stage: Stage, is_final: bool) -> None:
     print(f"{stage.name}: top-1 error {errors} ({numbers['seconds']:.0f} s of training)")
 
 
-def split_errors(session: Session) -> dict[str, float]:
-    """Top-1 error of the session's model on each held-out split the data set has."""
-    data, feed = session.data, session.feed
-    model = classifier(session.model)
+def split_errors(session: Session, stage: Stage) -> dict[str, float]:
+    """Top-1 error of a finished stage on each held-out split the data set has.
+
+    On the validation images its best epoch has been measured already.
+    """
+    history = session.folder(stage).history
     errors = {}
     for split in JUDGED_SPLITS:
-        if split in data.splits:
-            predictions = predict_probabilities(
-                model, data.paths(split), feed.image_size, feed.batch_size
-            )
-            if predictions.unreadable:
-                row, reason = next(iter(predictions.unreadable.items()))
-                raise UserError(
-                    f"{predictions.paths[row]} can no longer be read ({reason}); put it back, or "
-                    "make the data set again with img2keras.py"
-                )
-            errors[split] = top1_error(predictions.probabilities, data.labels(split))
+        if split == "valid" and history:
+            errors[split] = best_error(history, len(session.data.paths(split)))
+        elif split in session.data.splits:
+            errors[split] = _predicted_error(session, split)
     return errors
+
+
+def best_error(history: list[dict[str, float]], images: int) -> float:
+    """Top-1 error of a stage's best epoch on its validation images."""
+    best = history[judge([monitored(row) for row in history], 0, 0).best_epoch]
+    accuracy = best.get("val_category_accuracy", best.get("val_accuracy"))
+    # Keras gives a float32; the number of wrong answers is whole.
+    return round((1 - accuracy) * images) / images
+
+
+def _predicted_error(session: Session, split: str) -> float:
+    data, feed = session.data, session.feed
+    predictions = predict_probabilities(
+        classifier(session.model), data.paths(split), feed.image_size, feed.batch_size
+    )
+    if predictions.unreadable:
+        row, reason = next(iter(predictions.unreadable.items()))
+        raise UserError(
+            f"{predictions.paths[row]} can no longer be read ({reason}); put it back, or "
+            "make the data set again with img2keras.py"
+        )
+    return top1_error(predictions.probabilities, data.labels(split))

@@ -26,6 +26,11 @@ class Augmentation:
     zoom: float = 0.2
     horizontal_flip: bool = True
 
+    @property
+    def changes_anything(self) -> bool:
+        """Whether any range is not 0."""
+        return bool(self.rotation or self.shear or self.zoom or self.horizontal_flip)
+
     def generator(self) -> ImageDataGenerator:
         """The same numbers as an `ImageDataGenerator`; no rescaling, the model does that."""
         return ImageDataGenerator(

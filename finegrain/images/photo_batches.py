@@ -50,6 +50,7 @@ class PhotoBatches:
         self.seed = seed
         self.shuffle = shuffle
         self.images_per_class = images_per_class
+        self.augmentation = augmentation
         self.transform = SeededTransform(augmentation.generator()) if augmentation else None
         # The order of an epoch is asked for once a batch, by several threads.
         self._order = lru_cache(maxsize=4)(self._make_order)

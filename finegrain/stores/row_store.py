@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import h5py
 import numpy as np
@@ -76,7 +76,7 @@ class RowStore:
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise DamagedStore(f"{path} is no whole store ({error})") from error
         self._file = open(path, "r+b", buffering=0)  # noqa: SIM115  lives as long as the store
-        self.writable = self._take_lock()
+        self.writable = lock(self._file)
 
     @classmethod
     def create(
@@ -116,26 +116,17 @@ class RowStore:
     def _read_layout(self, file: h5py.File) -> None:
         size = self.path.stat().st_size
         self._flags = {split: data[:] for split, data in file[DONE].items()}
-        self.kinds = {}
+        self.kinds: dict[str, RowKind] = {}
         for name, group in file.items():
             for split, data in group.items():
+                if data.attrs.get("is_kind", False):
+                    self.kinds[name] = RowKind(data.shape[1:], data.dtype.name)
                 offset = data.id.get_offset()
                 if offset is None:
                     continue
                 if offset + data.id.get_storage_size() > size:
                     raise DamagedStore(f"{self.path} is cut short")
                 self._places[name, split] = offset
-                if name != DONE and data.attrs.get("is_kind", False):
-                    self.kinds[name] = RowKind(data.shape[1:], data.dtype.name)
-
-    def _take_lock(self) -> bool:
-        if fcntl is None:
-            return True
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except OSError:
-            return False
 
     @property
     def splits(self) -> dict[str, int]:
@@ -156,7 +147,8 @@ class RowStore:
         """Rows in the order asked for, (len(rows), ...); they must be done."""
         what = self.kinds[kind]
         out = np.empty((len(rows), *what.shape), what.dtype)
-        start, size = self._places[kind, split], what.row_bytes
+        # A split without rows has no place in the file.
+        start, size = self._places.get((kind, split), 0), what.row_bytes
         for place, row in zip(out, rows, strict=True):
             with self._lock:
                 self._file.seek(start + int(row) * size)
@@ -207,6 +199,17 @@ class RowStore:
         with contextlib.suppress(OSError):
             self.flush()
         self._file.close()
+
+
+def lock(file: IO) -> bool:
+    """Take the lock that a store's one writer holds, until the file is closed; False if taken."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except OSError:
+        return False
 
 
 def canonical(key: Any) -> str:

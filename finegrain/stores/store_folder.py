@@ -1,12 +1,13 @@
 """The folder that stores share, and the room they may take there."""
 
 import hashlib
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from finegrain.stores.row_store import DamagedStore, RowKind, RowStore, canonical
+from finegrain.stores.row_store import DamagedStore, RowKind, RowStore, canonical, lock
 from finegrain.whole_files import remove_partials
 
 GIGABYTE = 1_000_000_000
@@ -14,6 +15,7 @@ GIGABYTE = 1_000_000_000
 LEFT_FREE = 2 * GIGABYTE
 # HDF5's own bookkeeping and the columns, per row; generous.
 ROW_OVERHEAD = 400
+STORE_NAME = re.compile(r"-[0-9a-f]{16}\.h5$")
 
 
 class StoreFolder:
@@ -119,5 +121,18 @@ class StoreFolder:
         )
 
     def stores(self) -> list[Path]:
-        """The stores in the folder, by name."""
-        return sorted(self.folder.glob("*.h5"))
+        """The stores in the folder, by name; other files are not looked at."""
+        return sorted(path for path in self.folder.glob("*.h5") if STORE_NAME.search(path.name))
+
+
+def remove_store(path: Path) -> bool:
+    """Remove a store, unless another process is filling or reading it.
+
+    Returns:
+        Whether it is gone.
+    """
+    with open(path, "rb") as file:
+        if not lock(file):
+            return False
+        path.unlink()
+    return True

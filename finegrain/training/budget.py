@@ -37,8 +37,16 @@ def _stage_line(session: Session, stage: Stage) -> str:
         f"{stage.epochs} epochs of {steps} steps of {session.feed.batch_size}; {start}: "
         f"{trainable:,} parameters trainable, {total - trainable:,} frozen; "
         f"{stage.optimizer} {stage.learning_rate:g}; "
-        f"{'with' if stage.augmentation else 'without'} augmentation"
+        f"{_views(stage)}"
     )
+
+
+def _views(stage: Stage) -> str:
+    if stage.augmentation is None:
+        return "without augmentation"
+    if stage.fixed_views:
+        return f"with augmentation, {stage.fixed_views} views of each image"
+    return "with augmentation, new views every epoch"
 
 
 def device_name() -> str:

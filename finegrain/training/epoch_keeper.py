@@ -20,13 +20,16 @@ class EpochKeeper(keras.callbacks.Callback):
         stage: the stage in training.
         folder: where its epochs are kept.
         seed: of dropout; epoch number n draws the same whether or not training was interrupted.
+        whole: the training model, which is saved; what `fit` trains may be a part of it that
+            shares its layers and its optimizer.
 
     Raises:
         UserError: the loss is no longer a number; the last good checkpoint stands.
     """
 
-    def __init__(self, stage: Stage, folder: StageFolder, seed: int):
+    def __init__(self, stage: Stage, folder: StageFolder, seed: int, whole: keras.Model):
         super().__init__()
+        self.whole = whole
         self.stage = stage
         self.folder = folder
         self.seed = seed
@@ -35,7 +38,7 @@ class EpochKeeper(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.monotonic()
         rng = np.random.default_rng([self.seed, epoch])
-        for layer in self.model.layers:
+        for layer in self.whole.layers:
             if hasattr(layer, "seed_generator"):
                 state = rng.integers(2**31, size=2)
                 layer.seed_generator.state.assign(state.astype("uint32"))
@@ -57,16 +60,16 @@ class EpochKeeper(keras.callbacks.Callback):
         losses = [monitored(past) for past in [*self.folder.history, row]]
         verdict = judge(losses, self.stage.reduce_patience, self.stage.stop_patience)
         # Before the save, so that the checkpoint carries the rate of the epoch to come.
-        self.model.optimizer.learning_rate = (
+        self.whole.optimizer.learning_rate = (
             self.stage.learning_rate * self.stage.reduce_factor**verdict.reductions
         )
-        self.folder.save_epoch(self.model, row, verdict)
+        self.folder.save_epoch(self.whole, row, verdict)
         self._tell(row, verdict)
         if verdict.stop:
             self.model.stop_training = True
 
     def _learning_rate(self) -> float:
-        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        rate = keras.ops.convert_to_numpy(self.whole.optimizer.learning_rate)
         # The optimizer's float32 would print 1e-4 as 9.999999747378752e-05.
         return float(f"{float(rate):.6g}")
 

@@ -27,7 +27,8 @@ class PairGenerator:
     many as the batch allows; the others of random negative ones.
 
     Args:
-        batches: the iterator; images (B, H, W, 3), labels (B, C) one-hot. B may change.
+        batches: the iterator; images (B, H, W, 3) or a dict of features (B, ...), labels (B, C)
+            one-hot. B may change.
         positive_rate: share of positive batches, 0 to 1, evenly spread and beginning with the
             first; the recipe's is one in four.
         seed: of the negatives. Batch number n draws the same whatever was drawn before it.
@@ -68,7 +69,8 @@ class PairGenerator:
         else:
             rng = np.random.default_rng([self.seed, number])
             partner = random_negative_partners(labels, rng)
+        inputs = images if isinstance(images, dict) else {"image": images}
         return (
-            {"image": images, "partner": partner},
+            {**inputs, "partner": partner},
             {"category": one_hot, "same_class": same_class_targets(labels, partner)},
         )

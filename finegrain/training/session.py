@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -17,11 +18,12 @@ from finegrain.models.backbone import (
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
 from finegrain.models.multi_loss import multi_loss_model
+from finegrain.training.feed import Feed, check_feed
 from finegrain.training.run_folder import RunFolder, describe_data
 from finegrain.training.settings import TrainingSettings
 from finegrain.training.stage import Stage
 from finegrain.training.stage_folder import StageFolder
-from finegrain.training.train_stage import Feed, check_feed, train_stage
+from finegrain.training.train_stage import train_stage
 
 SOFTMAX, MULTI_LOSS = "softmax", "multi-loss"
 
@@ -88,6 +90,8 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     feed = Feed(
         data, (side, side), settings.batch_size, settings.seed,
         settings.images_per_class, settings.workers,
+        settings.cache or cache_beside(settings.run), settings.cache_gb,
+        settings.openvino,
     )  # fmt: skip
     check_feed(feed)
     make_repeatable(settings.seed)
@@ -108,13 +112,16 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     return Session(data, RunFolder.start(settings.run, config, data.classes), model, feed)
 
 
-def reopen_session(run: RunFolder, workers: int, moved_to: Path | None = None) -> Session:
+def reopen_session(
+    run: RunFolder, workers: int, moved_to: Path | None = None, **stores: Any
+) -> Session:
     """Take up a run for a further stage; its model's weights are still to be loaded.
 
     Args:
         run: the run.
         workers: threads that read photographs.
         moved_to: where the run's data set stands now, if it has moved.
+        stores: `cache`, `cache_gb` and `openvino` of the feed; by default nothing is stored.
 
     Raises:
         UserError: the run's data set is gone or has changed.
@@ -128,12 +135,18 @@ def reopen_session(run: RunFolder, workers: int, moved_to: Path | None = None) -
         )
     size = tuple(config["image_size"])
     feed = Feed(
-        data, size, settings["batch_size"], settings["seed"], settings["images_per_class"], workers
-    )
+        data, size, settings["batch_size"], settings["seed"], settings["images_per_class"],
+        workers, **stores,
+    )  # fmt: skip
     make_repeatable(settings["seed"])
     spec = find_backbone(config["backbone"])
     model = _build(config["recipe"], spec, "none", size, data, settings["dropout"])
     return Session(data, run, model, feed)
+
+
+def cache_beside(run: Path) -> Path:
+    """The folder of stores that all runs beside this one share."""
+    return run.absolute().parent / "cache"
 
 
 def make_repeatable(seed: int) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from finegrain.images.augment import Augmentation
 
 # Flags that change nothing in the result, so a run may go on with other values.
-FREE_FLAGS = ("data", "run", "workers")
+FREE_FLAGS = ("data", "run", "workers", "cache", "cache_gb")
 
 
 @dataclass
@@ -56,6 +56,13 @@ class TrainingSettings:
     zoom: float = 0.2
     # augmentation: mirror every second image
     horizontal_flip: bool = True
+    # augment in the unfrozen stage too
+    unfrozen_augmentation: bool = True
+    # frozen stage: so many augmented views of each image, whose embeddings are computed once and
+    # stored; 0 draws new ones every epoch and computes them every time
+    views: int = 4
+    # the same for the unfrozen stage, where a stored view takes more disk (Xception: 0.5 MB)
+    unfrozen_views: int = 0
     # lower the learning rate tenfold after so many epochs without a better validation loss;
     # 0 never does
     reduce_patience: int = 3
@@ -63,21 +70,28 @@ class TrainingSettings:
     stop_patience: int = 3
     # class-balanced batches: so many images of each class in a batch; 0 draws plain batches
     images_per_class: int = 0
+    # folder of what is computed once and stored; by default `cache` beside the run folder, for
+    # all runs there. tools/clear_cache.py empties it
+    cache: Path | None = None
+    # all stores together take at most so many gigabytes; 0 stores nothing
+    cache_gb: float = 10.0
+    # compute what stands still with OpenVINO where it is installed and the device is a CPU
+    openvino: bool = True
     # threads that read and augment images
     workers: int = 2
 
-    def augmentation(self) -> "Augmentation":
-        """The augmentation these flags ask for."""
+    def augmentation(self) -> "Augmentation | None":
+        """The augmentation these flags ask for, None where all ranges are 0."""
         # Imports Keras, which a mistake in the flags need not wait for.
         from finegrain.images.augment import Augmentation
 
-        return Augmentation(self.rotation, self.shear, self.zoom, self.horizontal_flip)
+        asked = Augmentation(self.rotation, self.shear, self.zoom, self.horizontal_flip)
+        return asked if asked.changes_anything else None
 
     def of_every_stage(self) -> dict:
         """The fields of `finegrain.training.stage.Stage` that all stages of a script share."""
         return {
             "momentum": self.momentum,
-            "augmentation": self.augmentation(),
             "train_batch_norm": self.train_batch_norm,
             "reduce_patience": self.reduce_patience,
             "stop_patience": self.stop_patience,

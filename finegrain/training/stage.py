@@ -24,6 +24,7 @@ class Stage:
         epochs: at most so many.
         momentum: of SGD.
         augmentation: random changes of the training images, or None.
+        views: so many augmented views of each image, drawn once; 0 draws new ones every epoch.
         category_weight: weight of the identification loss.
         same_class_weight: weight of the verification loss.
         positive_rate: share of batches made of positive pairs.
@@ -41,6 +42,7 @@ class Stage:
     epochs: int
     momentum: float = 0.9
     augmentation: Augmentation | None = field(default_factory=Augmentation)
+    views: int = 0
     category_weight: float = 1.0
     same_class_weight: float = 0.5
     positive_rate: float = 0.25
@@ -48,6 +50,14 @@ class Stage:
     reduce_factor: float = 0.1
     reduce_patience: int = 3
     stop_patience: int = 3
+
+    @property
+    def fixed_views(self) -> int:
+        """How many views of each image the stage sees; 0 if every epoch has views of its own."""
+        if self.augmentation is None:
+            return 1
+        # More views than epochs would never be looked at.
+        return min(self.views, self.epochs)
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Stage":
@@ -77,17 +87,21 @@ def compile_for_stage(model: keras.Model, stage: Stage) -> None:
         optimizer = keras.optimizers.SGD(stage.learning_rate, momentum=stage.momentum)
     else:
         raise UserError(f"the optimizer must be adam or sgd, but is {stage.optimizer!r}")
+    model.compile(optimizer=optimizer, **compile_arguments(model, stage))
+    optimizer.build(model.trainable_variables)
+
+
+def compile_arguments(model: keras.Model, stage: Stage) -> dict[str, Any]:
+    """What `compile` takes beside the optimizer, for the training model or one cut from it."""
     outputs = {CATEGORY: stage.category_weight}
     if is_multi_loss(model):
         outputs[SAME_CLASS] = stage.same_class_weight
     single = len(outputs) == 1
     loss, accuracy = "categorical_crossentropy", "accuracy"
-    model.compile(
-        optimizer=optimizer,
-        loss=loss if single else dict.fromkeys(outputs, loss),
-        loss_weights=None if single else outputs,
-        metrics=[accuracy] if single else {name: [accuracy] for name in outputs},
+    return {
+        "loss": loss if single else dict.fromkeys(outputs, loss),
+        "loss_weights": None if single else outputs,
+        "metrics": [accuracy] if single else {name: [accuracy] for name in outputs},
         # XLA compiles every batch shape anew on TensorFlow, minutes for a large backbone on CPU.
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-    )
-    optimizer.build(model.trainable_variables)
+        "jit_compile": False if keras.backend.backend() == "tensorflow" else "auto",
+    }

@@ -39,6 +39,8 @@ class StageFolder:
         self.last: str | None = None
         self.best: str | None = None
         self.finished = False
+        # Seconds spent before the first epoch on what all epochs use: filling a store.
+        self.preparation = 0.0
         if (path / STATE).is_file():
             self._read_state()
             self._sweep()
@@ -64,11 +66,17 @@ class StageFolder:
         refuse_differences(state["settings"], self.settings, self.path)
         self.history, self.finished = state["history"], state["finished"]
         self.last, self.best = state["last"], state["best"]
+        self.preparation = state.get("preparation", 0.0)
 
     @property
     def epochs(self) -> int:
         """Finished epochs."""
         return len(self.history)
+
+    @property
+    def seconds(self) -> float:
+        """Everything the stage took, its preparation included."""
+        return self.preparation + sum(row["seconds"] for row in self.history)
 
     def save_epoch(self, model: keras.Model, row: dict[str, float], verdict: Verdict) -> None:
         """Make an epoch final: checkpoint, state, history.
@@ -126,6 +134,7 @@ class StageFolder:
             "finished": self.finished,
             "last": self.last,
             "best": self.best,
+            "preparation": self.preparation,
             "history": self.history,
         }
         with written_whole(self.path / STATE) as file:

@@ -1,0 +1,115 @@
+"""Cut a training model in two: what stands still, and what learns."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from finegrain.models.backbone import BACKBONE_LAYER
+from finegrain.models.classifier import EMBEDDING, embedder
+from finegrain.models.multi_loss import PARTNER
+from finegrain.stores.row_store import RowKind
+
+ACTIVATION = "activation"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A training model as two models that share its layers.
+
+    Attributes:
+        below: `image` (B, H, W, 3), RGB 0 to 255 -> list of features, one for each kind.
+        above: dict of the features by kind, and `partner` where the training model takes it ->
+            the training model's outputs. Holds all that is trained.
+        kinds: name of a feature -> shape and dtype it is stored with.
+        boundary: index of the first backbone layer above the cut; None above the embedding.
+    """
+
+    below: keras.Model
+    above: keras.Model
+    kinds: dict[str, RowKind]
+    boundary: int | None
+
+
+def cut_at_embedding(model: keras.Model) -> Cut:
+    """Cut between backbone and heads, for a stage that trains the heads alone."""
+    embedding = embedder(model)
+    width = embedding.output.shape[-1]
+    inputs = {EMBEDDING: keras.Input((width,), name=EMBEDDING)}
+    outputs = _heads(model, inputs[EMBEDDING], inputs)
+    below = keras.Model(embedding.input, [embedding.output], name="below")
+    above = keras.Model(inputs, outputs, name=model.name)
+    return Cut(below, above, {EMBEDDING: RowKind((width,), "float32")}, None)
+
+
+def cut_at_boundary(model: keras.Model, first_trainable: int) -> Cut | None:
+    """Cut inside the backbone, for a stage that trains its last blocks.
+
+    Layers without weights that stand just above the boundary may go below it, where that makes
+    fewer or smaller features: cutting Xception at layer 105 proper would take two tensors a
+    photograph, one layer further it takes one.
+
+    Args:
+        model: training model, frozen as the stage wants it.
+        first_trainable: index of the first backbone layer that may be trained.
+
+    Returns:
+        The cut, or None where nothing stands below: the first layers are trained too.
+    """
+    backbone = model.get_layer(BACKBONE_LAYER)
+    boundary = _smallest_crossing(backbone, first_trainable)
+    tensors = _crossing(backbone, boundary)
+    if boundary <= 1 or not tensors:
+        return None
+    image = keras.Input(model.get_layer("image").output.shape[1:], name="image")
+    pixels = model.get_layer("preprocess")(image)
+    features = keras.Model(backbone.input, tensors)(pixels)
+    below = keras.Model(image, features, name="below")
+    inputs = {
+        f"{ACTIVATION}_{number}": keras.Input(tensor.shape[1:], name=f"{ACTIVATION}_{number}")
+        for number, tensor in enumerate(tensors)
+    }
+    feature_map = keras.Model(tensors, backbone.output)(list(inputs.values()))
+    kinds = {name: RowKind(tuple(entry.shape[1:]), "float16") for name, entry in inputs.items()}
+    embedding = model.get_layer(EMBEDDING)(feature_map)
+    outputs = _heads(model, embedding, inputs)
+    above = keras.Model(inputs, outputs, name=model.name)
+    return Cut(below, above, kinds, boundary)
+
+
+def _heads(model: keras.Model, embedding, inputs: dict):
+    """The training model's outputs from an embedding; adds `partner` to the inputs."""
+    taken = [model.get_layer(EMBEDDING).output]
+    given = [embedding]
+    if PARTNER in [layer.name for layer in model.layers]:
+        inputs[PARTNER] = keras.Input((), dtype="int32", name=PARTNER)
+        taken.append(model.get_layer(PARTNER).output)
+        given.append(inputs[PARTNER])
+    # call(), not the model itself: its layers then belong to the new model directly, so losses
+    # and metrics keep the names of the heads.
+    return keras.Model(taken, model.output).call(given)
+
+
+def _smallest_crossing(backbone: keras.Model, first_trainable: int) -> int:
+    def size(boundary: int) -> int:
+        return sum(int(np.prod(tensor.shape[1:])) for tensor in _crossing(backbone, boundary))
+
+    candidates = [first_trainable]
+    for layer in backbone.layers[first_trainable:-1]:
+        if layer.trainable_variables:
+            break
+        candidates.append(candidates[-1] + 1)
+    return min(candidates, key=lambda boundary: (size(boundary), -boundary))
+
+
+def _crossing(backbone: keras.Model, boundary: int) -> list:
+    """Outputs of layers below the boundary that layers above it take."""
+    made = {id(tensor) for layer in backbone.layers[:boundary] for tensor in _flat(layer.output)}
+    crossing = {}
+    for layer in backbone.layers[boundary:]:
+        crossing |= {id(tensor): tensor for tensor in _flat(layer.input) if id(tensor) in made}
+    return list(crossing.values())
+
+
+def _flat(tensors) -> list:
+    return keras.tree.flatten(tensors)

@@ -1,0 +1,78 @@
+"""What stored features depend on, as digests: another key, another store."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from finegrain.features.cut import Cut
+from finegrain.images.photo_batches import PhotoBatches
+from finegrain.models.backbone import weights_digest
+
+
+def feature_key(
+    cut: Cut,
+    photos: dict[str, PhotoBatches],
+    checksums: Mapping[Path, str],
+    views: int,
+    engine: str,
+) -> dict[str, Any]:
+    """The key of a store.
+
+    Args:
+        cut: its lower part computes the features.
+        photos: split -> the images, in the order of the store's rows.
+        checksums: image file -> digest of its content, from the manifest.
+        views: views a training image.
+        engine: what computes the features, and how precisely.
+
+    Returns:
+        JSON values: digests of images and weights, the network's shape, image size,
+        augmentation and its seed.
+    """
+    some = next(iter(photos.values()))
+    augmented = {
+        split: {"ranges": asdict(batches.augmentation), "seed": batches.seed, "views": views}
+        for split, batches in photos.items()
+        if batches.augmentation is not None
+    }
+    return {
+        "features": {kind: [list(what.shape), what.dtype] for kind, what in cut.kinds.items()},
+        "images": {split: images_digest(batches.paths, checksums) for split, batches in photos.items()},
+        "weights": weights_digest(cut.below),
+        "network": network_digest(cut),
+        "image_size": list(some.image_size),
+        "augmentation": augmented,
+        "engine": engine,
+    }
+
+
+def images_digest(paths: Sequence[Path], checksums: Mapping[Path, str]) -> str:
+    """SHA-256 over content, sizes and times of change of image files, in their order.
+
+    The checksums are the manifest's; size and time tell of a file that was changed after it.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        state = path.stat()
+        digest.update(f"{checksums[path]} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def network_digest(cut: Cut) -> str:
+    """SHA-256 over the layers below the cut, but for their names, which differ by process."""
+    layers = [
+        [type(layer).__name__, _without_names(layer.get_config())]
+        for layer in cut.below._flatten_layers(include_self=False)
+        if not hasattr(layer, "layers")
+    ]
+    content = json.dumps([cut.boundary, layers], sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _without_names(config: Any) -> Any:
+    if isinstance(config, dict):
+        return {key: _without_names(value) for key, value in config.items() if key != "name"}
+    return config

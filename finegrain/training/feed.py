@@ -1,0 +1,112 @@
+"""How photographs reach the model: in which order, in which batches, from which stores."""
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from finegrain.datasets.manifest import DataSet
+from finegrain.errors import UserError
+from finegrain.images.photo_batches import PhotoBatches
+from finegrain.stores.store_folder import GIGABYTE, StoreFolder
+from finegrain.training.stage import Stage
+
+# Validation pairs are drawn apart from those of the training.
+VALIDATION_SEED = 1_000_003
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What a training takes its batches from.
+
+    Attributes:
+        data: the data set.
+        image_size: (height, width) in pixels.
+        batch_size: images a batch.
+        seed: of order, augmentation, pairs and dropout.
+        images_per_class: K of class-balanced batches, 0 for plain ones.
+        workers: threads that read photographs.
+        cache: folder of the stores.
+        cache_gb: all stores together take at most so many gigabytes.
+        openvino: compute what stands still with OpenVINO, where it is installed.
+    """
+
+    data: DataSet
+    image_size: tuple[int, int]
+    batch_size: int
+    seed: int = 0
+    images_per_class: int = 0
+    workers: int = 2
+    cache: Path | None = None
+    cache_gb: float = 0.0
+    openvino: bool = True
+
+    def stage_seed(self, stage: Stage) -> int:
+        """A seed of its own for each stage, lest one repeats the order of the one before."""
+        parts = [self.seed, zlib.crc32(stage.name.encode())]
+        return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+    def training(self, stage: Stage) -> PhotoBatches:
+        """The batches a stage trains on."""
+        return PhotoBatches(
+            self.data.paths("train"),
+            self.data.labels("train"),
+            len(self.data.classes),
+            self.image_size,
+            self.batch_size,
+            seed=self.stage_seed(stage),
+            augmentation=stage.augmentation,
+            images_per_class=self.images_per_class,
+        )
+
+    def validation(self) -> PhotoBatches:
+        """The batches that judge an epoch: always the same, classes mixed, no augmentation."""
+        paths, labels = self.data.paths("valid"), self.data.labels("valid")
+        mixed = np.random.default_rng(VALIDATION_SEED).permutation(len(paths))
+        return PhotoBatches(
+            [paths[index] for index in mixed],
+            labels[mixed],
+            len(self.data.classes),
+            self.image_size,
+            self.batch_size,
+            shuffle=False,
+        )
+
+    def checksums(self) -> dict[Path, str]:
+        """Image file -> SHA-1 of its content when the data set was made."""
+        rows = self.data.table
+        return dict(zip((self.data.folder / path for path in rows["path"]), rows["sha1"], strict=True))
+
+    def stores(self) -> StoreFolder | None:
+        """The folder of stores, None where nothing shall be stored."""
+        if self.cache is None or self.cache_gb <= 0:
+            return None
+        return StoreFolder(self.cache, self.cache_gb * GIGABYTE)
+
+
+def check_feed(feed: Feed) -> None:
+    """Refuse settings that cannot make a batch.
+
+    Raises:
+        UserError: the batch size is below 1 or above the number of training images, there is
+            no validation image, or K does not fit the batch.
+    """
+    count = len(feed.data.paths("train"))
+    if not 1 <= feed.batch_size <= count:
+        raise UserError(
+            f"--batch-size {feed.batch_size} does not fit {count} training images; "
+            f"give a number from 1 to {count}"
+        )
+    if "valid" not in feed.data.splits:
+        raise UserError(
+            f"{feed.data.folder} has no validation images; make it again with "
+            "img2keras.py --valid-fraction 0.1"
+        )
+    if feed.images_per_class and not 2 <= feed.images_per_class <= feed.batch_size:
+        raise UserError(
+            f"--images-per-class {feed.images_per_class} does not fit --batch-size "
+            f"{feed.batch_size}; give 0 for plain batches, or a number from 2 to the batch size"
+        )
+    if feed.cache is not None and feed.cache.exists() and not feed.cache.is_dir():
+        raise UserError(f"--cache {feed.cache} is a file; name a folder")

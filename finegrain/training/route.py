@@ -1,0 +1,146 @@
+"""Which way a stage goes: through the whole model, or from stored features through what learns."""
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import keras
+import numpy as np
+
+from finegrain.features.cut import Cut, cut_at_boundary, cut_at_embedding
+from finegrain.features.feature_batches import FeatureBatches
+from finegrain.features.feature_computer import FeatureComputer, FeatureOverflow
+from finegrain.features.feature_key import feature_key
+from finegrain.features.fill import fill
+from finegrain.images.photo_batches import PhotoBatches
+from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
+from finegrain.stores.row_store import RowStore
+from finegrain.training.feed import Feed
+from finegrain.training.stage import Stage, compile_arguments
+
+
+class Batches(Protocol):
+    """Random access to the batches of any epoch."""
+
+    def steps(self) -> int:
+        """Batches an epoch."""
+
+    def batch(self, epoch: int, step: int) -> tuple:
+        """Inputs and one-hot labels of one batch."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """What `fit` gets.
+
+    Attributes:
+        model: the training model, or its upper part, which shares layers and optimizer with it.
+        training: batches it trains on.
+        validation: batches that judge an epoch.
+        seconds: what it took to get here: filling a store.
+    """
+
+    model: keras.Model
+    training: Batches
+    validation: Batches
+    seconds: float = 0.0
+
+
+def choose_route(model: keras.Model, stage: Stage, feed: Feed) -> Route:
+    """Take what stands still from a store where that is possible, and say which way it goes.
+
+    Args:
+        model: the training model, frozen and compiled for the stage.
+        stage: about to be trained.
+        feed: the photographs.
+
+    Raises:
+        UserError: an image can no longer be read.
+    """
+    photos = {"valid": feed.validation(), "train": feed.training(stage)}
+    cut, reason = _cut(model, stage, feed)
+    if cut is not None:
+        started = time.monotonic()
+        stored, reason = _stored(cut, stage, feed, photos)
+        if stored is not None:
+            # One optimizer, so that a checkpoint is the same whichever way the stage went.
+            cut.above.compile(optimizer=model.optimizer, **compile_arguments(cut.above, stage))
+            seconds = time.monotonic() - started
+            return Route(cut.above, stored["train"], stored["valid"], seconds)
+    print(f"  direct    every photograph passes the whole model every epoch: {reason}", flush=True)
+    return Route(model, photos["train"], photos["valid"])
+
+
+def _cut(model: keras.Model, stage: Stage, feed: Feed) -> tuple[Cut | None, str]:
+    if feed.stores() is None:
+        return None, "nothing shall be stored (--cache-gb 0)"
+    if not stage.fixed_views:
+        return None, "each epoch has new augmented views (fixed ones: --views, --unfrozen-views)"
+    if stage.unfreeze_from is None:
+        return cut_at_embedding(model), ""
+    first = boundary_index(model.get_layer(BACKBONE_LAYER), stage.unfreeze_from)
+    cut = cut_at_boundary(model, first)
+    if cut is None:
+        return None, "the first layers are trained too"
+    learning = [id(variable) for variable in model.trainable_variables]
+    if learning != [id(variable) for variable in cut.above.trainable_variables]:
+        # The optimizer in a checkpoint goes by the order of variables.
+        return None, "the layers of this backbone cannot be cut in order"
+    return cut, ""
+
+
+def _stored(
+    cut: Cut, stage: Stage, feed: Feed, photos: dict[str, PhotoBatches]
+) -> tuple[dict[str, FeatureBatches] | None, str]:
+    """Batches from a filled store, or why there is none."""
+    views = {"valid": 1, "train": stage.fixed_views}
+    rows = {split: views[split] * len(batches.paths) for split, batches in photos.items()}
+    engine = "openvino" if feed.openvino else "keras"
+    folder = feed.stores()
+    store = folder.open(
+        "embedding" if cut.boundary is None else "activation",
+        feature_key(cut, photos, feed.checksums(), stage.fixed_views, engine),
+        cut.kinds,
+        rows,
+        _columns(photos, views, feed),
+    )
+    if store is None:
+        return None, folder.reason
+    computer = FeatureComputer(cut.below, cut.kinds, feed.openvino, sum(rows.values()))
+    try:
+        _tell(store, stage, rows, folder.reason)
+        stopped = fill(store, photos, computer, feed.workers)
+    except FeatureOverflow as error:
+        store.close()
+        store.path.unlink(missing_ok=True)
+        return None, f"{error}, which a store cannot hold"
+    finally:
+        store.flush()
+    if stopped:
+        print(f"  notice    the store was not filled, {stopped}; the rest is computed each epoch")
+    return {
+        split: FeatureBatches(batches, store, split, views[split], computer)
+        for split, batches in photos.items()
+    }, ""
+
+
+def _columns(photos: dict[str, PhotoBatches], views: dict[str, int], feed: Feed) -> dict:
+    columns: dict[str, dict] = {"path": {}, "label": {}, "view": {}}
+    for split, batches in photos.items():
+        count = views[split]
+        paths = [path.relative_to(feed.data.folder).as_posix() for path in batches.paths]
+        columns["path"][split] = paths * count
+        columns["label"][split] = np.tile(batches.labels, count)
+        columns["view"][split] = np.repeat(np.arange(count), len(paths))
+    return columns
+
+
+def _tell(store: RowStore, stage: Stage, rows: dict[str, int], reason: str) -> None:
+    what = "embeddings" if stage.unfreeze_from is None else "activations at the boundary"
+    views = f", {stage.fixed_views} augmented views each" if stage.augmentation else ""
+    have = sum(int(store.done(split).sum()) for split in rows)
+    print(
+        f"  stored    {what}{views}: {have} of {sum(rows.values())} there already, in {store.path}"
+    )
+    if reason:
+        print(f"  notice    {reason}; the rest is computed each epoch")

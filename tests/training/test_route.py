@@ -1,0 +1,145 @@
+"""Training from stores is the training without them, and is never from a stale one."""
+
+import re
+import shutil
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+
+from finegrain.datasets.manifest import open_data_set
+from finegrain.images.augment import Augmentation
+from finegrain.models.backbone import build_backbone
+from finegrain.models.backbone_table import find_backbone
+from finegrain.models.classifier import softmax_model
+from finegrain.models.multi_loss import multi_loss_model
+from finegrain.training.feed import Feed
+from finegrain.training.route import choose_route
+from finegrain.training.stage import Stage
+from finegrain.training.stage_folder import StageFolder
+from finegrain.training.train_stage import prepare_stage, train_stage
+
+WEIGHTS = REPOSITORY / "finegrain/models/weights/xception_small.weights.h5"
+SIDE = 48
+FROZEN = Stage("1-frozen", None, "adam", 1e-2, epochs=3, augmentation=None, stop_patience=0)
+UNFROZEN = Stage("2-unfrozen", "block12_sepconv1_act", "sgd", 1e-3, epochs=2, augmentation=None,
+                 stop_patience=0)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(drawn_data):
+    return open_data_set(drawn_data)
+
+
+def new_model(assemble=multi_loss_model):
+    keras.utils.set_random_seed(0)
+    spec = find_backbone("xception_small")
+    return assemble(build_backbone(spec, str(WEIGHTS), (SIDE, SIDE)), spec, 4)
+
+
+def feed(data, cache=None, gigabytes=1.0):
+    return Feed(data, (SIDE, SIDE), 8, seed=3, cache=cache, cache_gb=gigabytes, openvino=False)
+
+
+def train(tmp_path, stage, feed, name):
+    """Train a new model; its weights and its history."""
+    model = new_model()
+    folder = StageFolder(tmp_path / name, {})
+    train_stage(model, stage, feed, folder)
+    return model.get_weights(), folder.history
+
+
+def losses(history):
+    return np.array([[row["loss"], row["val_loss"]] for row in history])
+
+
+def test_a_frozen_stage_from_embeddings_is_the_same_to_rounding(data, tmp_path, capsys):
+    weights, history = train(tmp_path, FROZEN, feed(data), name="direct")
+    assert "direct" in capsys.readouterr().out
+    stored = feed(data, tmp_path / "cache")
+    fast_weights, fast_history = train(tmp_path, FROZEN, stored, name="stored")
+    assert "stored    embeddings" in capsys.readouterr().out
+    np.testing.assert_allclose(losses(fast_history), losses(history), rtol=1e-5)
+    for fast, direct in zip(fast_weights, weights, strict=True):
+        np.testing.assert_allclose(fast, direct, rtol=1e-3, atol=2e-5)
+
+
+def test_an_unfrozen_stage_from_activations_agrees_within_float16(data, tmp_path, capsys):
+    weights, history = train(tmp_path, UNFROZEN, feed(data), name="direct")
+    fast_weights, fast_history = train(
+        tmp_path, UNFROZEN, feed(data, tmp_path / "cache"), name="stored"
+    )
+    assert "activations at the boundary" in capsys.readouterr().out
+    # Eleven bits a number: 5e-4 of rounding each, which averages out over many.
+    np.testing.assert_allclose(losses(fast_history), losses(history), rtol=2e-3)
+    for fast, direct in zip(fast_weights, weights, strict=True):
+        np.testing.assert_allclose(fast, direct, rtol=5e-3, atol=5e-4)
+
+
+def test_a_filled_store_is_used_again_and_a_stale_one_is_not(data, tmp_path, capsys):
+    model = new_model(softmax_model)
+    prepare_stage(model, FROZEN)
+
+    def there_already(folder):
+        choose_route(model, FROZEN, feed(open_data_set(folder), tmp_path / "cache"))
+        return re.search(r"(\d+) of (\d+) there already", capsys.readouterr().out).groups()
+
+    total = str(len(data.paths("train")) + len(data.paths("valid")))
+    assert there_already(data.folder) == ("0", total)
+    assert there_already(data.folder) == (total, total)
+    moved = tmp_path / "moved"
+    shutil.copytree(data.folder, moved)
+    assert there_already(moved) == (total, total)
+    open_data_set(moved).paths("train")[0].touch()
+    assert there_already(moved) == ("0", total)
+
+
+def test_a_small_cache_computes_the_rest_to_the_same_numbers(data, tmp_path, capsys, monkeypatch):
+    from finegrain.stores import store_folder
+
+    monkeypatch.setattr(store_folder, "LEFT_FREE", 0)
+    _, history = train(tmp_path, UNFROZEN, feed(data, tmp_path / "cache"), name="all")
+    (store,) = (tmp_path / "cache").glob("activation-*.h5")
+    half = store.stat().st_size / 2e9
+    capsys.readouterr()
+    _, mixed = train(tmp_path, UNFROZEN, feed(data, tmp_path / "small", half), name="some")
+    said = capsys.readouterr().out
+    assert f"fit into --cache-gb {half:g}" in said and "the rest is computed each epoch" in said
+    np.testing.assert_allclose(losses(mixed), losses(history), rtol=1e-4)
+
+
+def test_fixed_views_train_and_new_views_go_direct(data, tmp_path, capsys):
+    views = Stage("1-frozen", None, "adam", 1e-2, epochs=4, augmentation=Augmentation(), views=2)
+    cache = tmp_path / "cache"
+    _, history = train(tmp_path, views, feed(data, cache), name="views")
+    assert "2 augmented views each" in capsys.readouterr().out
+    assert history[2]["loss"] < history[0]["loss"]
+    fresh = Stage("1-frozen", None, "adam", 1e-2, epochs=1, augmentation=Augmentation())
+    train(tmp_path, fresh, feed(data, cache), name="fresh")
+    assert "new augmented views" in capsys.readouterr().out
+
+
+def test_a_stage_begun_from_a_store_goes_on_without_it(data, tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stop_after_an_epoch(folder):
+        original = folder.save_epoch
+
+        def save(*arguments):
+            original(*arguments)
+            raise Stop
+
+        folder.save_epoch = save
+        return folder
+
+    two = replace(FROZEN, epochs=2)
+    _, whole = train(tmp_path, two, feed(data, tmp_path / "cache"), name="whole")
+    with pytest.raises(Stop):
+        train_stage(new_model(), two, feed(data, tmp_path / "cache"),
+                    stop_after_an_epoch(StageFolder(tmp_path / "two", {})))  # fmt: skip
+    _, resumed = train(tmp_path, two, feed(data), name="two")
+    assert len(resumed) == 2
+    np.testing.assert_allclose(losses(resumed), losses(whole), rtol=1e-5)
