@@ -28,8 +28,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from side_by_side.backbones import BOUNDARIES, check_weights, family
+
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
+from finegrain.whole_files import written_whole
 
 STAGES = ("1-frozen", "2-unfrozen", "3-retrained")
 AUGMENTATION = {
@@ -66,13 +69,10 @@ class Settings:
 
 
 def main(settings: Settings) -> None:
-    if not (settings.data / "classes.json").is_file():
-        raise UserError(f"{settings.data} is no data set folder; make one with img2keras.py")
-    if settings.timed_epochs == 1:
-        raise UserError("--timed-epochs must be 0 or at least 2: the first also builds the graph")
+    check(settings)
     load_keras()
     import keras
-    from side_by_side.two_towers import BOUNDARIES, build_backbone, family, prepare, two_towers
+    from side_by_side.two_towers import build_backbone, prepare, two_towers
 
     keras.utils.set_random_seed(settings.seed)
     boundary = settings.unfreeze_from or BOUNDARIES[family(settings.backbone)[0]]
@@ -85,37 +85,43 @@ def main(settings: Settings) -> None:
     for name, epochs in zip(STAGES, settings.epochs, strict=True):
         if not epochs:
             continue
-        augmentation = AUGMENTATION if name == "1-frozen" and settings.augmentation else {}
+        is_first = name == STAGES[0]
+        augmentation = AUGMENTATION if is_first and settings.augmentation else {}
         train = flow_of(settings, "train", augmentation)
         images["train"] = train.samples
-        prepare(model, backbone, None if name == "1-frozen" else boundary, optimizer_of(name))
+        prepare(model, backbone, None if is_first else boundary, optimizer_of(name))
         print(f"{name}: {epochs} epochs of {len(train)} steps", flush=True)
-        stages[name] = {
-            "epochs": epochs,
-            **train_stage(model, train, valid, epochs, settings),
-            "valid_error": top1_error(classifier, settings),
-        }
-        print(f"{name}: validation error {stages[name]['valid_error']:.4f}", flush=True)
+        numbers = train_stage(model, train, valid, epochs, settings)
+        error = top1_error(classifier, settings)
+        stages[name] = {"epochs": epochs, **numbers, "valid_error": error}
+        print(f"{name}: {numbers['seconds']:.1f} s, validation error {error:.4f}", flush=True)
 
     classifier.save(settings.output / "classifier.keras")
     # The largest the process ever was; Linux counts in kilobytes.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    measured = {
-        "stages": stages,
-        "images": images,
-        "peak_bytes": peak if sys.platform == "darwin" else 1024 * peak,
-    }
-    text = json.dumps(measured, indent=1)
-    (settings.output / "measured.json").write_text(text, encoding="utf-8")
+    peak *= 1 if sys.platform == "darwin" else 1024
+    measured = {"stages": stages, "images": images, "peak_bytes": peak}
+    with written_whole(settings.output / "measured.json") as file:
+        file.write_text(json.dumps(measured, indent=1), encoding="utf-8")
+
+
+def check(settings: Settings) -> None:
+    """Refuse what cannot be, before seconds go by importing Keras."""
+    if not (settings.data / "classes.json").is_file():
+        raise UserError(f"{settings.data} is no data set folder; make one with img2keras.py")
+    family(settings.backbone)
+    check_weights(settings.weights)
+    if settings.timed_epochs == 1:
+        raise UserError("--timed-epochs must be 0 or at least 2: the first also builds the graph")
 
 
 def optimizer_of(stage: str):
     """Adam for the heads, then SGD with momentum."""
     import keras
 
-    if stage == "1-frozen":
+    if stage == STAGES[0]:
         return keras.optimizers.Adam(1e-3)
-    return keras.optimizers.SGD(1e-4 if stage == "2-unfrozen" else 1e-5, momentum=0.9)
+    return keras.optimizers.SGD(1e-4 if stage == STAGES[1] else 1e-5, momentum=0.9)
 
 
 def flow_of(settings: Settings, split: str, augmentation: dict | None = None, shuffle=True):

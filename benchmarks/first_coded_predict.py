@@ -1,7 +1,7 @@
 """The submission as first coded: `model.predict` over an `ImageDataGenerator`.
 
-    python benchmarks/first_coded_predict.py --model runs/first/classifier.keras --backbone xception \\
-        --images TEST --output predict.txt
+    python benchmarks/first_coded_predict.py --model runs/first/classifier.keras \\
+        --classes data/dogs/classes.json --images TEST --output predict.txt
 
 The counterpart of `baidu_dog_test.py` in `recipe_speed.py`, in plain Keras: `flow_from_directory`
 decodes the images batch by batch in one thread, `predict` answers, and a line `label<TAB>id` is

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from side_by_side.backbones import BOUNDARIES, family
+
 from finegrain.command import load_keras, run_command
 from finegrain.whole_files import written_whole
 
@@ -70,7 +72,7 @@ def main(settings: Settings) -> None:
 def parts_of(settings: Settings, policy: str) -> dict:
     """`whole`, the backbone to its embedding, and `below`, to where stage 2 starts."""
     import keras
-    from side_by_side.two_towers import BOUNDARIES, build_backbone, family, layer_index
+    from side_by_side.two_towers import build_backbone, layer_index
 
     keras.config.set_dtype_policy(policy)
     backbone = build_backbone(settings.backbone, "none", settings.image_size)

@@ -30,6 +30,7 @@ import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from side_by_side.backbones import check_weights, family
 from side_by_side.kept_parts import KeptParts
 from side_by_side.measure import (
     make_data_set,
@@ -119,6 +120,8 @@ def check(settings: Settings) -> None:
     """Refuse what cannot be measured, before anything is made."""
     if not settings.source.is_dir():
         raise UserError(f"there is no folder {settings.source}; name one with photographs")
+    family(settings.backbone)
+    check_weights(settings.weights)
     if settings.first_coded_epochs == 1:
         raise UserError(
             "--first-coded-epochs must be 0 or at least 2, since the first also builds the graph"

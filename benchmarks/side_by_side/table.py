@@ -102,7 +102,7 @@ def stages_row(
     epochs = [theirs[0]["stages"][stage]["epochs"] for stage in stages]
     timed = [len(theirs[0]["stages"][stage]["epoch_seconds"]) for stage in stages]
     counts = ", ".join(map(str, epochs))
-    note = f"{counts} epochs"
+    note = f"{counts} epoch{'' if epochs == [1] else 's'}"
     if timed != epochs:
         note += f"; first coded: {', '.join(map(str, timed))} of {counts} timed"
     sides = (theirs, ours)

@@ -1,38 +1,18 @@
 """The model of the recipe as first coded: two towers with shared weights, in plain Keras."""
 
 import keras
+from side_by_side.backbones import BUILDERS, family
 
 from finegrain.errors import UserError
 
-BUILDERS = {
-    "xception": keras.applications.Xception,
-    "mobilenet_v2": keras.applications.MobileNetV2,
-}
-# First layer that stages 2 and 3 train.
-BOUNDARIES = {"xception": 105, "mobilenet_v2": "block_13_expand"}
 # Both towers judge the class, and each image passes both: together they weigh 1.
 LOSS_WEIGHTS = {"category_1": 0.5, "category_2": 0.5, "same_class": 0.5}
-
-
-def family(backbone: str) -> tuple[str, dict[str, float]]:
-    """Builder's name and arguments of a backbone: `mobilenet_v2_0.35` has `alpha` 0.35.
-
-    Raises:
-        UserError: the recipe as first coded is not kept for this backbone.
-    """
-    name, dot, width = backbone.partition("_0.")
-    if name not in BUILDERS or (dot and name == "xception") or (dot and not width.isdecimal()):
-        raise UserError(
-            f"--backbone {backbone} is none that the recipe as first coded is kept for; "
-            f"give {', '.join(BUILDERS)} or mobilenet_v2_0.35"
-        )
-    return name, {"alpha": float(f"0.{width}")} if dot else {}
 
 
 def build_backbone(backbone: str, weights: str, image_size: int) -> keras.Model:
     """The headless network with `imagenet` weights, fresh ones (`none`) or those of a file."""
     name, arguments = family(backbone)
-    model = BUILDERS[name](
+    model = getattr(keras.applications, BUILDERS[name])(
         include_top=False,
         weights="imagenet" if weights == "imagenet" else None,
         input_shape=(image_size, image_size, 3),

@@ -93,7 +93,7 @@ def test_both_sides_train_the_same_layers(first_layer):
 
 
 def test_a_backbone_that_is_not_kept_is_refused():
-    from side_by_side.two_towers import family
+    from side_by_side.backbones import family
 
     assert family("mobilenet_v2_0.35") == ("mobilenet_v2", {"alpha": 0.35})
     for name in ("resnet50", "xception_0.5"):
