@@ -74,6 +74,8 @@ def main(settings: Settings) -> None:
     import keras
     from side_by_side.two_towers import build_backbone, prepare, two_towers
 
+    from finegrain.training.device import find_device
+
     keras.utils.set_random_seed(settings.seed)
     boundary = settings.unfreeze_from or BOUNDARIES[family(settings.backbone)[0]]
     backbone = build_backbone(settings.backbone, settings.weights, settings.image_size)
@@ -100,7 +102,8 @@ def main(settings: Settings) -> None:
     # The largest the process ever was; Linux counts in kilobytes.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak *= 1 if sys.platform == "darwin" else 1024
-    measured = {"stages": stages, "images": images, "peak_bytes": peak}
+    device = str(find_device())
+    measured = {"device": device, "images": images, "stages": stages, "peak_bytes": peak}
     with written_whole(settings.output / "measured.json") as file:
         file.write_text(json.dumps(measured, indent=1), encoding="utf-8")
 

@@ -1,6 +1,6 @@
 """Fresh weights to measure speed with, where there are no pretrained ones.
 
-    python benchmarks/fresh_weights.py --data data/dogs --output fresh.weights.h5 --backbone xception
+    python benchmarks/fresh_weights.py --data data/dogs --output fresh.weights.h5
 
 A backbone as Keras starts it lets its activations shrink a little with every layer, in Xception to
 a millionth, where float16 runs out and some processors slow down. Pretrained ones keep them near 1,

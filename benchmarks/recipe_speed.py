@@ -26,7 +26,6 @@ go and what ratio the machine allows at most.
 """
 
 import importlib.util
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -97,23 +96,29 @@ def main(settings: Settings) -> None:
     }
     parts = KeptParts(settings.output, shaping)
     plan = prepare(settings, parts)
-    with_openvino = importlib.util.find_spec("openvino") is not None
     tables = []
-    for openvino in (True, False):
-        if openvino and not with_openvino:
-            print("OpenVINO is not installed, so our side is measured without it only")
-            continue
-        if not openvino and with_openvino and not settings.without_openvino:
-            continue
+    for openvino in engines(settings):
         rows = measure_training(parts, plan, settings.seeds, openvino)
         rows += measure_prediction(parts, plan, settings.seeds[0], openvino)
-        title = f"{'With' if openvino else 'Without'} OpenVINO: {describe(settings)}"
-        tables.append(f"{title}\n\n{markdown(rows)}")
+        device = parts.read(f"first-coded-recipe-{settings.seeds[0]}")["device"]
+        is_cpu = device.startswith("CPU")
+        engine = f", {'with' if openvino else 'without'} OpenVINO" if is_cpu else ""
+        tables.append(f"{describe(settings, device + engine)}\n\n{markdown(rows)}")
         if settings.profile:
             tables[-1] += "\n" + measure_profile(parts, plan, settings.seeds[0], openvino)
         print(f"\n{tables[-1]}", flush=True)
+        if not is_cpu:
+            break
     with written_whole(settings.output / "table.md") as file:
         file.write_text("\n".join(tables), encoding="utf-8")
+
+
+def engines(settings: Settings) -> list[bool]:
+    """Whether our side shall use OpenVINO, one measurement after the other."""
+    if importlib.util.find_spec("openvino") is None:
+        print("OpenVINO is not installed, so our side is measured without it only")
+        return [False]
+    return [True, False] if settings.without_openvino else [True]
 
 
 def check(settings: Settings) -> None:
@@ -142,12 +147,12 @@ def prepare(settings: Settings, parts: KeptParts) -> Plan:
     return plan
 
 
-def describe(settings: Settings) -> str:
+def describe(settings: Settings, device: str) -> str:
     """What the table was measured with."""
     seeds = ", ".join(map(str, settings.seeds))
     text = (
         f"{settings.backbone} at {settings.image_size}, {settings.photos} photographs, batches of "
-        f"{settings.batch_size}, {os.cpu_count()} CPU cores, seed {seeds}."
+        f"{settings.batch_size}, {device}, seed {seeds}."
     )
     if settings.weights == "none":
         text += " The weights are fresh, so the validation errors say nothing of the recipe."

@@ -31,8 +31,9 @@ def make_fresh_weights(parts: KeptParts, plan: Plan) -> Path:
     name = "fresh.weights.h5"
 
     def make(folder: Path) -> dict:
-        script(folder, "benchmarks/fresh_weights.py", "--data", plan.data, "--output",
-               folder / name, "--backbone", plan.backbone, "--image-size", plan.image_size)  # fmt: skip
+        script(folder, "benchmarks/fresh_weights.py", "--data", plan.data,
+               "--output", folder / name, "--backbone", plan.backbone,
+               "--image-size", plan.image_size)  # fmt: skip
         return {}
 
     parts.part("weights", make)

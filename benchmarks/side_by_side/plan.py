@@ -55,6 +55,7 @@ class Plan:
         timed = sum(sum(numbers["epoch_seconds"]) for numbers in stages.values())
         left_out = sum(numbers["seconds"] for numbers in stages.values()) - timed
         return {
+            "device": measured["device"],
             "images": measured["images"],
             "stages": stages,
             "wall_seconds": cost.wall_seconds + max(0.0, left_out),
