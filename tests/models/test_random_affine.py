@@ -1,0 +1,126 @@
+"""The augmentation layer, image by image against Keras's ImageDataGenerator."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from finegrain.images.augment import Augmentation
+from finegrain.models.layers import RandomAffine
+
+COUNT = 8
+# torch.compile takes a minute.
+JIT = keras.backend.backend() != "torch"
+
+
+def photos(height, width):
+    return np.random.default_rng(0).integers(0, 256, (COUNT, height, width, 3)).astype("uint8")
+
+
+def parameters(augmentation, shape):
+    generator = augmentation.generator()
+    return generator, [generator.get_random_transform(shape, seed) for seed in range(COUNT)]
+
+
+@pytest.mark.parametrize(
+    "augmentation,size",
+    [
+        (Augmentation(), (33, 33)),
+        (Augmentation(180.0, 30.0, 0.5, True), (32, 32)),
+        (Augmentation(20.0, 10.0, 0.0, False), (24, 40)),
+        (Augmentation(0.0, 0.0, 0.0, True), (5, 7)),
+    ],
+)
+def test_warps_as_image_data_generator_does(augmentation, size):
+    images = photos(*size)
+    generator, drawn = parameters(augmentation, images[0].shape)
+    expected = [
+        generator.apply_transform(image.astype("float32"), one)
+        for image, one in zip(images, drawn, strict=True)
+    ]
+    columns = [
+        np.array([one[name] for one in drawn], dtype="float32")
+        for name in ("theta", "shear", "zx", "zy", "flip_horizontal")
+    ]
+    warped = RandomAffine().warp(keras.ops.cast(images, "float32"), *columns)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(warped), expected, atol=0.01)
+    assert np.abs(np.stack(expected) - images).mean() > 5
+
+
+def test_draws_from_the_generators_distributions():
+    augmentation = Augmentation(30.0, 5.0, 0.25, True)
+    layer = RandomAffine(30.0, 5.0, 0.25, True, seed=1)
+    drawn = [keras.ops.convert_to_numpy(one).astype(float) for one in layer.draw(4000)]
+    generator = augmentation.generator()
+    theirs = [generator.get_random_transform((9, 9, 3), seed) for seed in range(4000)]
+    names = ("theta", "shear", "zx", "zy", "flip_horizontal")
+    for ours, name in zip(drawn, names, strict=True):
+        expected = np.array([one[name] for one in theirs], dtype=float)
+        low, high = expected.min(), expected.max()
+        spread = high - low
+        assert ours.min() == pytest.approx(low, abs=0.01 * spread)
+        assert ours.max() == pytest.approx(high, abs=0.01 * spread)
+        assert ours.mean() == pytest.approx((low + high) / 2, abs=0.03 * spread)
+    assert abs(np.corrcoef(drawn[2], drawn[3])[0, 1]) < 0.1
+
+
+def small_model(layer):
+    image = keras.Input((16, 16, 3), name="image")
+    return keras.Model(image, layer(image))
+
+
+def test_changes_images_in_training_only_and_by_its_seed():
+    images, layer = photos(16, 16), RandomAffine(seed=3)
+    plain = keras.ops.convert_to_numpy(layer(images, training=False))
+    np.testing.assert_array_equal(plain, images)
+    assert plain.dtype == np.float32
+    state = keras.ops.convert_to_numpy(layer.seed_generator.state)
+    first, second = (keras.ops.convert_to_numpy(layer(images, training=True)) for _ in range(2))
+    assert np.abs(first - second).mean() > 5
+    assert 0 <= first.min() and first.max() <= 255
+    layer.seed_generator.state.assign(state)
+    again = keras.ops.convert_to_numpy(layer(images, training=True))
+    np.testing.assert_array_equal(again, first)
+    layer.set_ranges()
+    np.testing.assert_array_equal(layer(images, training=True), images)
+
+
+def test_works_inside_fit_with_short_batches_under_mixed_precision(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        layer = RandomAffine(seed=3)
+        assert layer.compute_dtype == "float32"
+        model = small_model(layer)
+        outputs = keras.layers.GlobalAveragePooling2D(dtype="float32")(model.output)
+        model = keras.Model(model.input, keras.layers.Dense(1, dtype="float32")(outputs))
+        model.compile("sgd", "mse", jit_compile=JIT)
+        model.fit(photos(16, 16), np.zeros((COUNT, 1)), batch_size=5, epochs=1, verbose=0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    images = photos(16, 16).astype("float32")
+    np.testing.assert_allclose(
+        loaded.predict_on_batch(images), model.predict_on_batch(images), rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("wrong", [{"zoom": 1.0}, {"rotation": -1.0}])
+def test_ranges_that_cannot_be_are_refused(wrong):
+    with pytest.raises(ValueError, match="Received: rotation="):
+        RandomAffine(**wrong)
+
+
+def test_jax_warps_alike():
+    if importlib.util.find_spec("jax") is None or keras.backend.backend() != "tensorflow":
+        pytest.skip("jax is not installed, or runs already")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__,
+         "-k", "image_data_generator or training_only"],
+        capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": "jax"},
+    )  # fmt: skip
+    assert done.returncode == 0 and "5 passed" in done.stdout, done.stdout
