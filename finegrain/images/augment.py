@@ -1,13 +1,11 @@
-"""The recipe's augmentation, by Keras's own ImageDataGenerator."""
+"""The recipe's augmentation, with the parameters of Keras's ImageDataGenerator."""
 
 import threading
 from dataclasses import dataclass
 
 import numpy as np
 
-# `tensorflow.keras.preprocessing.image` is this very module; taken from here it also loads
-# where Keras runs on JAX or PyTorch. The one place that imports it.
-from keras._tf_keras.keras.preprocessing.image import ImageDataGenerator
+from finegrain.images.fused_generator import FusedImageDataGenerator
 
 
 @dataclass(frozen=True)
@@ -31,9 +29,9 @@ class Augmentation:
         """Whether any range is not 0."""
         return bool(self.rotation or self.shear or self.zoom or self.horizontal_flip)
 
-    def generator(self) -> ImageDataGenerator:
+    def generator(self) -> FusedImageDataGenerator:
         """The same numbers as an `ImageDataGenerator`; no rescaling, the model does that."""
-        return ImageDataGenerator(
+        return FusedImageDataGenerator(
             rotation_range=self.rotation,
             shear_range=self.shear,
             zoom_range=self.zoom,
@@ -51,7 +49,7 @@ class SeededTransform:
         generator: whose ranges to draw from.
     """
 
-    def __init__(self, generator: ImageDataGenerator):
+    def __init__(self, generator: FusedImageDataGenerator):
         self.generator = generator
         self._lock = threading.Lock()
 
@@ -59,14 +57,14 @@ class SeededTransform:
         """Transform one image.
 
         Args:
-            image: (H, W, 3), any range.
+            image: (H, W, 3) uint8, or float32 of any range.
             seed: 0 to 2**32 - 1.
 
         Returns:
-            float32 array of the same shape.
+            Array of the same shape and dtype.
         """
         with self._lock:
             state = np.random.get_state()
             parameters = self.generator.get_random_transform(image.shape, seed)
             np.random.set_state(state)
-        return self.generator.apply_transform(image.astype(np.float32), parameters)
+        return self.generator.apply_transform(image, parameters)

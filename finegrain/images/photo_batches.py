@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from finegrain.errors import UserError
 from finegrain.images.augment import Augmentation, SeededTransform
 from finegrain.images.batch_order import balanced_batches, shuffled_batches
-from finegrain.images.decode import UnreadableImage, read_pixels
+from finegrain.images.photo_files import PhotoFiles, PixelSource
 
 # Keeps the chance behind views apart from that behind an epoch's augmentation.
 VIEW = 7_919
@@ -28,6 +27,8 @@ class PhotoBatches:
         augmentation: random changes, or None.
         shuffle: new order every epoch; without it the order of `paths`, the same every epoch.
         images_per_class: K of class-balanced batches, 0 for plain ones.
+        pixels: where the photographs' pixels come from, in the order of `paths`; None decodes
+            them from their files each time.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class PhotoBatches:
         augmentation: Augmentation | None = None,
         shuffle: bool = True,
         images_per_class: int = 0,
+        pixels: PixelSource | None = None,
     ):
         self.paths = list(paths)
         self.labels = np.asarray(labels)
@@ -51,6 +53,7 @@ class PhotoBatches:
         self.shuffle = shuffle
         self.images_per_class = images_per_class
         self.augmentation = augmentation
+        self.pixels = pixels or PhotoFiles(self.paths, image_size)
         self.transform = SeededTransform(augmentation.generator()) if augmentation else None
         # The order of an epoch is asked for once a batch, by several threads.
         self._order = lru_cache(maxsize=4)(self._make_order)
@@ -67,7 +70,7 @@ class PhotoBatches:
             step: 0 to `steps() - 1`.
 
         Returns:
-            Images (B, H, W, 3) float32, RGB 0 to 255, and one-hot labels (B, C) float32.
+            Images (B, H, W, 3) uint8, RGB 0 to 255, and one-hot labels (B, C) float32.
 
         Raises:
             UserError: an image can no longer be read.
@@ -93,7 +96,7 @@ class PhotoBatches:
         Without augmentation every view is the plain image.
 
         Returns:
-            (H, W, 3), RGB 0 to 255.
+            (H, W, 3) uint8, RGB 0 to 255.
 
         Raises:
             UserError: the image can no longer be read.
@@ -114,13 +117,5 @@ class PhotoBatches:
         return shuffled_batches(count, self.batch_size, rng)
 
     def _read(self, index: int, seed: int) -> np.ndarray:
-        try:
-            pixels = read_pixels(self.paths[index], self.image_size)
-        except UnreadableImage as error:
-            raise UserError(
-                f"{self.paths[index]} can no longer be read ({error}); put it back, or make the "
-                "data set again with img2keras.py"
-            ) from error
-        if self.transform is None:
-            return pixels.astype(np.float32)
-        return self.transform(pixels, seed)
+        pixels = self.pixels.read(index)
+        return pixels if self.transform is None else self.transform(pixels, seed)

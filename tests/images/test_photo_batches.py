@@ -12,6 +12,7 @@ from finegrain.errors import UserError
 from finegrain.images.augment import Augmentation, SeededTransform
 from finegrain.images.batch_order import balanced_batches, shuffled_batches
 from finegrain.images.decode import read_pixels
+from finegrain.images.fused_generator import ImageDataGenerator
 from finegrain.images.photo_batches import PhotoBatches
 from finegrain.images.photo_stream import PhotoStream
 
@@ -41,9 +42,9 @@ def test_an_epoch_shows_every_photograph_once_with_its_label(photos):
     seen = {}
     for step in range(batches.steps()):
         images, one_hot = batches.batch(0, step)
-        assert images.dtype == one_hot.dtype == np.float32
+        assert images.dtype == np.uint8 and one_hot.dtype == np.float32
         for image, label in zip(images, one_hot.argmax(axis=1), strict=True):
-            seen[image.astype(np.uint8).tobytes()] = label
+            seen[image.tobytes()] = label
     assert seen == expected
 
 
@@ -86,7 +87,7 @@ def test_a_photograph_gone_bad_is_named(photos, tmp_path):
     stream.close()
 
 
-def test_transforms_are_keras_own_and_leave_numpys_chance_alone():
+def test_transforms_draw_as_keras_does_and_leave_numpys_chance_alone():
     image = np.random.default_rng(0).integers(0, 255, (20, 20, 3)).astype(np.uint8)
     generator = Augmentation().generator()
     np.random.seed(3)
@@ -95,8 +96,9 @@ def test_transforms_are_keras_own_and_leave_numpys_chance_alone():
     np.random.seed(3)
     assert np.random.random() == after
     parameters = generator.get_random_transform(image.shape, 11)
-    expected = generator.apply_transform(image.astype(np.float32), parameters)
-    np.testing.assert_array_equal(ours, expected)
+    expected = ImageDataGenerator().apply_transform(image.astype(np.float32), parameters)
+    assert ours.dtype == np.uint8
+    assert np.abs(ours - expected).max() <= 0.52
     assert not np.array_equal(ours, image)
 
 

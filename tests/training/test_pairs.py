@@ -96,7 +96,7 @@ def test_a_resumed_generator_goes_on_as_it_would_have():
 def test_over_keras_own_flow_from_directory(tmp_path):
     from PIL import Image
 
-    from finegrain.images.augment import ImageDataGenerator
+    from finegrain.images.fused_generator import ImageDataGenerator
 
     for label in "ab":
         (tmp_path / label).mkdir()

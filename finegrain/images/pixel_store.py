@@ -1,0 +1,149 @@
+"""Decode once: photographs as resized bytes in a store, filled as they are read."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from finegrain.images.photo_files import PhotoFiles
+from finegrain.stores.row_store import DamagedStore, RowKind, RowStore
+from finegrain.stores.store_folder import StoreFolder
+
+PIXELS = "pixels"
+
+
+class PixelStore:
+    """A store of the pixels of all photographs of a data set, at one size.
+
+    Nothing is decoded for it: whoever reads a photograph first, in whatever order, training and
+    validation alike, leaves its pixels there; from then on they are read back. What the store
+    has no room for is decoded each time.
+
+    Args:
+        store: the rows.
+        places: image file -> its split and row.
+        image_size: (height, width) in pixels.
+    """
+
+    def __init__(
+        self, store: RowStore, places: Mapping[Path, tuple[str, int]], image_size: tuple[int, int]
+    ):
+        self.store = store
+        self.places = places
+        self.image_size = image_size
+
+    @classmethod
+    def open(
+        cls,
+        folder: StoreFolder,
+        photos: Mapping[str, Sequence[Path]],
+        image_size: tuple[int, int],
+        checksums: Mapping[Path, str] | None = None,
+    ) -> "PixelStore | None":
+        """The store of these very photographs at this size, or a new one.
+
+        Args:
+            folder: where stores are kept; its `reason` tells why one does not hold all.
+            photos: split -> image files; where not all fit, earlier splits come first.
+            image_size: (height, width) in pixels.
+            checksums: image file -> digest of its content, if known. Path, size and time of
+                change tell of a photograph that was replaced in any case.
+
+        Returns:
+            The store, or None if there is no room for a single row.
+        """
+        key = {
+            "images": {split: photos_digest(paths, checksums) for split, paths in photos.items()},
+            "image_size": list(image_size),
+        }
+        store = folder.open(
+            PIXELS,
+            key,
+            {PIXELS: RowKind((*image_size, 3), "uint8")},
+            {split: len(paths) for split, paths in photos.items()},
+            {"path": {split: [str(path) for path in paths] for split, paths in photos.items()}},
+        )
+        if store is None:
+            return None
+        places = {
+            path: (split, row)
+            for split, paths in photos.items()
+            for row, path in enumerate(paths[: store.splits.get(split, 0)])
+        }
+        return cls(store, places, image_size)
+
+    def photos(self, paths: Sequence[Path]) -> "StoredPhotos":
+        """A source of pixels of some photographs, in an order of their own."""
+        return StoredPhotos(self, PhotoFiles(paths, self.image_size))
+
+    def held(self) -> int:
+        """Number of photographs whose pixels are there."""
+        return sum(int(self.store.done(split).sum()) for split in self.store.splits)
+
+    def close(self) -> None:
+        """Make all that was written final, and let others write."""
+        self.store.close()
+
+
+class StoredPhotos:
+    """Photographs read from a `PixelStore`, or from their files where they are not yet in it.
+
+    Args:
+        pixels: the store.
+        files: the photographs.
+
+    Attributes:
+        full: the disk was; nothing more is written.
+    """
+
+    def __init__(self, pixels: PixelStore, files: PhotoFiles):
+        self.files = files
+        self.full = False
+        self._store = pixels.store
+        self._places = [pixels.places.get(path) for path in files.paths]
+        done = {split: self._store.done(split) for split in self._store.splits}
+        self._there = np.array([place is not None and done[place[0]][place[1]] for place in self._places])
+
+    def read(self, index: int) -> np.ndarray:
+        """As `PhotoFiles.read`, but decodes each photograph once only.
+
+        Raises:
+            UserError: the photograph is not stored and can no longer be read.
+        """
+        if self._there[index]:
+            split, row = self._places[index]
+            try:
+                return self._store.read(PIXELS, split, [row])[0]
+            except (DamagedStore, OSError):
+                # A cache that breaks must not end a training of days.
+                self._there[:] = False
+                self.full = True
+        pixels = self.files.read(index)
+        if self._places[index] is not None and not self.full:
+            self._keep(index, pixels)
+        return pixels
+
+    def _keep(self, index: int, pixels: np.ndarray) -> None:
+        split, row = self._places[index]
+        try:
+            self._store.write(split, [row], {PIXELS: pixels[None]})
+        except OSError:
+            self.full = True
+            return
+        self._there[index] = self._store.writable
+
+
+def photos_digest(paths: Sequence[Path], checksums: Mapping[Path, str] | None = None) -> str:
+    """SHA-256 over content, sizes and times of change of image files, in their order.
+
+    Args:
+        paths: the files.
+        checksums: image file -> digest of its content; without them the paths stand for it.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        state = path.stat()
+        content = checksums[path] if checksums else path.absolute().as_posix()
+        digest.update(f"{content} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
