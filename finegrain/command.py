@@ -67,6 +67,8 @@ def load_keras() -> None:
             if keras.backend.backend() == "tensorflow":
                 import tensorflow
 
+                # That a function was traced for several shapes is no news to a user.
+                tensorflow.get_logger().setLevel("ERROR")
                 # The search for a GPU has its say now rather than in the middle of a table.
                 tensorflow.config.list_physical_devices()
         except BaseException:

@@ -1,9 +1,6 @@
 """What a training is about to cost, said before it starts."""
 
 import math
-import os
-
-import keras
 
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
 from finegrain.training.session import Session
@@ -18,13 +15,13 @@ def print_budget(session: Session, stages: list[Stage]) -> None:
     height, width = feed.image_size
     print(f"{session.run.path}: {session.run.config['recipe']} on {session.run.config['backbone']}")
     print(f"  images    {images}; {len(data.classes)} classes; {height} x {width} pixels")
-    print(f"  device    {device_name()}, {keras.config.dtype_policy().name}")
+    print(f"  device    {session.computing}")
     for stage in stages:
         print(f"  {stage.name:<9} {_stage_line(session, stage)}")
 
 
 def _stage_line(session: Session, stage: Stage) -> str:
-    prepare_stage(session.model, stage)
+    prepare_stage(session.model, stage, session.computing.compilation.jit_compile)
     trainable = sum(math.prod(variable.shape) for variable in session.model.trainable_variables)
     total = session.model.count_params()
     steps = session.feed.training(stage).steps()
@@ -47,23 +44,3 @@ def _views(stage: Stage) -> str:
     if stage.fixed_views:
         return f"with augmentation, {stage.fixed_views} views of each image"
     return "with augmentation, new views every epoch"
-
-
-def device_name() -> str:
-    """The device the backend will compute on, and the backend."""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow
-
-        gpus = tensorflow.config.list_physical_devices("GPU")
-        details = tensorflow.config.experimental.get_device_details
-        names = [details(gpu)["device_name"] for gpu in gpus]
-    elif backend == "jax":
-        import jax
-
-        names = [device.device_kind for device in jax.devices() if device.platform != "cpu"]
-    else:
-        import torch
-
-        names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return f"{', '.join(names) or f'CPU ({os.cpu_count()} cores)'}, {backend}"

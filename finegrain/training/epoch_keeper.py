@@ -38,7 +38,9 @@ class EpochKeeper(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.monotonic()
         rng = np.random.default_rng([self.seed, epoch])
-        for layer in self.whole.layers:
+        # What is trained may have layers of its own: those that augment.
+        layers = {layer.name: layer for layer in [*self.whole.layers, *self.model.layers]}
+        for layer in layers.values():
             if hasattr(layer, "seed_generator"):
                 state = rng.integers(2**31, size=2)
                 layer.seed_generator.state.assign(state.astype("uint32"))

@@ -30,6 +30,7 @@ class Feed:
         cache: folder of the stores.
         cache_gb: all stores together take at most so many gigabytes.
         openvino: compute what stands still with OpenVINO, where it is installed.
+        augment_on: `cpu` or `device`, for augmented views that are new every epoch.
     """
 
     data: DataSet
@@ -41,6 +42,7 @@ class Feed:
     cache: Path | None = None
     cache_gb: float = 0.0
     openvino: bool = True
+    augment_on: str = "cpu"
 
     def stage_seed(self, stage: Stage) -> int:
         """A seed of its own for each stage, lest one repeats the order of the one before."""

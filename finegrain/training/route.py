@@ -1,7 +1,7 @@
 """Which way a stage goes: through the whole model, or from stored features through what learns."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import keras
@@ -15,8 +15,9 @@ from finegrain.features.fill import fill
 from finegrain.images.photo_batches import PhotoBatches
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
 from finegrain.stores.row_store import RowStore
+from finegrain.training.augmenting import augmenting
 from finegrain.training.feed import Feed
-from finegrain.training.stage import Stage, compile_arguments
+from finegrain.training.stage import Stage
 
 
 class Batches(Protocol):
@@ -34,7 +35,8 @@ class Route:
     """What `fit` gets.
 
     Attributes:
-        model: the training model, or its upper part, which shares layers and optimizer with it.
+        model: the training model, or one that shares its layers: its upper part, or with layers
+            that augment in front. Not compiled then.
         training: batches it trains on.
         validation: batches that judge an epoch.
         seconds: what it took to get here: filling a store.
@@ -50,7 +52,7 @@ def choose_route(model: keras.Model, stage: Stage, feed: Feed) -> Route:
     """Take what stands still from a store where that is possible, and say which way it goes.
 
     Args:
-        model: the training model, frozen and compiled for the stage.
+        model: the training model, frozen as the stage wants it.
         stage: about to be trained.
         feed: the photographs.
 
@@ -63,11 +65,13 @@ def choose_route(model: keras.Model, stage: Stage, feed: Feed) -> Route:
         started = time.monotonic()
         stored, reason = _stored(cut, stage, feed, photos)
         if stored is not None:
-            # One optimizer, so that a checkpoint is the same whichever way the stage went.
-            cut.above.compile(optimizer=model.optimizer, **compile_arguments(cut.above, stage))
             seconds = time.monotonic() - started
             return Route(cut.above, stored["train"], stored["valid"], seconds)
     print(f"  direct    every photograph passes the whole model every epoch: {reason}", flush=True)
+    if feed.augment_on == "device" and stage.augmentation and not stage.fixed_views:
+        print("  augments  on the device, as layers of the model")
+        plain = feed.training(replace(stage, augmentation=None))
+        return Route(augmenting(model, stage.augmentation), plain, photos["valid"])
     return Route(model, photos["train"], photos["valid"])
 
 

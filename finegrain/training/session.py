@@ -18,6 +18,7 @@ from finegrain.models.backbone import (
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
 from finegrain.models.multi_loss import multi_loss_model
+from finegrain.training.computing import Computing, set_up_computing
 from finegrain.training.feed import Feed, check_feed
 from finegrain.training.run_folder import RunFolder, describe_data
 from finegrain.training.settings import TrainingSettings
@@ -37,12 +38,14 @@ class Session:
         run: the run folder.
         model: the training model, holding the weights of wherever the training stands.
         feed: how photographs reach the model.
+        computing: the device and how it computes.
     """
 
     data: DataSet
     run: RunFolder
     model: keras.Model
     feed: Feed
+    computing: Computing
 
     def folder(self, stage: Stage) -> StageFolder:
         """The stage's folder; refused if it was made with other settings."""
@@ -56,7 +59,8 @@ class Session:
 
     def train(self, stage: Stage) -> None:
         """Train a stage to its end; the model is left with the stage's best weights."""
-        train_stage(self.model, stage, self.feed, self.folder(stage))
+        jit_compile = self.computing.compilation.jit_compile
+        train_stage(self.model, stage, self.feed, self.folder(stage), jit_compile)
 
     def load_finished(self, name: str) -> Stage:
         """Load the best weights of a stage trained before.
@@ -91,10 +95,10 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         data, (side, side), settings.batch_size, settings.seed,
         settings.images_per_class, settings.workers,
         settings.cache or cache_beside(settings.run), settings.cache_gb,
-        settings.openvino,
+        settings.openvino, settings.augment_on,
     )  # fmt: skip
     check_feed(feed)
-    make_repeatable(settings.seed)
+    computing = set_up_computing(settings.precision, settings.jit, settings.seed)
     model = _build(recipe, spec, settings.weights, (side, side), data, settings.dropout)
     # Before a run folder is bound to these settings.
     boundary_index(model.get_layer(BACKBONE_LAYER), settings.unfreeze_from)
@@ -109,7 +113,8 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
             "digest": weights_digest(model.get_layer(BACKBONE_LAYER)),
         },
     }
-    return Session(data, RunFolder.start(settings.run, config, data.classes), model, feed)
+    run = RunFolder.start(settings.run, config, data.classes)
+    return Session(data, run, model, feed, computing)
 
 
 def reopen_session(
@@ -138,24 +143,17 @@ def reopen_session(
         data, size, settings["batch_size"], settings["seed"], settings["images_per_class"],
         workers, **stores,
     )  # fmt: skip
-    make_repeatable(settings["seed"])
+    computing = set_up_computing(
+        settings.get("precision", "auto"), settings.get("jit", "auto"), settings["seed"]
+    )
     spec = find_backbone(config["backbone"])
     model = _build(config["recipe"], spec, "none", size, data, settings["dropout"])
-    return Session(data, run, model, feed)
+    return Session(data, run, model, feed, computing)
 
 
 def cache_beside(run: Path) -> Path:
     """The folder of stores that all runs beside this one share."""
     return run.absolute().parent / "cache"
-
-
-def make_repeatable(seed: int) -> None:
-    """Seed Python, NumPy and the backend; on TensorFlow ask for deterministic kernels too."""
-    keras.utils.set_random_seed(seed)
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow
-
-        tensorflow.config.experimental.enable_op_determinism()
 
 
 def _build(recipe, spec, weights, size, data, dropout) -> keras.Model:

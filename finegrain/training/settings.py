@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from finegrain.errors import UserError
 
@@ -77,6 +77,13 @@ class TrainingSettings:
     cache_gb: float = 10.0
     # compute what stands still with OpenVINO where it is installed and the device is a CPU
     openvino: bool = True
+    # precision of the backbone's computing; auto takes what suits the device
+    precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
+    # compile the training steps (XLA, torch.compile); auto takes what suits the backend
+    jit: Literal["auto", "on", "off"] = "auto"
+    # where new augmented views are made each epoch: cpu, as the images are read, or device, as
+    # layers of the model, for a GPU that waits for its images
+    augment_on: Literal["cpu", "device"] = "cpu"
     # threads that read and augment images
     workers: int = 2
 

@@ -64,14 +64,15 @@ def fit_in_memory(
     """
     parts = 1
     while _runs_out(fit, parts):
-        if parts == most_parts:
+        images = -(-batch_size // parts)
+        if parts >= most_parts:
             raise UserError(
-                f"the memory of the GPU does not hold {-(-batch_size // parts)} image(s); give a "
+                f"the memory of the GPU does not hold {images} image{'s' * (images > 1)}; give a "
                 "smaller --image-size or --backbone, or free the GPU of other programs"
             )
         parts = min(2 * parts, most_parts)
         print(
-            f"  notice    the GPU's memory is too small for so many images; going on with each "
+            f"  notice    the memory of the GPU does not hold {images} images; going on with each "
             f"batch of {batch_size} in {parts} parts whose gradients are added up",
             flush=True,
         )

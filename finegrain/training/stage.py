@@ -73,7 +73,9 @@ def is_multi_loss(model: keras.Model) -> bool:
     return SAME_CLASS in model.output_names
 
 
-def compile_for_stage(model: keras.Model, stage: Stage) -> None:
+def compile_for_stage(
+    model: keras.Model, stage: Stage, jit_compile: bool | str = False
+) -> None:
     """Give the model the optimizer and the losses of a stage.
 
     Raises:
@@ -87,11 +89,13 @@ def compile_for_stage(model: keras.Model, stage: Stage) -> None:
         optimizer = keras.optimizers.SGD(stage.learning_rate, momentum=stage.momentum)
     else:
         raise UserError(f"the optimizer must be adam or sgd, but is {stage.optimizer!r}")
-    model.compile(optimizer=optimizer, **compile_arguments(model, stage))
+    model.compile(optimizer=optimizer, **compile_arguments(model, stage, jit_compile))
     optimizer.build(model.trainable_variables)
 
 
-def compile_arguments(model: keras.Model, stage: Stage) -> dict[str, Any]:
+def compile_arguments(
+    model: keras.Model, stage: Stage, jit_compile: bool | str = False
+) -> dict[str, Any]:
     """What `compile` takes beside the optimizer, for the training model or one cut from it."""
     outputs = {CATEGORY: stage.category_weight}
     if is_multi_loss(model):
@@ -102,6 +106,5 @@ def compile_arguments(model: keras.Model, stage: Stage) -> dict[str, Any]:
         "loss": loss if single else dict.fromkeys(outputs, loss),
         "loss_weights": None if single else outputs,
         "metrics": [accuracy] if single else {name: [accuracy] for name in outputs},
-        # XLA compiles every batch shape anew on TensorFlow, minutes for a large backbone on CPU.
-        "jit_compile": False if keras.backend.backend() == "tensorflow" else "auto",
+        "jit_compile": jit_compile,
     }

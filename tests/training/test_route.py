@@ -143,3 +143,16 @@ def test_a_stage_begun_from_a_store_goes_on_without_it(data, tmp_path):
     _, resumed = train(tmp_path, two, feed(data), name="two")
     assert len(resumed) == 2
     np.testing.assert_allclose(losses(resumed), losses(whole), rtol=1e-5)
+
+
+def test_augmentation_on_the_device_trains_and_repeats(data, tmp_path, capsys):
+    stage = replace(FROZEN, augmentation=Augmentation(), epochs=2)
+    on_device = replace(feed(data), augment_on="device")
+    weights, history = train(tmp_path, stage, on_device, name="one")
+    assert "augments  on the device" in capsys.readouterr().out
+    again, _ = train(tmp_path, stage, on_device, name="two")
+    for one, other in zip(weights, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+    plain, plain_history = train(tmp_path, replace(stage, augmentation=None), feed(data), "plain")
+    assert len(plain) == len(weights)
+    assert history[0]["loss"] != plain_history[0]["loss"]

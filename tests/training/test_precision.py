@@ -1,0 +1,77 @@
+"""What is chosen for which device."""
+
+import keras
+import pytest
+
+from finegrain.training.compilation import choose_compilation
+from finegrain.training.device import Device, find_device, multiplies_bfloat16
+from finegrain.training.precision import choose_precision
+
+CPUINFO = "processor\t: 0\nflags\t\t: fpu sse avx2{}\nbugs\t\t: spectre\n\nprocessor\t: 1\n"
+
+
+def gpu(major, minor, backend="tensorflow"):
+    return Device(backend, "gpu", ("Some GPU",), (major, minor))
+
+
+@pytest.mark.parametrize(
+    "device,policy,word",
+    [
+        (gpu(9, 0), "mixed_float16", "9.0"),
+        (gpu(8, 6, "jax"), "mixed_float16", "8.6"),
+        (gpu(12, 0, "torch"), "mixed_float16", "12.0"),
+        (gpu(7, 5), "mixed_float16", "7.5"),
+        (gpu(6, 1), "float32", "6.1"),
+        (Device("jax", "gpu", ("gfx90a",)), "float32", "does not say"),
+        (Device("jax", "tpu", ("TPU v4",)), "mixed_bfloat16", "TPU"),
+        (Device("tensorflow", fast_bfloat16=True), "float32", "coarse"),
+        (Device("tensorflow"), "float32", "safe"),
+        (Device("jax", fast_bfloat16=True), "float32", "safe"),
+        (Device("torch", fast_bfloat16=True), "float32", "safe"),
+    ],
+)
+def test_precision_goes_by_the_device(device, policy, word):
+    chosen = choose_precision("auto", device)
+    assert chosen.policy == policy
+    assert word in chosen.reason
+    assert choose_precision("mixed_float16", device) == ("mixed_float16", "as asked")
+
+
+@pytest.mark.parametrize(
+    "asked,device,value",
+    [
+        ("auto", Device("tensorflow"), False),
+        ("auto", gpu(8, 0), False),
+        ("on", gpu(8, 0), True),
+        ("auto", gpu(8, 0, "jax"), "auto"),
+        ("on", Device("jax"), True),
+        ("off", Device("jax"), False),
+        ("auto", gpu(8, 0, "torch"), False),
+        ("on", gpu(8, 0, "torch"), True),
+    ],
+)
+def test_compilation_goes_by_the_backend(asked, device, value):
+    chosen = choose_compilation(asked, device)
+    assert chosen.jit_compile == value
+    assert chosen.reason
+
+
+@pytest.mark.parametrize(
+    "flags,expected",
+    [("", False), (" avx512_bf16", True), (" amx_bf16 amx_tile", True), (" avx512_bf16x", False)],
+)
+def test_bfloat16_is_told_from_the_flags_of_the_cpu(tmp_path, flags, expected):
+    (tmp_path / "cpuinfo").write_text(CPUINFO.format(flags))
+    assert multiplies_bfloat16(tmp_path / "cpuinfo") is expected
+
+
+def test_where_the_system_says_nothing_there_is_no_bfloat16(tmp_path):
+    assert multiplies_bfloat16(tmp_path / "missing") is False
+
+
+def test_finds_this_machines_device():
+    device = find_device()
+    assert device.backend == keras.backend.backend()
+    assert str(device).endswith(f", {device.backend}")
+    assert device.kind != "cpu" or str(device).startswith("CPU (")
+    assert (device.kind == "cpu") == (not device.names)
