@@ -94,7 +94,7 @@ def test_weights_make_the_parts_mean_that_of_the_batch():
     for start, batch in zip((0, 3, 6), batches, strict=True):
         per_image = {image[0, 0, 0]: next(losses) for image in batch[0]}
         means = [
-            np.mean([per_image[image[0, 0, 0]] * w for image, w in zip(images, weights, strict=True)])
+            np.mean(weights * [per_image[image[0, 0, 0]] for image in images])
             for images, _, weights in got[start : start + 3]
         ]
         assert np.mean(means) == pytest.approx(np.mean(list(per_image.values())))
@@ -200,8 +200,7 @@ def test_short_and_crooked_batches_teach_the_same_too():
 def test_the_optimizer_counts_batches_not_parts():
     batches = [photos(8, seed) for seed in range(3)]
     state, _ = trained(batches, 4, pairs=False, epochs=1)
-    model = small_model(False)
-    assert state[len(model.weights)] == 3
+    assert state[len(small_model(False).weights)] == 3
 
 
 def test_float16_in_parts_keeps_its_loss_scale():
