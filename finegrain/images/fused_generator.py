@@ -22,11 +22,11 @@ class FusedImageDataGenerator(ImageDataGenerator):
     does not do the same (`fill_mode="wrap"`, an `interpolation_order` other than 1, two channels
     or more than four) goes through the original's code.
 
-    Pixels agree with the original's within 0.02 of 255 (float32) in images up to 300 pixels
-    wide and high, whatever they show; the difference comes from positions in single precision
-    and grows in proportion to how far, in pixels, the transform reaches. uint8 images stay
-    uint8, rounded: 0.5 more (the original cuts decimals off there). With a brightness, where the
-    original cuts decimals off too, a pixel may differ by one before it is made brighter.
+    Pixels, whatever they show, agree with the original's within 0.02 of 255 where the transform
+    looks up positions within 600 pixels (the recipe's, at 299 pixels), and in proportion beyond:
+    positions are in single precision. uint8 images stay uint8, rounded: 0.5 more. With a
+    brightness, before and after which the original cuts decimals off, a pixel may differ by one
+    before it is made brighter, and by one after.
 
     The iterators are Keras's own and give the same images in the same order with the same labels
     and random parameters from the same seed, but make each batch in `workers` threads.
@@ -34,7 +34,8 @@ class FusedImageDataGenerator(ImageDataGenerator):
     `finegrain.images.decode.read_pixels`, which the original does not match in these points:
     EXIF orientation is applied, transparency laid over white, 16 bits are scaled, and a JPEG at
     least twice as large as wanted is decoded at a reduced size. Other images are read by Keras.
-    With `dtype="uint8"` images stay uint8 all the way unless they are to be standardized.
+    With `dtype="uint8"` images stay uint8 all the way and are rounded, where the original cuts
+    decimals off; unless they are to be shaded or standardized.
 
     OpenCV's own threads are switched off for the process: images, not their rows, are what is
     shared out.
