@@ -10,8 +10,9 @@ import numpy as np
 # where Keras runs on JAX or PyTorch. The one place that imports it.
 from keras._tf_keras.keras.preprocessing.image import ImageDataGenerator
 
-from finegrain.images.fused_batches import make_batches_in_threads
+from finegrain.images.iterator_batches import make_batches_in_threads
 from finegrain.images.warp import affine_matrix, can_warp, warp
+from finegrain.stores.store_folder import StoreFolder
 
 
 class FusedImageDataGenerator(ImageDataGenerator):
@@ -96,10 +97,27 @@ class FusedImageDataGenerator(ImageDataGenerator):
         """As the original's; `workers` threads make a batch, by default one a CPU core."""
         return make_batches_in_threads(super().flow(*args, **kwargs), workers)
 
-    def flow_from_directory(self, *args, workers: int | None = None, **kwargs):
-        """As the original's; `workers` threads make a batch, by default one a CPU core."""
-        return make_batches_in_threads(super().flow_from_directory(*args, **kwargs), workers)
+    def flow_from_directory(
+        self, *args, workers: int | None = None, cache: StoreFolder | None = None, **kwargs
+    ):
+        """As the original's, with more to say.
 
-    def flow_from_dataframe(self, *args, workers: int | None = None, **kwargs):
-        """As the original's; `workers` threads make a batch, by default one a CPU core."""
-        return make_batches_in_threads(super().flow_from_dataframe(*args, **kwargs), workers)
+        Args:
+            *args: as the original's.
+            workers: threads that make a batch; None for one a CPU core.
+            cache: folder in which each image is kept, decoded and resized, when it is first read;
+                for `interpolation="bilinear"` and `color_mode="rgb"`.
+            **kwargs: as the original's.
+
+        Raises:
+            ValueError: `cache` is given for other images than those.
+        """
+        iterator = super().flow_from_directory(*args, **kwargs)
+        return make_batches_in_threads(iterator, workers, cache)
+
+    def flow_from_dataframe(
+        self, *args, workers: int | None = None, cache: StoreFolder | None = None, **kwargs
+    ):
+        """As the original's, with `workers` and `cache` as in `flow_from_directory`."""
+        iterator = super().flow_from_dataframe(*args, **kwargs)
+        return make_batches_in_threads(iterator, workers, cache)

@@ -90,19 +90,26 @@ class PhotoBatches:
         """(B, C) float32 one-hot labels of images given by index."""
         return np.eye(self.classes, dtype=np.float32)[self.labels[chosen]]
 
-    def view(self, index: int, number: int) -> np.ndarray:
-        """One of an image's views, the same in every epoch: its augmentation number 0, 1, ...
+    def views(self, index: int, numbers: Sequence[int]) -> np.ndarray:
+        """Some of an image's views, the same in every epoch: its augmentations 0, 1, ...
 
-        Without augmentation every view is the plain image.
+        Without augmentation every view is the plain image. It is read once for all of them.
+
+        Args:
+            index: of the image.
+            numbers: of K views.
 
         Returns:
-            (H, W, 3) uint8, RGB 0 to 255.
+            (K, H, W, 3) uint8, RGB 0 to 255.
 
         Raises:
             UserError: the image can no longer be read.
         """
-        rng = np.random.default_rng([self.seed, VIEW, index, number])
-        return self._read(index, int(rng.integers(2**32)))
+        pixels = self.pixels.read(index)
+        if self.transform is None:
+            return np.repeat(pixels[None], len(numbers), axis=0)
+        rngs = [np.random.default_rng([self.seed, VIEW, index, number]) for number in numbers]
+        return np.stack([self.transform(pixels, int(rng.integers(2**32))) for rng in rngs])
 
     def _make_order(self, epoch: int) -> list[np.ndarray]:
         count = len(self.paths)
