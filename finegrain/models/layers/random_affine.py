@@ -46,22 +46,6 @@ class RandomAffine(keras.layers.Layer):
     ):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
-        self.set_ranges(rotation, shear, zoom, horizontal_flip)
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def set_ranges(
-        self,
-        rotation: float = 0.0,
-        shear: float = 0.0,
-        zoom: float = 0.0,
-        horizontal_flip: bool = False,
-    ) -> None:
-        """Other ranges from the next `compile` on; those left out are nothing.
-
-        Raises:
-            ValueError: a range that cannot be.
-        """
         if min(rotation, shear, zoom) < 0 or zoom >= 1:
             raise ValueError(
                 "`rotation`, `shear` and `zoom` must not be negative, and `zoom` below 1. "
@@ -69,12 +53,12 @@ class RandomAffine(keras.layers.Layer):
             )
         self.rotation, self.shear, self.zoom = rotation, shear, zoom
         self.horizontal_flip = horizontal_flip
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, image, training=None):
         image = ops.cast(image, "float32")
-        if training and (self.rotation or self.shear or self.zoom or self.horizontal_flip):
-            return self.warp(image, *self.draw(ops.shape(image)[0]))
-        return image
+        return self.warp(image, *self.draw(ops.shape(image)[0])) if training else image
 
     def draw(self, count):
         """Random parameters of `count` images, as `warp` takes them."""
