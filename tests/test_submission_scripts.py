@@ -1,6 +1,7 @@
 """single_model_test.py and baidu_dog_test.py as a user runs them."""
 
 import csv
+import importlib.util
 import runpy
 import subprocess
 import sys
@@ -100,6 +101,7 @@ def test_single_model_writes_the_baidu_format(runs, photos, tmp_path):
         assert label == max(expected[image], key=expected[image].get)
     assert f"wrote   13 rows to {output}" in done.stdout
     assert "notice" not in done.stdout
+    assert "engine  Keras, tensorflow float32; OpenVINO " in done.stdout
     assert "cannot read 1 of 13 images" in done.stderr and "13.jpg" in done.stderr
 
 
@@ -120,6 +122,31 @@ def test_runs_are_averaged_with_their_mirror_images(runs, photos, tmp_path):
             assert float(value) == pytest.approx(mean, abs=1e-4)
     assert f"notice  {runs / 'single'} was trained with softmax only" in done.stdout
     assert f"notice  {runs / 'multi'}" not in done.stdout
+
+
+@pytest.mark.parametrize("flag", ["--openvino", "--no-openvino"])
+def test_the_engine_is_said_and_answers_are_the_same(flag, photos, tmp_path):
+    """Thirteen images so large that OpenVINO pays."""
+    if importlib.util.find_spec("openvino") is None:
+        pytest.skip("OpenVINO is not installed; it has no wheel for every Python and machine")
+    run = make_run(tmp_path / "large", "softmax", CLASSES, [5, 3, 2], side=1000)
+    output = tmp_path / "predict.csv"
+    done = call(
+        SINGLE, "--run", run, "--images", photos, "--output", output,
+        "--format", "probabilities", "--batch-size", 4, flag,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (engine,) = [line for line in done.stdout.splitlines() if line.startswith("engine")]
+    if flag == "--openvino":
+        assert engine.startswith("engine  OpenVINO 20") and "agrees with Keras on 7" in engine
+    else:
+        assert engine == "engine  Keras, tensorflow float32; OpenVINO was declined"
+    # Numbers of the answers come close in bfloat16, not the same.
+    expected = answers_one_by_one(run, photos, flip=False)
+    for image, row in read_probabilities(output).items():
+        assert {name: float(value) for name, value in row.items()} == pytest.approx(
+            expected[image], abs=0.02
+        )
 
 
 def test_single_model_says_so_when_the_run_is_a_multi_loss_one(runs, photos, tmp_path):
@@ -144,7 +171,7 @@ def test_single_model_says_so_when_the_run_is_a_multi_loss_one(runs, photos, tmp
 def test_help_lists_the_flags(script):
     done = call(script, "--help")
     assert done.returncode == 0
-    for flag in ("run", "images", "output", "format", "sample-submission", "flip", "batch-size"):
+    for flag in ("run", "images", "output", "format", "sample-submission", "flip", "batch-size", "openvino"):
         assert f"--{flag}" in done.stdout
 
 

@@ -13,11 +13,16 @@ from finegrain.evaluation.class_probabilities import (
     check_same_classes,
     mean_of,
 )
-from finegrain.evaluation.predict import Predictions, predict_probabilities
+from finegrain.evaluation.predict import (
+    Predictions,
+    predict_probabilities,
+    sample_images,
+)
 from finegrain.evaluation.sample_submission import SampleSubmission, read_sample_submission
 from finegrain.evaluation.submission import check_output, check_sample_fits, write_submission
 from finegrain.evaluation.submission_settings import SubmissionSettings
 from finegrain.evaluation.unlabelled_folder import unlabelled_images
+from finegrain.inference.inference import Inference, open_inference
 from finegrain.training.finished_run import FinishedRun, open_finished_run
 
 MOST_NAMED_FILES = 20
@@ -86,9 +91,10 @@ def _predict_run(
 ) -> ClassProbabilities:
     mirrored = " and their mirror images" if settings.flip else ""
     print(f"predict {len(images)} images{mirrored} with {run.folder}", flush=True)
+    paths = list(images.values())
     predictions = predict_probabilities(
-        run.classifier(),
-        list(images.values()),
+        _opened(run, paths, settings),
+        paths,
         run.image_size,
         settings.batch_size,
         flip=settings.flip,
@@ -102,6 +108,17 @@ def _predict_run(
     if warn and predictions.unreadable:
         _warn_of_unreadable(predictions)
     return ClassProbabilities(list(images), run.classes, predictions.probabilities)
+
+
+def _opened(run: FinishedRun, paths: list[Path], settings: SubmissionSettings) -> Inference:
+    inference = open_inference(
+        run.classifier(),
+        sample_images(paths, run.image_size),
+        settings.openvino,
+        expected_images=len(paths) * (2 if settings.flip else 1),
+    )
+    print(f"engine  {inference.describe()}", flush=True)
+    return inference
 
 
 def _warn_of_unreadable(predictions: Predictions) -> None:

@@ -1,0 +1,1 @@
+"""The answers of a finished or frozen model for many images, as fast as the machine allows."""

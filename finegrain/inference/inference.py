@@ -1,0 +1,154 @@
+"""Open a model for many answers: through OpenVINO on a CPU where that pays, else Keras."""
+
+import importlib.util
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from finegrain.inference.agreement import agreement, percent
+from finegrain.inference.conversion import ConversionFailed, converted, one_line
+from finegrain.inference.keras_engine import KerasEngine
+from finegrain.inference.openvino_engine import (
+    BFLOAT16,
+    FLOAT32,
+    PRECISION_NAMES,
+    OpenVINOEngine,
+)
+from finegrain.inference.openvino_import import load_openvino
+from finegrain.inference.placement import computes_on_cpu
+
+AGREEMENT_IMAGES = 8
+
+# Largest relative L2 error to accept. Rounding to bfloat16 (8 bits) in each of a hundred layers
+# adds up: measured 0.4 % for Xception, 1.5 % for InceptionV3, but 16 % for MobileNetV2 1.0 with
+# ImageNet weights, whose narrow linear layers suffer from it. In float32 only the order of sums
+# differs, 0.0003 %, so more than the bound is an error of the conversion.
+TOLERANCE = {BFLOAT16: 0.05, FLOAT32: 0.001}
+
+# Pixels that must wait before the conversion has paid for itself, by backend. On two cores:
+# TensorFlow spends 4 s on it, which Xception at 299 makes good in 70 images, MobileNetV2 at 224
+# in 300, its small brother at 96 in 2000. The others start a process with TensorFlow for it,
+# 10 s; PyTorch is as fast as TensorFlow, JAX six times slower.
+PAYING_PIXELS = {"tensorflow": 12e6, "torch": 30e6, "jax": 5e6}
+
+
+class Inference(NamedTuple):
+    """A model that was opened for many answers.
+
+    Attributes:
+        compute: what computes; see its `run`.
+        note: why it was taken, and how well it agrees with Keras.
+    """
+
+    compute: KerasEngine | OpenVINOEngine
+    note: str
+
+    @property
+    def engine(self) -> str:
+        """What computes, and how precisely, e.g. `OpenVINO 2026.4, bfloat16, 2 streams`."""
+        return self.compute.name
+
+    def run(self, batch: np.ndarray) -> list[np.ndarray]:
+        """Compute all outputs of a batch. One thread at a time.
+
+        Args:
+            batch: (B, H, W, 3), any B from 1, RGB 0 to 255, of the sample's dtype.
+
+        Returns:
+            An array (B, ...) for each output of the model, float32.
+        """
+        return self.compute.run(batch)
+
+    def describe(self) -> str:
+        """One sentence for the user: the engine, and why or how well."""
+        return f"{self.engine}; {self.note}"
+
+
+def open_inference(
+    model: keras.Model,
+    sample: np.ndarray,
+    use_openvino: bool = True,
+    expected_images: int | None = None,
+    bfloat16: bool = True,
+) -> Inference:
+    """Open a finished or frozen model for many answers.
+
+    OpenVINO (Intel's inference engine, an optional requirement) computes where it is installed,
+    the backend has only the CPU, and enough images wait. It is first compared with Keras on a
+    few images. bfloat16 is taken where the CPU multiplies it and the answers stay close to
+    Keras's; else float32; and Keras itself where that disagrees as well.
+
+    Args:
+        model: one input (B, H, W, 3), one or several outputs; computed in inference mode. It
+            may be a part of a model in training: OpenVINO keeps the weights as they are now.
+        sample: (N, H, W, 3), N at least 1, RGB 0 to 255, uint8 or float32: images of the kind
+            that will come, the first eight are compared. The batches come in its dtype.
+        use_openvino: False for Keras whatever is installed.
+        expected_images: how many will be computed; None for many.
+        bfloat16: False where rounding to 8 bits is too coarse for what the answers are used for.
+
+    Raises:
+        ValueError: the sample is no batch of images, or not of these dtypes.
+    """
+    if sample.ndim != 4 or len(sample) == 0 or sample.dtype not in ("uint8", "float32"):
+        raise ValueError(
+            "`sample` must be (N,H,W,3) uint8 or float32 with N >= 1. "
+            f"Received: {sample.dtype} {sample.shape}"
+        )
+    own = KerasEngine(model)
+    reason = _reason_for_keras(sample, use_openvino, expected_images)
+    if reason:
+        return Inference(own, reason)
+    sample = sample[:AGREEMENT_IMAGES]
+    expected = own.run(sample)
+    if not all(np.isfinite(answer).all() for answer in expected):
+        return Inference(own, "the model's answers are not finite, so OpenVINO is left out")
+    try:
+        return _open_agreeing(model, own, sample, expected, bfloat16)
+    except ConversionFailed as error:
+        return Inference(own, f"OpenVINO cannot convert the model ({error})")
+    except (ImportError, RuntimeError) as error:
+        # A broken installation, or a CPU that OpenVINO does not know.
+        return Inference(own, f"OpenVINO does not run ({one_line(error)})")
+
+
+def _open_agreeing(model, own, sample, expected, bfloat16: bool) -> Inference:
+    """The fastest engine that agrees with Keras."""
+    graph = converted(model, sample.dtype.name)
+    worse = ""
+    for precision in _precisions(bfloat16):
+        engine = OpenVINOEngine(graph, precision)
+        found = agreement(engine.run(sample), expected)
+        if found.error <= TOLERANCE[precision]:
+            return Inference(engine, f"agrees with Keras on {found}{worse}")
+        worse += f"; {PRECISION_NAMES[precision]} is off by {percent(found.error)}"
+    return Inference(own, f"OpenVINO disagrees{worse}")
+
+
+def _precisions(bfloat16: bool) -> Iterator[str]:
+    abilities = load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if bfloat16 and "BF16" in abilities:
+        yield BFLOAT16
+    yield FLOAT32
+
+
+def _reason_for_keras(
+    sample: np.ndarray, use_openvino: bool, expected_images: int | None
+) -> str:
+    """Why not even to try OpenVINO, empty to try it."""
+    if not use_openvino:
+        return "OpenVINO was declined"
+    if not computes_on_cpu():
+        return "on the GPU found"
+    if importlib.util.find_spec("openvino") is None:
+        return (
+            "OpenVINO is not installed, which is faster on a CPU: "
+            "pip install -r requirements-openvino.txt"
+        )
+    height, width = sample.shape[1:3]
+    enough = PAYING_PIXELS[keras.backend.backend()] / (height * width)
+    if expected_images is not None and expected_images < enough:
+        return f"OpenVINO takes longer to start than it saves below {enough:.0f} such images"
+    return ""

@@ -1,0 +1,20 @@
+"""Where the backend computes."""
+
+import keras
+
+
+def computes_on_cpu() -> bool:
+    """Whether the Keras backend has neither a GPU nor a TPU."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow
+
+        kinds = {device.device_type for device in tensorflow.config.list_logical_devices()}
+        return kinds <= {"CPU"}
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() == "cpu"
+    import torch
+
+    return not (torch.cuda.is_available() or torch.backends.mps.is_available())
