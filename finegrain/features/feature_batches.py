@@ -70,10 +70,10 @@ class FeatureBatches:
             array[stored] = self.store.read(kind, self.split, rows[stored])
         if not stored.all():
             pixels = [
-                self.photos.view(image, view)
+                self.photos.views(image, [view])
                 for image, view in zip(chosen[~stored], views[~stored], strict=True)
             ]
-            for kind, values in self.computer(np.stack(pixels)).items():
+            for kind, values in self.computer(np.concatenate(pixels)).items():
                 features[kind][~stored] = values
         return features, self.photos.targets(chosen)
 

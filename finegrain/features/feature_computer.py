@@ -6,6 +6,9 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
+from finegrain.inference.inference import Inference, open_inference
+from finegrain.inference.keras_engine import KerasEngine
+from finegrain.models.full_precision import in_full_precision
 from finegrain.stores.row_store import RowKind
 
 
@@ -38,6 +41,7 @@ class FeatureComputer:
         self._below = below
         self._openvino = openvino
         self._expected = expected_images
+        self._inference: Inference | None = None
         self._lock = threading.Lock()
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -53,8 +57,9 @@ class FeatureComputer:
             FeatureOverflow: a feature is no finite number in its dtype.
         """
         with self._lock:
-            outputs = self._below.predict_on_batch(images)
-        outputs = outputs if isinstance(outputs, list) else [outputs]
+            if self._inference is None:
+                self._inference = self._open(images)
+            outputs = self._inference.run(images)
         features = {}
         for (kind, what), output in zip(self.kinds.items(), outputs, strict=True):
             with np.errstate(over="ignore"):
@@ -63,3 +68,15 @@ class FeatureComputer:
                 raise FeatureOverflow(f"{kind} holds numbers beyond {what.dtype}")
             features[kind] = values
         return features
+
+    def _open(self, images: np.ndarray) -> Inference:
+        below, mixed = self._below, self._below.dtype_policy.compute_dtype != "float32"
+        # OpenVINO chooses its own precision, and is to be compared with the full one.
+        opened = open_inference(
+            in_full_precision(below) if mixed and self._openvino else below,
+            images, self._openvino, self._expected,
+        )  # fmt: skip
+        if mixed and self._openvino and isinstance(opened.compute, KerasEngine):
+            opened = open_inference(below, images, False, self._expected)
+        print(f"  computing {opened.describe()}", flush=True)
+        return opened

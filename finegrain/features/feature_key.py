@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from finegrain.features.cut import Cut
 from finegrain.images.photo_batches import PhotoBatches
+from finegrain.images.pixel_store import photos_digest
 from finegrain.models.backbone import weights_digest
 
 
@@ -40,25 +41,13 @@ def feature_key(
     }
     return {
         "features": {kind: [list(what.shape), what.dtype] for kind, what in cut.kinds.items()},
-        "images": {split: images_digest(batches.paths, checksums) for split, batches in photos.items()},
+        "images": {split: photos_digest(batches.paths, checksums) for split, batches in photos.items()},
         "weights": weights_digest(cut.below),
         "network": network_digest(cut),
         "image_size": list(some.image_size),
         "augmentation": augmented,
         "engine": engine,
     }
-
-
-def images_digest(paths: Sequence[Path], checksums: Mapping[Path, str]) -> str:
-    """SHA-256 over content, sizes and times of change of image files, in their order.
-
-    The checksums are the manifest's; size and time tell of a file that was changed after it.
-    """
-    digest = hashlib.sha256()
-    for path in paths:
-        state = path.stat()
-        digest.update(f"{checksums[path]} {state.st_size} {state.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
 
 
 def network_digest(cut: Cut) -> str:

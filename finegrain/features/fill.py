@@ -27,7 +27,7 @@ def fill(
     computer: FeatureComputer,
     workers: int,
 ) -> str:
-    """Compute all missing rows, view by view, with a progress bar where there is a terminal.
+    """Compute all missing rows, with a progress bar where there is a terminal.
 
     Stopped at any moment, what was written stays, and the next call goes on.
 
@@ -65,17 +65,21 @@ def fill(
 def _decoded(
     photos: PhotoBatches, rows: np.ndarray, workers: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Batches of row numbers with their pixels, decoded ahead in threads."""
-    count = len(photos.paths)
-    batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+    """Batches of row numbers with their pixels; all views of a photograph from one decoding."""
+    views, images = np.divmod(rows, len(photos.paths))
+    by_image = np.lexsort((views, images))
+    batches = [by_image[start : start + BATCH] for start in range(0, len(rows), BATCH)]
     with ThreadPoolExecutor(workers, thread_name_prefix="photos") as pool:
         waiting = []
         try:
             for number in range(len(batches) + BATCHES_AHEAD):
                 if number < len(batches):
-                    views, images = np.divmod(batches[number], count)
-                    waiting.append(pool.map(photos.view, images, views))
+                    batch = batches[number]
+                    some = np.unique(images[batch])
+                    wanted = [views[batch[images[batch] == image]] for image in some]
+                    waiting.append(pool.map(photos.views, some, wanted))
                 if number >= BATCHES_AHEAD:
-                    yield batches[number - BATCHES_AHEAD], np.stack(list(waiting.pop(0)))
+                    pixels = np.concatenate(list(waiting.pop(0)))
+                    yield rows[batches[number - BATCHES_AHEAD]], pixels
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -9,6 +9,7 @@ import numpy as np
 from finegrain.datasets.manifest import DataSet
 from finegrain.errors import UserError
 from finegrain.images.photo_batches import PhotoBatches
+from finegrain.images.pixel_store import PixelStore
 from finegrain.stores.store_folder import GIGABYTE, StoreFolder
 from finegrain.training.stage import Stage
 
@@ -49,10 +50,11 @@ class Feed:
         parts = [self.seed, zlib.crc32(stage.name.encode())]
         return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
-    def training(self, stage: Stage) -> PhotoBatches:
-        """The batches a stage trains on."""
+    def training(self, stage: Stage, pixels: PixelStore | None = None) -> PhotoBatches:
+        """The batches a stage trains on, from a store of pixels where one is given."""
+        paths = self.data.paths("train")
         return PhotoBatches(
-            self.data.paths("train"),
+            paths,
             self.data.labels("train"),
             len(self.data.classes),
             self.image_size,
@@ -60,25 +62,29 @@ class Feed:
             seed=self.stage_seed(stage),
             augmentation=stage.augmentation,
             images_per_class=self.images_per_class,
+            pixels=pixels and pixels.photos(paths),
         )
 
-    def validation(self) -> PhotoBatches:
+    def validation(self, pixels: PixelStore | None = None) -> PhotoBatches:
         """The batches that judge an epoch: always the same, classes mixed, no augmentation."""
         paths, labels = self.data.paths("valid"), self.data.labels("valid")
         mixed = np.random.default_rng(VALIDATION_SEED).permutation(len(paths))
+        paths = [paths[index] for index in mixed]
         return PhotoBatches(
-            [paths[index] for index in mixed],
+            paths,
             labels[mixed],
             len(self.data.classes),
             self.image_size,
             self.batch_size,
             shuffle=False,
+            pixels=pixels and pixels.photos(paths),
         )
 
     def checksums(self) -> dict[Path, str]:
         """Image file -> SHA-1 of its content when the data set was made."""
         rows = self.data.table
-        return dict(zip((self.data.folder / path for path in rows["path"]), rows["sha1"], strict=True))
+        paths = (self.data.folder / path for path in rows["path"])
+        return dict(zip(paths, rows["sha1"], strict=True))
 
     def stores(self) -> StoreFolder | None:
         """The folder of stores, None where nothing shall be stored."""

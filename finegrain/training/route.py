@@ -13,6 +13,7 @@ from finegrain.features.feature_computer import FeatureComputer, FeatureOverflow
 from finegrain.features.feature_key import feature_key
 from finegrain.features.fill import fill
 from finegrain.images.photo_batches import PhotoBatches
+from finegrain.images.pixel_store import PixelStore
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
 from finegrain.stores.row_store import RowStore
 from finegrain.training.augmenting import augmenting
@@ -39,12 +40,14 @@ class Route:
             that augment in front. Not compiled then.
         training: batches it trains on.
         validation: batches that judge an epoch.
+        stores: to be closed when the stage ends.
         seconds: what it took to get here: filling a store.
     """
 
     model: keras.Model
     training: Batches
     validation: Batches
+    stores: list[RowStore | PixelStore]
     seconds: float = 0.0
 
 
@@ -66,13 +69,34 @@ def choose_route(model: keras.Model, stage: Stage, feed: Feed) -> Route:
         stored, reason = _stored(cut, stage, feed, photos)
         if stored is not None:
             seconds = time.monotonic() - started
-            return Route(cut.above, stored["train"], stored["valid"], seconds)
+            store = stored["train"].store
+            return Route(cut.above, stored["train"], stored["valid"], [store], seconds)
     print(f"  direct    every photograph passes the whole model every epoch: {reason}", flush=True)
+    return _direct(model, stage, feed)
+
+
+def _direct(model: keras.Model, stage: Stage, feed: Feed) -> Route:
+    pixels = _pixels(feed)
     if feed.augment_on == "device" and stage.augmentation and not stage.fixed_views:
         print("  augments  on the device, as layers of the model")
-        plain = feed.training(replace(stage, augmentation=None))
-        return Route(augmenting(model, stage.augmentation), plain, photos["valid"])
-    return Route(model, photos["train"], photos["valid"])
+        model, stage = augmenting(model, stage.augmentation), replace(stage, augmentation=None)
+    stores = [] if pixels is None else [pixels]
+    return Route(model, feed.training(stage, pixels), feed.validation(pixels), stores)
+
+
+def _pixels(feed: Feed) -> PixelStore | None:
+    """The store of resized photographs, told of; None where nothing shall or can be stored."""
+    folder = feed.stores()
+    if folder is None:
+        return None
+    photos = {split: feed.data.paths(split) for split in ("valid", "train")}
+    pixels = PixelStore.open(folder, photos, feed.image_size, feed.checksums())
+    if pixels is not None:
+        count = sum(len(paths) for paths in photos.values())
+        print(f"  pixels    {pixels.held()} of {count} decoded already, in {pixels.store.path}")
+    if folder.reason:
+        print(f"  notice    {folder.reason}; the rest is decoded each epoch")
+    return pixels
 
 
 def _cut(model: keras.Model, stage: Stage, feed: Feed) -> tuple[Cut | None, str]:

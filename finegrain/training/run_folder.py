@@ -75,6 +75,15 @@ class RunFolder:
         except ValueError as error:
             raise UserError(f"{file} is damaged ({error}); restore it or train again") from error
 
+    @classmethod
+    def recorded(cls, path: Path) -> dict[str, Any]:
+        """The config of the run in a folder, empty if there is none yet.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        return cls.open(path).config if (path / CONFIG).is_file() else {}
+
     def stage(self, name: str, settings: dict[str, Any]) -> StageFolder:
         """The folder of a stage; refused when it was made with other settings."""
         return StageFolder(self.path / name, settings)

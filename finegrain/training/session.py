@@ -98,7 +98,11 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         settings.openvino, settings.augment_on,
     )  # fmt: skip
     check_feed(feed)
-    computing = set_up_computing(settings.precision, settings.jit, settings.seed)
+    precision = settings.precision
+    if precision == "auto":
+        # A run goes on in the precision it was begun in, on whatever device.
+        precision = RunFolder.recorded(settings.run).get("precision", "auto")
+    computing = set_up_computing(precision, settings.jit, settings.seed)
     model = _build(recipe, spec, settings.weights, (side, side), data, settings.dropout)
     # Before a run folder is bound to these settings.
     boundary_index(model.get_layer(BACKBONE_LAYER), settings.unfreeze_from)
@@ -106,6 +110,7 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         "recipe": recipe,
         "settings": settings.recorded(),
         "backbone": spec.name,
+        "precision": computing.precision.policy,
         "image_size": [side, side],
         "data": describe_data(data),
         "weights": {
@@ -144,7 +149,7 @@ def reopen_session(
         workers, **stores,
     )  # fmt: skip
     computing = set_up_computing(
-        settings.get("precision", "auto"), settings.get("jit", "auto"), settings["seed"]
+        config.get("precision", "auto"), settings.get("jit", "auto"), settings["seed"]
     )
     spec = find_backbone(config["backbone"])
     model = _build(config["recipe"], spec, "none", size, data, settings["dropout"])

@@ -90,7 +90,8 @@ def compile_for_stage(
     else:
         raise UserError(f"the optimizer must be adam or sgd, but is {stage.optimizer!r}")
     model.compile(optimizer=optimizer, **compile_arguments(model, stage, jit_compile))
-    optimizer.build(model.trainable_variables)
+    # Not `optimizer`: under float16 the model wraps it into one that scales the loss.
+    model.optimizer.build(model.trainable_variables)
 
 
 def compile_arguments(

@@ -97,7 +97,11 @@ def _train_on(model, stage: Stage, feed: Feed, folder: StageFolder, jit_compile)
 
     pairs = is_multi_loss(model)
     most_parts = max(1, feed.batch_size // 2) if pairs else feed.batch_size
-    fit_in_memory(fit, restore, feed.batch_size, most_parts)
+    try:
+        fit_in_memory(fit, restore, feed.batch_size, most_parts)
+    finally:
+        for store in route.stores:
+            store.close()
 
 
 def _fit(learner: keras.Model, parts: int, route: Route, keeper: EpochKeeper, feed: Feed) -> None:
