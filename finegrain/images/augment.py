@@ -63,8 +63,12 @@ class SeededTransform:
         Returns:
             Array of the same shape and dtype.
         """
+        return self.generator.apply_transform(image, self.draw(image.shape, seed))
+
+    def draw(self, shape: tuple[int, ...], seed: int) -> dict:
+        """The parameters that a seed stands for, as from `get_random_transform`."""
         with self._lock:
             state = np.random.get_state()
-            parameters = self.generator.get_random_transform(image.shape, seed)
+            parameters = self.generator.get_random_transform(shape, seed)
             np.random.set_state(state)
-        return self.generator.apply_transform(image, parameters)
+        return parameters

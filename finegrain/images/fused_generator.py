@@ -82,9 +82,8 @@ class FusedImageDataGenerator(ImageDataGenerator):
             # The original scales anew what leaves 0 to 255, be it by a rounding error.
             lowest, highest = min(x.min(), self.cval), max(x.max(), self.cval)
             warped = np.clip(warped, lowest, highest).astype(x.dtype, copy=False)
-        shading = {
-            name: transform_parameters.get(name) for name in ("channel_shift_intensity", "brightness")
-        }
+        names = ("channel_shift_intensity", "brightness")
+        shading = {name: transform_parameters.get(name) for name in names}
         return self._by_the_original(np.moveaxis(warped, -1, channels), shading)
 
     def _by_the_original(self, x: np.ndarray, parameters: Mapping[str, Any]) -> np.ndarray:

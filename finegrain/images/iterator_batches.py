@@ -67,7 +67,8 @@ class FileBatches(ThreadedBatches):
 
     def __init__(self, iterator, workers: int, cache: StoreFolder | None):
         super().__init__(iterator, workers)
-        self._keeps_bytes = np.dtype(iterator.dtype) == np.uint8 and not standardizes(self.generator)
+        wants_bytes = np.dtype(iterator.dtype) == np.uint8
+        self._keeps_bytes = wants_bytes and not standardizes(self.generator)
         self._pixels = pixel_source(iterator, cache)
 
     def image_shape(self) -> tuple[int, ...]:

@@ -103,7 +103,9 @@ class StoredPhotos:
         self._store = pixels.store
         self._places = [pixels.places.get(path) for path in files.paths]
         done = {split: self._store.done(split) for split in self._store.splits}
-        self._there = np.array([place is not None and done[place[0]][place[1]] for place in self._places])
+        self._there = np.array(
+            [place is not None and done[place[0]][place[1]] for place in self._places]
+        )
 
     def read(self, index: int) -> np.ndarray:
         """As `PhotoFiles.read`, but decodes each photograph once only.

@@ -26,7 +26,7 @@ class ThreadedBatches(ABC):
     def __init__(self, iterator, workers: int):
         self.iterator = iterator
         self.generator = iterator.image_data_generator
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="images") if workers > 1 else None
+        self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
 
     def __call__(self, index_array: np.ndarray):
         """The batch of the images of `index_array`, as the iterator would make it."""

@@ -164,10 +164,12 @@ def test_batches_are_the_same_with_and_without(tmp_path, photos):
     store = PixelStore.open(folder(tmp_path), photos, SIZE)
     options = {"seed": 3, "augmentation": Augmentation()}
     plain = PhotoBatches(paths, np.arange(6) % 2, 2, SIZE, 4, **options)
-    stored = PhotoBatches(paths, np.arange(6) % 2, 2, SIZE, 4, **options, pixels=store.photos(paths))
+    options["pixels"] = store.photos(paths)
+    stored = PhotoBatches(paths, np.arange(6) % 2, 2, SIZE, 4, **options)
     for epoch in range(3):
         for step in range(2):
-            for ours, expected in zip(stored.batch(epoch, step), plain.batch(epoch, step), strict=True):
+            batches = stored.batch(epoch, step), plain.batch(epoch, step)
+            for ours, expected in zip(*batches, strict=True):
                 np.testing.assert_array_equal(ours, expected)
     assert store.held() == 6
 
