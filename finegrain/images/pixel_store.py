@@ -94,12 +94,12 @@ class StoredPhotos:
         files: the photographs.
 
     Attributes:
-        full: the disk was; nothing more is written.
+        given_up: why nothing more is stored; empty while all is well.
     """
 
     def __init__(self, pixels: PixelStore, files: PhotoFiles):
         self.files = files
-        self.full = False
+        self.given_up = ""
         self._store = pixels.store
         self._places = [pixels.places.get(path) for path in files.paths]
         done = {split: self._store.done(split) for split in self._store.splits}
@@ -120,9 +120,9 @@ class StoredPhotos:
             except (DamagedStore, OSError):
                 # A cache that breaks must not end a training of days.
                 self._there[:] = False
-                self.full = True
+                self._give_up("the store of pixels is damaged")
         pixels = self.files.read(index)
-        if self._places[index] is not None and not self.full:
+        if self._places[index] is not None and not self.given_up:
             self._keep(index, pixels)
         return pixels
 
@@ -130,10 +130,15 @@ class StoredPhotos:
         split, row = self._places[index]
         try:
             self._store.write(split, [row], {PIXELS: pixels[None]})
-        except OSError:
-            self.full = True
+        except OSError as error:
+            self._give_up(f"pixels cannot be stored ({(error.strerror or str(error)).lower()})")
             return
         self._there[index] = self._store.writable
+
+    def _give_up(self, reason: str) -> None:
+        if not self.given_up:
+            print(f"  notice    {reason}; photographs are decoded each time from here on", flush=True)
+        self.given_up = reason
 
 
 def photos_digest(paths: Sequence[Path], checksums: Mapping[Path, str] | None = None) -> str:

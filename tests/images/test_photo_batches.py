@@ -126,3 +126,25 @@ def test_balanced_batches_hold_k_of_each_class(labels, batch_size, per_class, se
     assert set(np.concatenate(batches).tolist()) == set(range(len(labels)))
     again = balanced_batches(labels, batch_size, per_class, np.random.default_rng(seed + 1))
     assert len(again) == len(batches)
+
+
+def test_a_model_makes_no_difference_between_bytes_and_floats(photos):
+    import keras
+
+    from finegrain.models.layers import Preprocess
+
+    def numbers(dtype) -> list[float]:
+        keras.utils.set_random_seed(0)
+        image = keras.Input((16, 16, 3), name="image")
+        pooled = keras.layers.GlobalAveragePooling2D()(Preprocess("tf")(image))
+        model = keras.Model(image, keras.layers.Dense(3, activation="softmax")(pooled))
+        model.compile("sgd", "categorical_crossentropy")
+        images, labels = make(photos, augmentation=Augmentation()).batch(0, 0)
+        images = images.astype(dtype)
+        loss = model.train_on_batch({"image": images}, labels)
+        stream = (({"image": images}, labels) for _ in range(2))
+        fitted = model.fit(stream, steps_per_epoch=2, verbose=0)
+        answers = np.asarray(model.predict_on_batch(images)).ravel().tolist()
+        return [float(loss), *fitted.history["loss"], *answers]
+
+    assert numbers(np.uint8) == numbers(np.float32)

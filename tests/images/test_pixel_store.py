@@ -129,7 +129,7 @@ def test_what_does_not_fit_is_decoded_each_time(tmp_path, photos, decoded):
     assert PixelStore.open(folder(tmp_path / "none", row - 1), photos, SIZE) is None
 
 
-def test_a_full_disk_ends_the_keeping_not_the_reading(tmp_path, photos, monkeypatch):
+def test_a_full_disk_ends_the_keeping_not_the_reading(tmp_path, photos, monkeypatch, capsys):
     store = PixelStore.open(folder(tmp_path), photos, SIZE)
 
     def fail(*_):
@@ -138,16 +138,18 @@ def test_a_full_disk_ends_the_keeping_not_the_reading(tmp_path, photos, monkeypa
     monkeypatch.setattr(store.store, "write", fail)
     source = store.photos(photos["train"])
     assert_pixels(source, photos["train"])
-    assert source.full and store.held() == 0
+    assert source.given_up and store.held() == 0
+    assert capsys.readouterr().out.count("pixels cannot be stored (no space left)") == 1
 
 
-def test_a_store_cut_short_while_in_use_costs_nothing_but_time(tmp_path, photos):
+def test_a_store_cut_short_while_in_use_costs_nothing_but_time(tmp_path, photos, capsys):
     store = PixelStore.open(folder(tmp_path), photos, SIZE)
     source = store.photos(photos["train"])
     pixels_of(source, 6)
     with open(store.store.path, "r+b") as file:
         file.truncate(1000)
     assert_pixels(source, photos["train"])
+    assert "the store of pixels is damaged" in capsys.readouterr().out
 
 
 def test_threads_may_share_it(tmp_path, photos):
