@@ -141,7 +141,7 @@ def _reason_for_keras(
     if not use_openvino:
         return "OpenVINO was declined"
     if not computes_on_cpu():
-        return "on the GPU found"
+        return "the backend found a faster device than the CPU"
     if importlib.util.find_spec("openvino") is None:
         return (
             "OpenVINO is not installed, which is faster on a CPU: "

@@ -9,7 +9,8 @@ def computes_on_cpu() -> bool:
     if backend == "tensorflow":
         import tensorflow
 
-        kinds = {device.device_type for device in tensorflow.config.list_logical_devices()}
+        # Not the logical devices: to list these starts all GPUs with the settings so far.
+        kinds = {device.device_type for device in tensorflow.config.get_visible_devices()}
         return kinds <= {"CPU"}
     if backend == "jax":
         import jax
