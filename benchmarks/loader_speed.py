@@ -10,6 +10,7 @@ one where the time of the fastest goes. Linux can hold a process to one core; el
 use one thread, and what NumPy or OpenCV do beside it counts for nothing.
 """
 
+import json
 import os
 import statistics
 import tempfile
@@ -25,6 +26,7 @@ import numpy as np
 from finegrain.command import load_keras, run_command
 from finegrain.datasets.manifest import open_data_set
 from finegrain.errors import UserError
+from finegrain.whole_files import written_whole
 
 ORIGINAL = "ImageDataGenerator"
 TRAINING = "PhotoBatches, as in training"
@@ -45,6 +47,8 @@ class Settings:
     epochs: int = 4
     # CPU cores to use; the loaders get as many threads
     cores: int = 1
+    # file for the seconds a photograph of each loader and epoch
+    json: Path | None = None
 
 
 def main(settings: Settings) -> None:
@@ -66,6 +70,9 @@ def main(settings: Settings) -> None:
                 seconds[name].append((time.perf_counter() - start) / images)
                 rate = 1 / seconds[name][-1]
                 print(f"epoch {epoch + 1}: {name}: {rate:.0f} a second", flush=True)
+        if settings.json:
+            with written_whole(settings.json) as file:
+                file.write_text(json.dumps(seconds, indent=1), encoding="utf-8")
         print(f"\n{speed_table(seconds, pixel_differences(settings))}")
         print(profile_table(settings))
 

@@ -34,6 +34,7 @@ from side_by_side.kept_parts import KeptParts
 from side_by_side.measure import (
     make_data_set,
     make_fresh_weights,
+    measure_loader,
     measure_prediction,
     measure_profile,
     measure_training,
@@ -89,16 +90,13 @@ class Settings:
 
 def main(settings: Settings) -> None:
     check(settings)
-    shaping = {
-        key: value if value is None else str(value)
-        for key, value in asdict(settings).items()
-        if key not in ADDING_FLAGS
-    }
-    parts = KeptParts(settings.output, shaping)
+    parts = KeptParts(settings.output, shaping(settings))
     plan = prepare(settings, parts)
     tables = []
     for openvino in engines(settings):
         rows = measure_training(parts, plan, settings.seeds, openvino)
+        if settings.loader:
+            rows += measure_loader(parts, plan)
         rows += measure_prediction(parts, plan, settings.seeds[0], openvino)
         device = parts.read(f"first-coded-recipe-{settings.seeds[0]}")["device"]
         is_cpu = device.startswith("CPU")
@@ -111,6 +109,12 @@ def main(settings: Settings) -> None:
             break
     with written_whole(settings.output / "table.md") as file:
         file.write_text("\n".join(tables), encoding="utf-8")
+
+
+def shaping(settings: Settings) -> dict[str, str]:
+    """The flags that every number depends on."""
+    flags = asdict(settings).items()
+    return {key: str(value) for key, value in flags if key not in ADDING_FLAGS}
 
 
 def engines(settings: Settings) -> list[bool]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from side_by_side.plan import FROZEN, RETRAINED, UNFROZEN
+from side_by_side.table import digits
 
 HEADER = (
     "| stage | first coded, s | ours, s | filling | epochs | passes that must be | ratio "
@@ -43,7 +44,7 @@ class Share:
         """A row in Markdown."""
         filling = self.ours - self.epochs
         shares = [f"{part:.1f} s, {part / self.ours:.0%}" for part in (filling, self.epochs)]
-        must = f"{self.passes} of {self.part} at {self.rate:.3g}/s" if self.passes else "none"
+        must = f"{self.passes} of {self.part} at {digits(self.rate)}/s" if self.passes else "none"
         cells = [
             self.stage, f"{self.theirs:.1f}", f"{self.ours:.1f}", *shares, must,
             f"{self.theirs / self.ours:.1f}", f"{self.most:.1f}",
@@ -98,7 +99,7 @@ def profile_text(
     """
     lines = ["| forward, images a second | whole backbone | below the boundary |", "|---|---|---|"]
     lines += [
-        f"| {engine} | {numbers['whole']:.3g} | {numbers['below']:.3g} |"
+        f"| {engine} | {digits(numbers['whole'])} | {digits(numbers['below'])} |"
         for engine, numbers in rates.items()
     ]
     for title, shares in titles_and_shares.items():

@@ -10,7 +10,7 @@ from side_by_side.kept_parts import KeptParts
 from side_by_side.plan import Plan, script
 from side_by_side.prediction import predict_first_coded, predict_ours
 from side_by_side.some_photos import place_some
-from side_by_side.table import Row, plain_row, prediction_rows, training_rows
+from side_by_side.table import Row, loader_rows, plain_row, prediction_rows, training_rows
 
 
 def make_data_set(parts: KeptParts, source: Path, photos: int, valid_fraction: float) -> Path:
@@ -59,6 +59,18 @@ def measure_training(
 
     rows = training_rows(*train(augmented=True), plan.views)
     return [rows[0], plain_row(*train(augmented=False)), *rows[1:]]
+
+
+def measure_loader(parts: KeptParts, plan: Plan) -> list[Row]:
+    """The loaders on one core; the rows of the table."""
+
+    def measure(folder: Path) -> dict:
+        script(folder, "benchmarks/loader_speed.py", "--data", plan.data,
+               "--image-size", plan.image_size, "--batch-size", plan.batch_size,
+               "--json", folder / "loaders.json")  # fmt: skip
+        return json.loads((folder / "loaders.json").read_text(encoding="utf-8"))
+
+    return loader_rows(parts.part("loader", measure))
 
 
 def measure_prediction(parts: KeptParts, plan: Plan, seed: int, openvino: bool) -> list[Row]:

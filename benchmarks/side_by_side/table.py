@@ -1,5 +1,6 @@
 """The numbers of both sides as a Markdown table."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,8 +54,8 @@ class Row:
         both = [mean(self.theirs), mean(self.ours)]
         cells = [
             self.name + (f" ({self.note})" if self.note else ""),
-            " / ".join(f"{seconds / rounds:.3g}" for seconds in both) if self.epochs else "",
-            " / ".join(f"{self.images * rounds / seconds:.3g}" for seconds in both),
+            " / ".join(digits(seconds / rounds) for seconds in both) if self.epochs else "",
+            " / ".join(digits(self.images * rounds / seconds) for seconds in both),
             f"{self.ratio:.1f}",
             str(self.goal or ""),
             " / ".join(f"{peak / 1e9:.2f}" for peak in self.peaks or ()),
@@ -134,6 +135,28 @@ def prediction_rows(theirs: Measured, ours: Measured) -> list[Row]:
         return [whole]
     name = "baidu_dog_test.py, without its start and first batch"
     return [whole, Row(name, None, beyond[:1], beyond[1:], 0, images)]
+
+
+def loader_rows(seconds: dict[str, list[float]]) -> list[Row]:
+    """Rows of the loaders that keep pixels, from their second epoch on.
+
+    Args:
+        seconds: loader -> seconds a photograph of each epoch; the first loader is the original.
+    """
+    usual = {name: statistics.median(epochs[1:]) for name, epochs in seconds.items()}
+    original, without_cache, *keeping = usual
+    return [
+        Row(
+            f"loader on one core: {name.replace('the same', without_cache)}", GOALS["loader"],
+            [usual[original]], [usual[name]], epochs=0, images=1, note="second epoch on",
+        )
+        for name in keeping
+    ]  # fmt: skip
+
+
+def digits(number: float) -> str:
+    """A number with three digits that count."""
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
 def mean(values: Sequence[float]) -> float:

@@ -1,24 +1,43 @@
 """The speed benchmark as a user runs it, on a few drawn photographs."""
 
+import importlib
 import json
+import sys
 
 import pytest
+import tyro
+from conftest import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 
 TINY = (
     "--backbone", "mobilenet_v2_0.35", "--image-size", "32", "--photos", "32",
     "--valid-fraction", "0.25", "--batch-size", "8", "--unfreeze-from", "block_16_expand",
-    "--views", "2", "--no-without-openvino",
+    "--views", "2", "--epochs", "2", "1", "1",
 )  # fmt: skip
+STAGE = {"epochs": 2, "epoch_seconds": [8.0, 2.0], "seconds": 10.0, "valid_error": 0.25}
+# Parts that the test below finds measured already: stage 1 without augmentation, 10 times faster.
+THEIRS = {
+    "device": "CPU (1 cores), tensorflow", "images": {"train": 24, "valid": 8},
+    "stages": {"1-frozen": STAGE}, "wall_seconds": 20.0, "peak_bytes": 1e9, "disk_bytes": 0,
+}  # fmt: skip
+OURS = {**THEIRS, "stages": {"1-frozen": {**STAGE, "seconds": 1.0, "epoch_seconds": [0.2, 0.2]}}}
+RATES = {"tensorflow float32": {"whole": 100.0, "below": 200.0}}
 
 
 @pytest.mark.slow
-def test_it_measures_both_sides_and_goes_on_where_it_stopped(script, drawn_data, tmp_path):
+def test_it_measures_what_is_not_measured_yet(script, drawn_data, tmp_path):
+    import recipe_speed
+    from side_by_side.kept_parts import KeptParts
+
     output = tmp_path / "speed"
-    command = (
-        "benchmarks/recipe_speed.py", "--source", drawn_data.parent / "photos",
-        "--output", output, *TINY, "--epochs", "2", "1", "1",
-    )  # fmt: skip
-    done = script(*command)
+    flags = ("--source", str(drawn_data.parent / "photos"), "--output", str(output), *TINY,
+             "--no-without-openvino")  # fmt: skip
+    settings = tyro.cli(recipe_speed.Settings, args=flags)
+    parts = KeptParts(output, recipe_speed.shaping(settings))
+    parts.part("first-coded-plain-0", lambda folder: THEIRS)
+    parts.part("ours-plain-0", lambda folder: OURS)
+    done = script("benchmarks/recipe_speed.py", *flags, "--no-loader")
     assert done.returncode == 0, done.stdout + done.stderr
     table = (output / "table.md").read_text()
     assert table in done.stdout
@@ -31,24 +50,78 @@ def test_it_measures_both_sides_and_goes_on_where_it_stopped(script, drawn_data,
         "stage 2, without augmentation (1 epoch)",
     ]
     assert "baidu_dog_test.py, whole process" in names[-2:]
-    assert all(float(row[3]) > 0 for row in rows)
+    assert all(float(row[3]) > 0 for row in rows) and rows[1][3].strip() == "10.0"
     # 24 photographs, 2 views and 8 for validation: embeddings of 1280 numbers in float32.
-    ours = json.loads((output / "ours-recipe-0" / "part.json").read_text())
+    ours = parts.read("ours-recipe-0")
     assert ours["disk_bytes"] > (24 * 2 + 8) * 1280 * 4
     assert len(ours["stages"]["1-frozen"]["epoch_seconds"]) == 2
-    first = json.loads((output / "first-coded-recipe-0" / "part.json").read_text())
-    assert first["images"] == {"valid": 8, "train": 24}
-    assert first["peak_bytes"] > 2e8
+    first = parts.read("first-coded-recipe-0")
+    assert first["images"] == {"valid": 8, "train": 24} and first["peak_bytes"] > 2e8
+    for part in ("first-coded-predict-0", "ours-predict-0"):
+        lines = (output / part / "predict.txt").read_text().splitlines()
+        assert len(lines) == 32 and all(line.count("\t") == 1 for line in lines)
 
-    # What is finished is kept; what is missing is measured.
-    again = script(*command, "--profile")
+    # The same command again measures only what is asked for in addition.
+    parts.part("forward-rates", lambda folder: RATES)
+    again = script("benchmarks/recipe_speed.py", *flags, "--profile")
     assert again.returncode == 0, again.stdout + again.stderr
     started = [line.split()[2] for line in again.stdout.splitlines() if line.startswith("$ ")]
-    assert started == ["benchmarks/forward_rates.py"]
-    assert "| 1-frozen |" in again.stdout and "outside the stages" in again.stdout
-    refused = script(*command, "--photos", "40")
-    assert refused.returncode == 2
-    assert "photos '32' there, '40' now" in refused.stderr
+    assert started == ["benchmarks/loader_speed.py"]
+    assert "| loader on one core: PhotoBatches, as in training" in again.stdout
+    assert "| tensorflow float32 | 100 | 200 |" in again.stdout
+    # 24 photographs and 8 at 100 a second, and 0.4 seconds of epochs.
+    plain = "| 1-frozen | 10.0 | 1.0 | 0.6 s, 60% | 0.4 s, 40% | 32 of whole at 100/s | 10.0 | 13.9 |"
+    assert plain in again.stdout
+    refused = script("benchmarks/recipe_speed.py", *flags, "--photos", "40")
+    assert refused.returncode == 2 and "photos '32' there, '40' now" in refused.stderr
+
+
+@pytest.mark.parametrize("augmented", [True, False])
+@pytest.mark.parametrize("openvino", [True, False])
+def test_the_scripts_know_the_flags_they_are_given(augmented, openvino, tmp_path, monkeypatch):
+    from side_by_side import plan as planning
+
+    commands = []
+
+    def record(folder, name, *arguments):
+        commands.append((name, [str(argument) for argument in arguments]))
+        return planning.Cost(1.0, 1.0, 1)
+
+    monkeypatch.setattr(planning, "script", record)
+    monkeypatch.setattr(planning, "our_stages", lambda run: {})
+    plan = planning.Plan(
+        tmp_path, "xception", "none", 299, 32, epochs=(10, 5, 5), timed_epochs=2, views=4,
+        unfreeze_from=None,
+    )  # fmt: skip
+    plan.ours(tmp_path, seed=3, augmented=augmented, openvino=openvino)
+    given = []
+    for name, arguments in commands:
+        settings = importlib.import_module(name.removesuffix(".py")).Settings
+        given.append(tyro.cli(settings, args=arguments))
+    froze, *tricks = given
+    assert len(tricks) == augmented
+    assert all(settings.stop_patience == settings.reduce_patience == 0 for settings in given)
+    assert all(settings.openvino == openvino for settings in given)
+    assert {settings.cache for settings in given} == {tmp_path / "cache"}
+    assert (froze.seed, froze.frozen_epochs) == (3, 10)
+    if augmented:
+        assert froze.augmentation() is not None and froze.views == 4
+        assert not froze.unfrozen_augmentation and froze.unfrozen_epochs == 5
+        assert tricks[0].epochs == 5
+    else:
+        assert froze.augmentation() is None and froze.unfrozen_epochs == 0
+
+
+def test_forward_rates_of_every_engine(script, tmp_path):
+    file = tmp_path / "rates.json"
+    done = script(
+        "benchmarks/forward_rates.py", "--backbone", "mobilenet_v2_0.35", "--image-size", "32",
+        "--batch-size", "2", "--batches", "1", "--json", file,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rates = json.loads(file.read_text())
+    assert {"tensorflow float32", "tensorflow mixed_bfloat16"} <= set(rates)
+    assert all(numbers["whole"] > 0 and numbers["below"] > 0 for numbers in rates.values())
 
 
 @pytest.mark.parametrize(
@@ -61,10 +134,12 @@ def test_it_measures_both_sides_and_goes_on_where_it_stopped(script, drawn_data,
         (("--weights", "nowhere.h5"), "--weights 'nowhere.h5' is no file"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(script, drawn_data, tmp_path, flags, words):
+def test_what_cannot_be_measured_is_refused(drawn_data, tmp_path, flags, words):
+    import recipe_speed
+    from finegrain.errors import UserError
+
     output = tmp_path / "speed"
-    done = script("benchmarks/recipe_speed.py", "--source", drawn_data.parent / "photos",
-                  "--output", output, *TINY, *flags)  # fmt: skip
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert done.stderr.startswith("error: ") and words in done.stderr
+    sound = ("--source", str(drawn_data.parent / "photos"), "--output", str(output), *TINY)
+    with pytest.raises(UserError, match=words):
+        recipe_speed.main(tyro.cli(recipe_speed.Settings, args=(*sound, *flags)))
     assert not output.exists()

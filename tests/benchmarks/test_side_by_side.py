@@ -204,6 +204,21 @@ def test_a_prediction_too_short_to_tell_has_no_row_without_its_start():
     assert len(prediction_rows(theirs, {**ours, "seconds_beyond_start": -0.1})) == 1
 
 
+def test_loaders_are_compared_from_the_second_epoch_on():
+    from side_by_side.table import loader_rows
+
+    rows = loader_rows(
+        {
+            "Original": [0.5, 0.01, 0.02, 0.03], "Fused": [0.01] * 4,
+            "the same with a cache": [0.1, 0.0005, 0.0004, 0.0005], "Training": [0.1] * 4,
+        }
+    )  # fmt: skip
+    assert [round(row.ratio, 1) for row in rows] == [40, 0.2]
+    name, _, rates, *_ = rows[0].line().strip("| ").split(" | ")
+    assert name == "loader on one core: Fused with a cache (second epoch on)"
+    assert rates == "50 / 2,000"
+
+
 def test_seeds_become_mean_and_range():
     from side_by_side.table import plain_row
 
