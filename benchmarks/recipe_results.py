@@ -44,6 +44,8 @@ class Settings:
     frozen_epochs: int = 10
     unfrozen_epochs: int = 10
     unfrozen_learning_rate: float = 1e-4
+    # stored views an image in stage 1; 0 draws new ones every epoch
+    views: int = 0
     # of stage 3
     retrain_epochs: int = 5
     # of the multi-loss model
@@ -72,7 +74,7 @@ def train_all(settings: Settings, seed: int) -> None:
         "--data", data, "--backbone", settings.backbone, "--weights", settings.weights,
         "--image-size", settings.image_size, "--batch-size", settings.batch_size, "--seed", seed,
         "--frozen-epochs", settings.frozen_epochs, "--unfrozen-epochs", settings.unfrozen_epochs,
-        "--unfrozen-learning-rate", settings.unfrozen_learning_rate,
+        "--unfrozen-learning-rate", settings.unfrozen_learning_rate, "--views", settings.views,
     )  # fmt: skip
     call("single_model.py", "--run", single, *training)
     call("froze_fine_tune.py", "--run", multi, *training,

@@ -4,9 +4,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from finegrain.features.feature_computer import FeatureComputer
+from finegrain.errors import UserError
+from finegrain.features.feature_computer import FeatureComputer, FeatureOverflow
 from finegrain.images.photo_batches import PhotoBatches
-from finegrain.stores.row_store import RowStore
+from finegrain.stores.row_store import DamagedStore, RowStore
 
 
 class FeatureBatches:
@@ -55,8 +56,19 @@ class FeatureBatches:
             Features by kind, (B, ...) each, and one-hot labels (B, C) float32.
 
         Raises:
-            UserError: an image that is not stored can no longer be read.
+            UserError: an image that is not stored can no longer be read, the store was damaged
+                since it was opened, or features are too large to be rounded as stored ones are.
         """
+        try:
+            return self._batch(epoch, step)
+        except DamagedStore as error:
+            raise UserError(
+                f"{error}; start the same command again, which computes it anew"
+            ) from error
+        except FeatureOverflow as error:
+            raise UserError(f"{error}; train with --cache-gb 0, which stores nothing") from error
+
+    def _batch(self, epoch: int, step: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         chosen = self.photos.chosen(epoch, step)
         cycle, turn = divmod(epoch, self.views)
         views = self._order_of_views(cycle)[chosen, turn]
