@@ -35,9 +35,7 @@ from finegrain.errors import UserError
 from finegrain.whole_files import written_whole
 
 STAGES = ("1-frozen", "2-unfrozen", "3-retrained")
-AUGMENTATION = {
-    "rotation_range": 45, "shear_range": 0.2, "zoom_range": 0.2, "horizontal_flip": True,
-}  # fmt: skip
+AUGMENTATION = dict(rotation_range=45, shear_range=0.2, zoom_range=0.2, horizontal_flip=True)
 
 
 @dataclass
@@ -102,8 +100,9 @@ def main(settings: Settings) -> None:
     # The largest the process ever was; Linux counts in kilobytes.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak *= 1 if sys.platform == "darwin" else 1024
-    device = str(find_device())
-    measured = {"device": device, "images": images, "stages": stages, "peak_bytes": peak}
+    measured = {
+        "device": str(find_device()), "images": images, "stages": stages, "peak_bytes": peak,
+    }  # fmt: skip
     with written_whole(settings.output / "measured.json") as file:
         file.write_text(json.dumps(measured, indent=1), encoding="utf-8")
 
@@ -188,7 +187,7 @@ def train_stage(model, train, valid, epochs: int, settings: Settings) -> dict:
 def whole_stage(wall: float, epoch_seconds: list[float], epochs: int) -> float:
     """Seconds a stage takes with all its epochs, told from those that were run.
 
-    The first epoch also builds the graph, so the missing ones are taken to be as the others.
+    The first also builds the graph, so the missing ones are taken to be as the others.
     """
     usual = epoch_seconds[1:] or epoch_seconds
     return wall + (epochs - len(epoch_seconds)) * sum(usual) / len(usual)

@@ -28,6 +28,7 @@ go and what ratio the machine allows at most.
 import importlib.util
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from side_by_side.backbones import check_weights, family
 from side_by_side.kept_parts import KeptParts
@@ -76,6 +77,8 @@ class Settings:
     views: int = 4
     # first layer that stages 2 and 3 train; by default the recipe's
     unfreeze_from: str | None = None
+    # of our training: auto, float32, mixed_bfloat16 or mixed_float16
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     # epochs of each stage to run of the recipe as first coded, two or more; 0 runs all
     first_coded_epochs: int = 0
     # seeds of the training
@@ -145,6 +148,7 @@ def prepare(settings: Settings, parts: KeptParts) -> Plan:
     plan = Plan(
         data, settings.backbone, settings.weights, settings.image_size, settings.batch_size,
         settings.epochs, settings.first_coded_epochs, settings.views, settings.unfreeze_from,
+        settings.precision,
     )  # fmt: skip
     if settings.weights == "none":
         plan = replace(plan, weights=str(make_fresh_weights(parts, plan)))
@@ -158,6 +162,8 @@ def describe(settings: Settings, device: str) -> str:
         f"{settings.backbone} at {settings.image_size}, {settings.photos} photographs, batches of "
         f"{settings.batch_size}, {device}, seed {seeds}."
     )
+    if settings.precision != "auto":
+        text += f" Ours trains in {settings.precision}."
     if settings.weights == "none":
         text += " The weights are fresh, so the validation errors say nothing of the recipe."
     return text

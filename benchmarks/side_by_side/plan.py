@@ -21,6 +21,7 @@ class Plan:
         epochs: of the three stages.
         timed_epochs: epochs of each stage that the recipe as first coded runs; 0 runs all.
         views: stored views an image of our stage 1.
+        precision: of our training.
     """
 
     data: Path
@@ -32,6 +33,7 @@ class Plan:
     timed_epochs: int
     views: int
     unfreeze_from: str | None
+    precision: str = "auto"
 
     def both_sides(self, seed: int) -> list:
         """The flags that both sides share."""
@@ -77,7 +79,7 @@ class Plan:
             script(
                 folder, "froze_fine_tune.py", "--run", folder / "run", *self.both_sides(seed),
                 "--frozen-epochs", frozen, "--unfrozen-epochs", unfrozen, *patience, *stores,
-                *(views if augmented else NO_AUGMENTATION),
+                "--precision", self.precision, *(views if augmented else NO_AUGMENTATION),
             )
         ]  # fmt: skip
         if retrained:

@@ -91,7 +91,7 @@ def test_the_scripts_know_the_flags_they_are_given(augmented, openvino, tmp_path
     monkeypatch.setattr(planning, "our_stages", lambda run: {})
     plan = planning.Plan(
         tmp_path, "xception", "none", 299, 32, epochs=(10, 5, 5), timed_epochs=2, views=4,
-        unfreeze_from=None,
+        unfreeze_from=None, precision="mixed_bfloat16",
     )  # fmt: skip
     plan.ours(tmp_path, seed=3, augmented=augmented, openvino=openvino)
     given = []
@@ -103,7 +103,7 @@ def test_the_scripts_know_the_flags_they_are_given(augmented, openvino, tmp_path
     assert all(settings.stop_patience == settings.reduce_patience == 0 for settings in given)
     assert all(settings.openvino == openvino for settings in given)
     assert {settings.cache for settings in given} == {tmp_path / "cache"}
-    assert (froze.seed, froze.frozen_epochs) == (3, 10)
+    assert (froze.seed, froze.frozen_epochs, froze.precision) == (3, 10, "mixed_bfloat16")
     if augmented:
         assert froze.augmentation() is not None and froze.views == 4
         assert not froze.unfrozen_augmentation and froze.unfrozen_epochs == 5
