@@ -1,9 +1,9 @@
 """The model of the recipe as first coded: two towers with shared weights, in plain Keras."""
 
 import keras
-from side_by_side.backbones import BUILDERS, family
 
 from finegrain.errors import UserError
+from side_by_side.backbones import BUILDERS, family
 
 # Both towers judge the class, and each image passes both: together they weigh 1.
 LOSS_WEIGHTS = {"category_1": 0.5, "category_2": 0.5, "same_class": 0.5}

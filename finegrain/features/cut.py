@@ -8,7 +8,7 @@ import numpy as np
 from finegrain.models.backbone import BACKBONE_LAYER
 from finegrain.models.classifier import EMBEDDING, embedder
 from finegrain.models.multi_loss import PARTNER
-from finegrain.stores.row_store import RowKind
+from finegrain.stores.row_layout import RowKind
 
 ACTIVATION = "activation"
 

@@ -9,7 +9,7 @@ import numpy as np
 from finegrain.inference.inference import Inference, open_inference
 from finegrain.inference.keras_engine import KerasEngine
 from finegrain.models.full_precision import in_full_precision
-from finegrain.stores.row_store import RowKind
+from finegrain.stores.row_layout import RowKind
 
 
 class FeatureOverflow(Exception):

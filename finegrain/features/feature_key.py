@@ -39,9 +39,10 @@ def feature_key(
         for split, batches in photos.items()
         if batches.augmentation is not None
     }
+    digests = {split: photos_digest(batches.paths, checksums) for split, batches in photos.items()}
     return {
         "features": {kind: [list(what.shape), what.dtype] for kind, what in cut.kinds.items()},
-        "images": {split: photos_digest(batches.paths, checksums) for split, batches in photos.items()},
+        "images": digests,
         "weights": weights_digest(cut.below),
         "network": network_digest(cut),
         "image_size": list(some.image_size),

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from finegrain.images.photo_files import PhotoFiles
-from finegrain.stores.row_store import DamagedStore, RowKind, RowStore
+from finegrain.stores.row_layout import RowKind
+from finegrain.stores.row_store import DamagedStore, RowStore
 from finegrain.stores.store_folder import StoreFolder
 
 PIXELS = "pixels"
@@ -137,7 +138,7 @@ class StoredPhotos:
 
     def _give_up(self, reason: str) -> None:
         if not self.given_up:
-            print(f"  notice    {reason}; photographs are decoded each time from here on", flush=True)
+            print(f"  notice    {reason}; photographs are decoded each time from now on")
         self.given_up = reason
 
 

@@ -1,45 +1,30 @@
-"""One HDF5 file of rows that were expensive to compute, written in any order, safe against a kill."""
+"""One HDF5 file of rows that were expensive to compute, safe against a kill at any moment."""
 
 import contextlib
-import json
 import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import h5py
 import numpy as np
 
-from finegrain.whole_files import written_whole
+from finegrain.errors import UserError
+from finegrain.stores.row_layout import DONE, IS_KIND, RowKind, canonical, write_layout
 
 try:
     import fcntl
 except ImportError:  # Windows: nobody keeps two processes from filling one store twice.
     fcntl = None
 
-DONE = "done"
 # Most that a kill can cost, in seconds of work.
 SECONDS_BETWEEN_FLUSHES = 5.0
 
 
 class DamagedStore(Exception):
     """A file that is no whole store, or one made from something else."""
-
-
-@dataclass(frozen=True)
-class RowKind:
-    """What one row of a kind of data is: its shape, and the NumPy name of its dtype."""
-
-    shape: tuple[int, ...]
-    dtype: str
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes a row takes."""
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
 
 class RowStore:
@@ -59,6 +44,7 @@ class RowStore:
 
     Raises:
         DamagedStore: the file is cut short, no store, or made from something else.
+        UserError: it may not be written to.
     """
 
     def __init__(self, path: Path, key: Mapping[str, Any]):
@@ -75,7 +61,14 @@ class RowStore:
                 self._read_layout(file)
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise DamagedStore(f"{path} is no whole store ({error})") from error
-        self._file = open(path, "r+b", buffering=0)  # noqa: SIM115  lives as long as the store
+        try:
+            # Lives as long as the store.
+            self._file = open(path, "r+b", buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise UserError(
+                f"the store {path} cannot be opened ({error.strerror}); make it yours, or give "
+                "another --cache"
+            ) from error
         self.writable = lock(self._file)
 
     @classmethod
@@ -100,17 +93,7 @@ class RowStore:
         Raises:
             UserError: the file cannot be written.
         """
-        with written_whole(path) as beside, h5py.File(beside, "w") as file:
-            file.attrs["key"] = canonical(key)
-            for name, value in key.items():
-                file.attrs[name] = value if isinstance(value, int | str) else canonical(value)
-            for name, by_split in (columns or {}).items():
-                for split, entries in by_split.items():
-                    _write_column(file, f"{name}/{split}", entries)
-            for split, count in rows.items():
-                file.create_dataset(f"{DONE}/{split}", data=np.zeros(count, np.uint8))
-                for name, kind in kinds.items():
-                    _reserve(file, f"{name}/{split}", (count, *kind.shape), kind.dtype)
+        write_layout(path, key, kinds, rows, columns or {})
         return cls(path, key)
 
     def _read_layout(self, file: h5py.File) -> None:
@@ -119,7 +102,7 @@ class RowStore:
         self.kinds: dict[str, RowKind] = {}
         for name, group in file.items():
             for split, data in group.items():
-                if data.attrs.get("is_kind", False):
+                if data.attrs.get(IS_KIND, False):
                     self.kinds[name] = RowKind(data.shape[1:], data.dtype.name)
                 offset = data.id.get_offset()
                 if offset is None:
@@ -212,34 +195,7 @@ def lock(file: IO) -> bool:
         return False
 
 
-def canonical(key: Any) -> str:
-    """JSON that is the same for equal values."""
-    return json.dumps(key, sort_keys=True, ensure_ascii=True)
-
-
 def _write_all(file, content: np.ndarray) -> None:
     view = memoryview(content)
     while len(view):
         view = view[file.write(view) :]
-
-
-def _write_column(file: h5py.File, name: str, entries: Sequence) -> None:
-    is_text = len(entries) > 0 and isinstance(entries[0], str)
-    file.create_dataset(
-        name, data=list(entries) if is_text else np.asarray(entries),
-        dtype=h5py.string_dtype() if is_text else None,
-    )  # fmt: skip
-
-
-def _reserve(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> None:
-    """A dataset whose place in the file is fixed now and whose content is not written."""
-    group, _, split = name.rpartition("/")
-    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    properties.set_layout(h5py.h5d.CONTIGUOUS)
-    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    data = h5py.h5d.create(
-        file.require_group(group).id, split.encode(), h5py.h5t.py_create(np.dtype(dtype)),
-        h5py.h5s.create_simple(shape), properties,
-    )  # fmt: skip
-    h5py.Dataset(data).attrs["is_kind"] = True

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from finegrain.stores.row_store import DamagedStore, RowKind, RowStore, canonical, lock
+from finegrain.stores.row_layout import RowKind, canonical
+from finegrain.stores.row_store import DamagedStore, RowStore, lock
 from finegrain.whole_files import remove_partials
 
 GIGABYTE = 1_000_000_000

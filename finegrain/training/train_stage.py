@@ -18,6 +18,7 @@ from finegrain.training.stage import Stage, compile_arguments, compile_for_stage
 from finegrain.training.stage_folder import StageFolder
 from finegrain.training.validation_batches import ValidationBatches
 
+
 def prepare_stage(model: keras.Model, stage: Stage, jit_compile: bool | str = False) -> None:
     """Freeze and compile the model as the stage wants it.
 

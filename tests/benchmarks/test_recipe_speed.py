@@ -136,6 +136,7 @@ def test_forward_rates_of_every_engine(script, tmp_path):
 )
 def test_what_cannot_be_measured_is_refused(drawn_data, tmp_path, flags, words):
     import recipe_speed
+
     from finegrain.errors import UserError
 
     output = tmp_path / "speed"

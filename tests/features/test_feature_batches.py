@@ -11,7 +11,8 @@ from finegrain.features.feature_batches import FeatureBatches
 from finegrain.features.fill import fill, missing_rows
 from finegrain.images.augment import Augmentation
 from finegrain.images.photo_batches import PhotoBatches
-from finegrain.stores.row_store import RowKind, RowStore
+from finegrain.stores.row_layout import RowKind
+from finegrain.stores.row_store import RowStore
 
 COUNT, VIEWS = 7, 3
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finegrain.stores.row_store import DamagedStore, RowKind, RowStore
+from finegrain.stores.row_layout import RowKind
+from finegrain.stores.row_store import DamagedStore, RowStore
 
 KEY = {"weights": "abc", "image_size": [32, 32], "views": 2}
 KINDS = {"embedding": RowKind((3,), "float32"), "activation": RowKind((2, 2), "float16")}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from finegrain.stores import store_folder
-from finegrain.stores.row_store import RowKind
+from finegrain.stores.row_layout import RowKind
 from finegrain.stores.store_folder import ROW_OVERHEAD, StoreFolder
 
 KINDS = {"activation": RowKind((100,), "float16")}

@@ -1,0 +1,77 @@
+"""What stands where in the file of a store: all of it is written when the file is made."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from finegrain.whole_files import written_whole
+
+DONE = "done"
+# Attribute of datasets that hold rows.
+IS_KIND = "is_kind"
+
+
+@dataclass(frozen=True)
+class RowKind:
+    """What one row of a kind of data is: its shape, and the NumPy name of its dtype."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes a row takes."""
+        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
+
+def canonical(key: Any) -> str:
+    """JSON that is the same for equal values."""
+    return json.dumps(key, sort_keys=True, ensure_ascii=True)
+
+
+def write_layout(
+    path: Path,
+    key: Mapping[str, Any],
+    kinds: Mapping[str, RowKind],
+    rows: Mapping[str, int],
+    columns: Mapping[str, Mapping[str, Sequence]],
+) -> None:
+    """Write the file of an empty store; the arguments are those of `RowStore.create`."""
+    with written_whole(path) as beside, h5py.File(beside, "w") as file:
+        file.attrs["key"] = canonical(key)
+        for name, value in key.items():
+            file.attrs[name] = value if isinstance(value, int | str) else canonical(value)
+        for name, by_split in columns.items():
+            for split, entries in by_split.items():
+                _write_column(file, f"{name}/{split}", entries)
+        for split, count in rows.items():
+            file.create_dataset(f"{DONE}/{split}", data=np.zeros(count, np.uint8))
+            for name, kind in kinds.items():
+                _reserve(file, f"{name}/{split}", (count, *kind.shape), kind.dtype)
+
+
+def _write_column(file: h5py.File, name: str, entries: Sequence) -> None:
+    is_text = len(entries) > 0 and isinstance(entries[0], str)
+    file.create_dataset(
+        name, data=list(entries) if is_text else np.asarray(entries),
+        dtype=h5py.string_dtype() if is_text else None,
+    )  # fmt: skip
+
+
+def _reserve(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> None:
+    """A dataset whose place in the file is fixed now and whose content is not written."""
+    group, _, split = name.rpartition("/")
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_layout(h5py.h5d.CONTIGUOUS)
+    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    data = h5py.h5d.create(
+        file.require_group(group).id, split.encode(), h5py.h5t.py_create(np.dtype(dtype)),
+        h5py.h5s.create_simple(shape), properties,
+    )  # fmt: skip
+    h5py.Dataset(data).attrs[IS_KIND] = True
