@@ -3,8 +3,11 @@
 from finegrain.errors import UserError
 from finegrain.evaluation.history_plot import plot_history
 from finegrain.evaluation.metrics import top1_error
-from finegrain.evaluation.predict import predict_probabilities
+from finegrain.evaluation.predict import predict_probabilities, sample_images
+from finegrain.inference.inference import open_inference
+from finegrain.inference.keras_engine import KerasEngine
 from finegrain.models.classifier import classifier
+from finegrain.models.full_precision import in_full_precision
 from finegrain.training.epoch_keeper import monitored
 from finegrain.training.plateau import judge
 from finegrain.training.results import read_results, write_results
@@ -72,9 +75,14 @@ def best_error(history: list[dict[str, float]], images: int) -> float:
 
 def _predicted_error(session: Session, split: str) -> float:
     data, feed = session.data, session.feed
-    predictions = predict_probabilities(
-        classifier(session.model), data.paths(split), feed.image_size, feed.batch_size
-    )
+    paths = data.paths(split)
+    # In the precision that the finished model will predict in.
+    model = in_full_precision(classifier(session.model))
+    sample = sample_images(paths, feed.image_size)
+    opened = open_inference(model, sample, feed.openvino, len(paths))
+    if not isinstance(opened.compute, KerasEngine):
+        print(f"  computing {opened.describe()}", flush=True)
+    predictions = predict_probabilities(opened, paths, feed.image_size, feed.batch_size)
     if predictions.unreadable:
         row, reason = next(iter(predictions.unreadable.items()))
         raise UserError(
