@@ -10,6 +10,7 @@ from finegrain.models.classifier import classifier
 from finegrain.models.full_precision import in_full_precision
 from finegrain.training.epoch_keeper import monitored
 from finegrain.training.plateau import judge
+from finegrain.training.precision import FLOAT32
 from finegrain.training.results import read_results, write_results
 from finegrain.training.session import Session
 from finegrain.training.stage import Stage
@@ -76,8 +77,10 @@ def best_error(history: list[dict[str, float]], images: int) -> float:
 def _predicted_error(session: Session, split: str) -> float:
     data, feed = session.data, session.feed
     paths = data.paths(split)
-    # In the precision that the finished model will predict in.
-    model = in_full_precision(classifier(session.model))
+    model = classifier(session.model)
+    if session.computing.precision.policy != FLOAT32:
+        # As the finished model will predict.
+        model = in_full_precision(model)
     sample = sample_images(paths, feed.image_size)
     opened = open_inference(model, sample, feed.openvino, len(paths))
     if not isinstance(opened.compute, KerasEngine):
