@@ -1,0 +1,166 @@
+"""Exported files of several backbones, joined by the path of each photograph."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from finegrain.errors import UserError
+from finegrain.features.feature_file import FeatureFile, SplitRows
+
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class JoinedFeatures:
+    """Rows that all files have, in the order of the first.
+
+    Attributes:
+        files: backbone -> its file.
+        classes: class names in index order.
+        splits: split -> what its rows are.
+        places: split -> backbone -> (N,) numbers of the rows in that file.
+    """
+
+    files: dict[str, FeatureFile]
+    classes: list[str]
+    splits: dict[str, SplitRows]
+    places: dict[str, dict[str, np.ndarray]]
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Backbone -> numbers an embedding."""
+        return {name: file.width for name, file in self.files.items()}
+
+    def read(self, names: Sequence[str], split: str, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Embeddings of some rows.
+
+        Args:
+            names: of the backbones wanted.
+            split: of the rows.
+            rows: (B,) their numbers.
+
+        Returns:
+            Backbone -> (B, D) float32.
+
+        Raises:
+            UserError: a number is not finite.
+        """
+        return {name: self.files[name].read(split, self.places[split][name][rows]) for name in names}
+
+
+def join_features(files: Sequence[FeatureFile]) -> JoinedFeatures:
+    """Join files by the paths of their rows, never by position.
+
+    Args:
+        files: exported from the same photographs, in whatever order each.
+
+    Raises:
+        UserError: a file comes twice, has other classes, splits, photographs, views or labels
+            than the first, or a photograph twice; names the differences.
+    """
+    named: dict[str, FeatureFile] = {}
+    for file in files:
+        if file.name in named:
+            raise UserError(
+                f"{named[file.name].path} and {file.path} have one name, {file.name}, that of a "
+                "branch of the model; rename one, or leave it out"
+            )
+        named[file.name] = file
+    first, *others = files
+    for file in others:
+        _check_classes(first, file)
+        _check_splits(first, file)
+    places = {split: _places(files, split) for split in first.splits}
+    for file in others:
+        if file.data != first.data:
+            raise UserError(
+                f"{file.path} and {first.path} name the same photographs but were made from "
+                "different data sets; export both from one"
+            )
+    return JoinedFeatures(named, first.classes, first.splits, places)
+
+
+def _check_classes(first: FeatureFile, file: FeatureFile) -> None:
+    if file.classes == first.classes:
+        return
+    lacks = [name for name in first.classes if name not in set(file.classes)]
+    adds = [name for name in file.classes if name not in set(first.classes)]
+    what = _difference(lacks, adds) if lacks or adds else "orders the same classes otherwise"
+    raise UserError(
+        f"{file.path} has other classes than {first.path}: it {what}; export both from one data set"
+    )
+
+
+def _check_splits(first: FeatureFile, file: FeatureFile) -> None:
+    lacks = [split for split in first.splits if split not in file.splits]
+    adds = [split for split in file.splits if split not in first.splits]
+    if lacks or adds:
+        raise UserError(
+            f"{file.path} has other splits than {first.path}: it {_difference(lacks, adds)}; "
+            "export both with the same --data and --images"
+        )
+
+
+def _places(files: Sequence[FeatureFile], split: str) -> dict[str, np.ndarray]:
+    first, *others = files
+    rows = first.splits[split]
+    identity = np.arange(len(rows.paths))
+    index = _index(first, split)
+    places = {first.name: identity}
+    for file in others:
+        own = file.splits[split]
+        same = len(own.paths) == len(rows.paths) and (own.paths == rows.paths).all()
+        if same and (own.views == rows.views).all():
+            places[file.name] = identity
+        else:
+            own_index = _index(file, split)
+            _check_photographs(first, file, split, index, own_index)
+            places[file.name] = np.array([own_index[key] for key in index], np.int64)
+        different = np.flatnonzero(own.labels[places[file.name]] != rows.labels)
+        if len(different):
+            path = rows.paths[different[0]]
+            raise UserError(
+                f"{file.path} gives {len(different)} photographs of {split} another class than "
+                f"{first.path}, the first is {path}; export both from one data set"
+            )
+    return places
+
+
+def _index(file: FeatureFile, split: str) -> dict[tuple[str, int], int]:
+    """(path, view) -> row, in the order of the rows."""
+    rows, index = file.splits[split], {}
+    for row, key in enumerate(zip(rows.paths, rows.views.tolist(), strict=True)):
+        if index.setdefault(key, row) != row:
+            raise UserError(
+                f"{file.path} has {key[0]} twice in {split}, in rows {index[key]} and {row}; "
+                "export it again"
+            )
+    return index
+
+
+def _check_photographs(first, file, split: str, index: dict, own: dict) -> None:
+    paths, own_paths = {path: 0 for path, _ in index}, {path: 0 for path, _ in own}
+    lacks = [path for path in paths if path not in own_paths]
+    adds = [path for path in own_paths if path not in paths]
+    if lacks or adds:
+        raise UserError(
+            f"{file.path} has other photographs than {first.path} in {split}: it "
+            f"{_difference(lacks, adds)}; export both from the same photographs"
+        )
+    if index.keys() != own.keys():
+        raise UserError(
+            f"{file.path} has other views of its photographs than {first.path} in {split}; export "
+            "both with the same --views"
+        )
+
+
+def _difference(lacks: list[str], adds: list[str]) -> str:
+    return " and ".join(
+        f"{verb} {_some(names)}" for verb, names in (("lacks", lacks), ("adds", adds)) if names
+    )
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
