@@ -15,34 +15,43 @@ SubmissionFormat = Literal["baidu", "kaggle-label", "probabilities"]
 KAGGLE_CLIP = (0.005, 0.995)
 
 
-def baidu_lines(table: ClassProbabilities, header: Sequence[str] | None = None) -> Iterator[str]:
+def baidu_lines(
+    table: ClassProbabilities,
+    header: Sequence[str] | None = None,
+    clip: tuple[float, float] = KAGGLE_CLIP,
+) -> Iterator[str]:
     """`label<TAB>id`, the most probable class of each image; this format has no header."""
     for image_id, label in zip(table.ids, table.most_probable()):
         yield f"{label}\t{image_id}\n"
 
 
 def kaggle_label_lines(
-    table: ClassProbabilities, header: Sequence[str] | None = None
+    table: ClassProbabilities,
+    header: Sequence[str] | None = None,
+    clip: tuple[float, float] = KAGGLE_CLIP,
 ) -> Iterator[str]:
     """`id,label`: the name of the most probable class.
 
     Where there are two classes, as in cats against dogs, the label is the probability of the
-    second one, clipped to [0.005, 0.995].
+    second one, clipped.
 
     Args:
         table: the answers.
         header: the two column names, where they are not `id` and `label`.
+        clip: smallest and largest probability.
     """
     yield _csv_line(header or ["id", "label"])
     labels = table.most_probable()
     if len(table.classes) == 2:
-        labels = np.clip(table.probabilities[:, 1], *np.float32(KAGGLE_CLIP)).astype(str)
+        labels = np.clip(table.probabilities[:, 1], *np.float32(clip)).astype(str)
     for row in zip(table.ids, labels):
         yield _csv_line(row)
 
 
 def probability_lines(
-    table: ClassProbabilities, header: Sequence[str] | None = None
+    table: ClassProbabilities,
+    header: Sequence[str] | None = None,
+    clip: tuple[float, float] = KAGGLE_CLIP,
 ) -> Iterator[str]:
     """`id,<class>,...`: the probability of each class, in the shortest digits that keep it.
 
@@ -64,7 +73,8 @@ def _csv_line(fields: Iterable[str]) -> str:
 
 
 LINES_OF_FORMAT: dict[
-    SubmissionFormat, Callable[[ClassProbabilities, Sequence[str] | None], Iterator[str]]
+    SubmissionFormat,
+    Callable[[ClassProbabilities, Sequence[str] | None, tuple[float, float]], Iterator[str]],
 ] = {
     "baidu": baidu_lines,
     "kaggle-label": kaggle_label_lines,

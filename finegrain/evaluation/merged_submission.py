@@ -1,0 +1,118 @@
+"""The submission of a merged classifier, its ids from the paths of the exported images."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from finegrain.errors import UserError
+from finegrain.evaluation.class_probabilities import ClassProbabilities
+from finegrain.evaluation.joined_features import JoinedFeatures
+from finegrain.evaluation.log_loss import clipped
+from finegrain.evaluation.merge_split import answering_rows
+from finegrain.evaluation.merged_answers import answer
+from finegrain.evaluation.merged_training import Merged
+from finegrain.evaluation.sample_submission import SampleSubmission
+from finegrain.features.feature_file import SplitRows
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The images a submission is made for.
+
+    Attributes:
+        image_of: id -> (split, path) of each image with an embedding.
+        unreadable: id -> why there is none, of each that could not be read.
+    """
+
+    image_of: dict[str, tuple[str, str]]
+    unreadable: dict[str, str]
+
+    @property
+    def ids(self) -> list[str]:
+        """All ids."""
+        return [*self.image_of, *self.unreadable]
+
+
+def unlabelled_splits(splits: Mapping[str, SplitRows]) -> list[str]:
+    """The splits without labels."""
+    return [split for split, rows in splits.items() if not (rows.labels >= 0).any()]
+
+
+def wanted_images(joined: JoinedFeatures, asked_for: Sequence[str]) -> Wanted:
+    """The images of splits without labels; an image's id is its file name without suffix.
+
+    Args:
+        joined: the features.
+        asked_for: splits; empty for all without labels.
+
+    Raises:
+        UserError: no such split, or two images of one id.
+    """
+    splits = list(asked_for) or unlabelled_splits(joined.splits)
+    for split in splits:
+        if split not in joined.splits:
+            known = ", ".join(joined.splits)
+            raise UserError(f"--predict {split}: the features have no such split, only {known}")
+    if not splits:
+        raise UserError(
+            "the features hold no unlabelled images to predict; export them with --images TEST"
+        )
+    image_of: dict[str, tuple[str, str]] = {}
+    unreadable: dict[str, str] = {}
+    seen: dict[str, str] = {}
+    for split in splits:
+        rows = joined.splits[split]
+        for path in [*dict.fromkeys(rows.paths), *rows.unreadable]:
+            image_id, place = PurePosixPath(path).stem, f"{split}/{path}"
+            if seen.setdefault(image_id, place) != place:
+                raise UserError(
+                    f"{seen[image_id]} and {place} have one id, {image_id}; name the one folder to "
+                    "predict with --predict"
+                )
+            if path in rows.unreadable:
+                unreadable[image_id] = rows.unreadable[path]
+            else:
+                image_of[image_id] = (split, path)
+    return Wanted(image_of, unreadable)
+
+
+def check_sample(wanted: Wanted, sample: SampleSubmission, output: Path) -> None:
+    """Refuse a sample that asks for other images; say which images it leaves out.
+
+    Raises:
+        UserError: it asks for an unknown id, or `output` would replace it.
+    """
+    asked = sample.image_ids(wanted.ids)
+    if output.exists() and output.samefile(sample.path):
+        raise UserError(f"--output would replace the sample {sample.path}; give another name")
+    if len(asked) < len(wanted.ids):
+        left_out = len(wanted.ids) - len(asked)
+        print(f"notice  left out {left_out} of {len(wanted.ids)} images that {sample.path} lacks")
+
+
+def answers_table(
+    merged: Merged, joined: JoinedFeatures, wanted: Wanted, prior: np.ndarray, clip: float
+) -> ClassProbabilities:
+    """The table a submission is written from.
+
+    Args:
+        merged: the classifier.
+        joined: the features.
+        wanted: the images.
+        prior: (C,) answer for an image that could not be read.
+        clip: see `clipped`.
+    """
+    rows: dict[tuple[str, str], np.ndarray] = {}
+    for split in dict.fromkeys(split for split, _ in wanted.image_of.values()):
+        answers = answer(
+            merged.model, answering_rows(joined, split), merged.names, len(joined.classes)
+        )
+        if not np.isfinite(answers.probabilities).all():
+            raise UserError(f"the classifier answers {split} with numbers that are not finite")
+        for path, given in zip(answers.paths, clipped(answers.probabilities, clip), strict=True):
+            rows[split, path] = given
+    table = [rows[place] for place in wanted.image_of.values()]
+    table += [clipped(prior[None], clip)[0]] * len(wanted.unreadable)
+    return ClassProbabilities(wanted.ids, joined.classes, np.array(table, "float32"))

@@ -1,0 +1,235 @@
+"""Merged embeddings, step 2: one small classifier on the embeddings of several backbones.
+
+    python recipes/merge_features.py --features features/*.h5 \
+        --sample-submission sample_submission.csv --output pred.csv
+
+The files come from `export_features.py`. They are joined by the path of each photograph, never by
+position, and one that lacks photographs or has others is refused. What trains is one layer:
+
+    dense      Dropout 0.5 and Dense, a sigmoid for two classes and a softmax for more, by Adadelta
+               in batches of 128: the recipe of dogs against cats. The weights of the best of 8
+               epochs are kept.
+    logistic   scikit-learn's logistic regression, C chosen on the validation photographs: usually
+               the better one on frozen embeddings.
+
+    python recipes/merge_features.py --features features/*.h5 --classifier logistic \
+        --normalise standardise
+
+Without `--output` it only compares: the table tells the log loss and the top-1 error on the
+validation photographs of all backbones merged, of each alone, and of all without each, so it
+shows what each adds. The validation is the data set's own, or a fraction of the photographs drawn
+with `--valid-fraction` (copies of one photograph stay on one side). The numbers flatter a little:
+epoch or C were chosen on the same photographs. Where the data set has labelled test images, those
+no choice was made on, their score stands below.
+
+The log loss punishes a sure answer that is wrong without bound, so probabilities are clipped to
+[0.005, 0.995]; `--calibrate-clip` takes the clip that is best on the validation photographs.
+Embeddings that do not fit `--memory-gb` are streamed from disk in shuffled blocks.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from finegrain.command import load_keras, run_command
+from finegrain.errors import UserError
+from finegrain.evaluation.sample_submission import read_sample_submission
+from finegrain.evaluation.submission import check_output, check_sample_fits, write_submission
+from finegrain.evaluation.submission_formats import SubmissionFormat
+from finegrain.named_values import values_by_name
+
+GIGABYTE = 1e9
+MODES = ("none", "standardise", "l2")
+
+
+@dataclass
+class Settings:
+    """Train a classifier on merged embeddings, compare the backbones, write a submission."""
+
+    # files made by export_features.py, one a backbone
+    features: tuple[Path, ...]
+    # submission file to write, an earlier one is replaced; without it nothing is predicted
+    output: Path | None = None
+    # the leaderboard's own sample, whose header, ids and order are kept
+    sample_submission: Path | None = None
+    # baidu: `label<TAB>id`; kaggle-label: `id,label`; probabilities: `id,<class>,...`; by default
+    # kaggle-label, or probabilities where the sample has a column a class
+    format: SubmissionFormat | None = None
+    # folders of images to predict, by their names in the files; by default all without labels
+    predict: tuple[str, ...] = ()
+    # what learns
+    classifier: Literal["dense", "logistic"] = "dense"
+    # of each backbone's embeddings: none, standardise (mean 0, deviation 1) or l2 (length 1);
+    # NAME=HOW for one backbone
+    normalise: tuple[str, ...] = ("none",)
+    # share of each class's photographs that judge; by default the data set's validation split
+    valid_fraction: float | None = None
+    # dense: optimizer
+    optimizer: Literal["adadelta", "adam"] = "adadelta"
+    # dense: by default 1 for Adadelta and 0.001 for Adam
+    learning_rate: float | None = None
+    # dense: epochs, of which the best is kept
+    epochs: int = 8
+    # dense: photographs a batch
+    batch_size: int = 128
+    # dense: share of the merged embedding dropped
+    dropout: float = 0.5
+    # logistic: values of C, the inverse of the regularisation, to choose from
+    c: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
+    # of the drawn validation, order, dropout and first weights
+    seed: int = 2017
+    # probabilities are kept this far from 0 and 1
+    clip: float = 0.005
+    # take the clip with the smallest log loss on the validation photographs
+    calibrate_clip: bool = False
+    # compare with each backbone alone, and with all but each
+    leave_one_out: bool = True
+    # draw the merged model to this .png, .svg or .pdf (needs pydot and Graphviz)
+    plot: Path | None = None
+    # more gigabytes of embeddings than these are streamed from disk
+    memory_gb: float = 2.0
+
+    def check(self) -> None:
+        """Refuse what is wrong whatever the files hold, before Keras is loaded."""
+        if not self.features:
+            raise UserError("--features names no file; give those of export_features.py")
+        for flag, value in (("epochs", self.epochs), ("batch-size", self.batch_size)):
+            if value < 1:
+                raise UserError(f"--{flag} must be at least 1, but is {value}")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"--dropout must be from 0 to below 1, but is {self.dropout}")
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise UserError(f"--learning-rate must be above 0, but is {self.learning_rate}")
+        if not self.c or not min(self.c) > 0:
+            raise UserError("--c takes one or several numbers above 0")
+        if not 0 <= self.clip < 0.5:
+            raise UserError(f"--clip must be from 0 to below 0.5, but is {self.clip}")
+        if self.sample_submission is not None and self.output is None:
+            raise UserError("--sample-submission needs an --output to write")
+        if self.output is not None:
+            check_output(self.output)
+
+
+def main(settings: Settings) -> None:
+    settings.check()
+    sample = None
+    if settings.sample_submission is not None:
+        sample = read_sample_submission(settings.sample_submission)
+    form = settings.format
+    if form is None:
+        form = "probabilities" if sample and len(sample.header) > 2 else "kaggle-label"
+
+    # Keras takes seconds to load, which a mistake in the flags need not wait for.
+    load_keras()
+    from finegrain.evaluation.joined_features import join_features
+    from finegrain.evaluation.log_loss import calibrated_clip
+    from finegrain.evaluation.merge_split import split_rows
+    from finegrain.evaluation.merged_submission import check_sample, wanted_images
+    from finegrain.evaluation.merged_training import MergedTraining, branches
+    from finegrain.evaluation.model_picture import check_picture, draw_model
+    from finegrain.features.feature_file import FeatureFile
+
+    if settings.plot is not None:
+        check_picture(settings.plot)
+    joined = join_features([FeatureFile(path) for path in settings.features])
+    names = list(joined.files)
+    normalise = values_by_name("--normalise", settings.normalise, names, "none")
+    if not set(normalise.values()) <= set(MODES):
+        raise UserError(f"--normalise takes {', '.join(MODES)}, or NAME=HOW for one backbone")
+    wanted = None
+    if settings.output is not None:
+        check_sample_fits(form, sample, joined.classes)
+        wanted = wanted_images(joined, settings.predict)
+        if sample is not None:
+            check_sample(wanted, sample, settings.output)
+    split = split_rows(
+        joined, settings.valid_fraction, settings.seed, settings.memory_gb * GIGABYTE
+    )
+    tell(joined, split)
+    training = MergedTraining(
+        settings.classifier, settings.optimizer, settings.learning_rate, settings.epochs,
+        settings.batch_size, settings.dropout, settings.c, settings.seed,
+    )  # fmt: skip
+    merged = compare(split, branches(split.train, normalise), training, settings.leave_one_out)
+    clip = settings.clip
+    if settings.calibrate_clip:
+        clip, loss = calibrated_clip(merged.valid.probabilities, merged.valid.labels)
+        print(f"clip calibrated on the validation: {clip:g}, log loss {loss:.4f}")
+    report(merged, split, clip)
+    if settings.plot is not None:
+        reason = draw_model(merged.model, settings.plot)
+        told = f"no picture of the model: {reason}" if reason else f"model drawn to {settings.plot}"
+        print(told)
+    if wanted is not None:
+        submit(settings, merged, split, wanted, clip, form, sample)
+
+
+def tell(joined, split) -> None:
+    """What was read."""
+    for name, file in joined.files.items():
+        print(f"{name}: {file.width} numbers a photograph, {file.backbone}, {file.path}")
+    where = "in memory" if split.train.in_memory else "streamed from disk"
+    print(
+        f"{len(joined.classes)} classes; {len(split.train)} rows train, {where}; {len(split.valid)} "
+        f"rows judge: {split.described}",
+        flush=True,
+    )
+
+
+def compare(split, taken: dict, training, leave_one_out: bool):
+    """Train on all backbones and on parts of them, print the table; gives back the first."""
+    import time
+
+    from finegrain.evaluation.merged_report import comparison_lines, subsets
+    from finegrain.evaluation.merged_training import train_merged
+
+    started = time.monotonic()
+    merged = train_merged(split, taken, training)
+    print(f"trained in {time.monotonic() - started:.1f} s, {training.classifier}\n", flush=True)
+    label = f"all {len(taken)} merged" if len(taken) > 1 else merged.names[0]
+    rows = [(label, merged.valid, merged.chosen)]
+    for label, names in (subsets(list(taken)) if leave_one_out else {}).items():
+        other = train_merged(split, {name: taken[name] for name in names}, training)
+        rows.append((label, other.valid, other.chosen))
+    print("\n".join(comparison_lines(rows)) + "\n", flush=True)
+    return merged
+
+
+def report(merged, split, clip: float) -> None:
+    """Scores and confusion table of the merged classifier."""
+    from finegrain.evaluation.merged_answers import answer
+    from finegrain.evaluation.merged_report import confusion_lines, score_line
+
+    classes = split.train.joined.classes
+    print("\n".join(confusion_lines(merged.valid, classes)) + "\n")
+    print(f"validation  {score_line(merged.valid, clip)}")
+    if split.test is not None:
+        test = answer(merged.model, split.test, merged.names, len(classes))
+        print(f"test        {score_line(test, clip)}")
+
+
+def submit(settings: Settings, merged, split, wanted, clip: float, form, sample) -> None:
+    """Write the submission."""
+    import sys
+
+    import numpy as np
+
+    from finegrain.evaluation.merged_submission import answers_table
+
+    joined = split.train.joined
+    prior = np.bincount(split.train.labels, minlength=len(joined.classes)) / len(split.train)
+    table = answers_table(merged, joined, wanted, prior, clip)
+    count = write_submission(table, settings.output, form, sample, (clip, 1 - clip))
+    if wanted.unreadable:
+        print(
+            f"warning: {len(wanted.unreadable)} images could not be read when the features were "
+            f"exported; their rows hold the class prior: {', '.join(list(wanted.unreadable)[:20])}",
+            file=sys.stderr,
+        )
+    print(f"wrote {count} rows to {settings.output} in the format {form}")
+    if form == "kaggle-label" and len(joined.classes) == 2:
+        print(f"the label is the probability of {joined.classes[1]}")
+
+
+if __name__ == "__main__":
+    run_command(main, Settings)
