@@ -239,7 +239,7 @@ def test_bad_sources_get_one_sentence(source: Path, tmp_path: Path, spoil, expec
         (["--valid-fraction", "0.6", "--test-fraction", "0.4"], "leave nothing to train on"),
         (["--near-distance", "40"], "--near-distance must lie"),
         (["--workers", "-1"], "--workers must be"),
-        (["--layout", "cub"], "give --layout one of auto, csv_labels, class_folders"),
+        (["--layout", "cub"], "give --layout one of auto, json_annotations, csv_labels"),
     ],
 )
 def test_bad_values_get_one_sentence(source: Path, tmp_path: Path, flags: list[str], expected: str):
@@ -317,4 +317,3 @@ def test_real_flowers(tmp_path: Path):
     assert [len(data.paths(split)) for split in data.splits] == [918, 102]
     assert np.bincount(data.labels("valid")).tolist() == [6] * 17
     assert "duplicates  140 images (0 exact, 140 near) in 70 groups" in printed
-    assert "--source" in img2keras(SHARED / "flowers", tmp_path / "data", ok=False)
