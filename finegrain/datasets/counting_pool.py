@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from pathlib import Path
@@ -84,7 +84,8 @@ def _spread(
     try:
         while True:
             for chunk in islice(chunks, CHUNKS_AHEAD * processes - len(at_work)):
-                at_work[_submit(executor, chunk[1])] = chunk
+                with _ctrl_c_held():
+                    at_work[executor.submit(count_values, chunk[1])] = chunk
             if not at_work:
                 break
             for future in wait(at_work, return_when=FIRST_COMPLETED).done:
@@ -98,13 +99,24 @@ def _spread(
         executor.shutdown(cancel_futures=True)
 
 
-def _submit(executor: Executor, paths: list[Path]) -> Future:
-    """Hand in images; the process that this may start will leave Ctrl-C to this one."""
-    with contextlib.ExitStack() as stack:
-        if threading.current_thread() is threading.main_thread():
-            stack.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        return executor.submit(count_values, paths)
+@contextlib.contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Ctrl-C has to wait for the end of this, and processes started in it never hear of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard = []
+    before = signal.signal(signal.SIGINT, lambda *call: heard.append(call))
+    blocks = hasattr(signal, "pthread_sigmask")
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if blocks else None
+    try:
+        yield
+    finally:
+        if blocks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, before)
+        if heard and callable(before):
+            before(*heard[0])
 
 
 def _start_worker() -> None:
