@@ -3,8 +3,10 @@
     python img2keras.py --source PHOTOS --output data/dogs
 
 PHOTOS may be laid out as typeid_randhash.jpg (the class is all before the last underscore), as
-type.num.jpg, as a folder per class, or as a folder of images with a CSV of id,label; the layout
-is found by itself, or forced with --layout.
+type.num.jpg, as a folder per class, or as a folder of images with a CSV of id,label; links to
+files and folders are followed. PHOTOS may also be a JSON of images, annotations and categories as
+FGVC, iNaturalist and COCO have it, or a folder that holds one. The layout is found by itself, or
+forced with --layout.
 
 Every image is opened once. What cannot be decoded is left out and listed with the reason. Copies
 of one photograph, equal or nearly so, are found by checksum and perceptual hash and kept on one
@@ -15,6 +17,8 @@ the images' content and the seed: the same photographs give the same split on ev
 The result is what every training script reads: train/, valid/ (and test/) with a folder a class,
 manifest.csv with a row an image, classes.json with the class order, duplicates.csv and
 unreadable.csv. The images are hard links, which take no space; the source is never changed.
+--statistics measures the mean and standard deviation of red, green and blue besides, over every
+pixel of every image at full size, and writes them to statistics.json.
 Running it again gives the same result, or moves the images to where the new settings want them;
 a file that it did not make is never touched.
 """
@@ -34,9 +38,10 @@ from finegrain.errors import UserError
 class Settings:
     """Turn a folder of labelled photographs into a data set that the training scripts read."""
 
-    source: Path  # folder of labelled photographs
+    source: Path  # folder of labelled photographs, or a JSON of annotations such as train.json
     output: Path  # data set folder to make, for example data/dogs
-    layout: str = "auto"  # auto, csv_labels, class_folders, type_num or typeid_randhash
+    # auto, json_annotations, csv_labels, class_folders, type_num or typeid_randhash
+    layout: str = "auto"
     valid_fraction: float = 0.1  # share of each class for validation, at least one image
     test_fraction: float = 0.0  # share of each class for a labelled test split
     seed: int = 0  # another seed draws another split
@@ -44,7 +49,10 @@ class Settings:
     link: Literal["hard", "symlink", "copy"] = "hard"
     # bits of 64 in which the hashes of near-duplicates may differ; -1: equal files only
     near_distance: int = 10
-    workers: int = 0  # threads that read images; 0: one a core, eight at most
+    # also measure mean and standard deviation of the channels, into statistics.json
+    statistics: bool = False
+    # threads that read images, and processes of --statistics; 0: one a core, of threads 8 at most
+    workers: int = 0
 
 
 def main(settings: Settings) -> None:
@@ -57,6 +65,7 @@ def main(settings: Settings) -> None:
         read_records,
     )
     from finegrain.datasets.layouts import find_layout, list_source
+    from finegrain.datasets.layouts.left_out import left_out_lines
     from finegrain.datasets.split import check_fractions, split_images
 
     started = time.monotonic()
@@ -68,17 +77,17 @@ def main(settings: Settings) -> None:
     # What is there?
     source, output = settings.source, settings.output
     listing = list_source(source)
-    check_output(source, output)
+    check_output(listing.folder, output)
     layout = find_layout(listing, settings.layout)
     records = read_records(listing, layout)
     found = "forced" if settings.layout != "auto" else "found"
     print(f"source   {source}")
     print(f"layout   {layout.name} ({layout.example}), {found}")
     print(f"images   {len(records)} of {len({record.label for record in records})} classes")
-    tell_left_out(listing, records)
+    print("".join(f"{line}\n" for line in left_out_lines(listing, layout, records)), end="")
 
     # Open every image once.
-    table, unreadable = gather_images(records, source, settings.workers or None)
+    table, unreadable = gather_images(records, listing.folder, settings.workers or None)
     check_classes(records, table, unreadable)
 
     # Which of them show the same picture, and who goes where?
@@ -97,6 +106,7 @@ def main(settings: Settings) -> None:
 
     tell_findings(output, rows, unreadable)
     tell_result(output, rows, copied)
+    settle_statistics(output, rows, settings)
     print(f"\n{len(rows)} images in {output} after {time.monotonic() - started:.0f} s; next:")
     tell_next(output)
 
@@ -109,22 +119,6 @@ def check_numbers(settings: Settings) -> None:
         )
     if settings.workers < 0:
         raise UserError(f"--workers must be 0 or more, got {settings.workers}")
-
-
-def tell_left_out(listing, records) -> None:
-    """Name what the layout did not take: files that are no images, and images without a class."""
-    taken = {record.path for record in records}
-    unlabelled = [path for path in listing.all_images if path not in taken]
-    empty = [listing.folder / name for name, images in listing.folders.items() if not images]
-    for what, paths in [
-        ("hidden files and files that are no images", listing.ignored + listing.broken_links),
-        ("images without a class", unlabelled),
-        ("folders without images", empty),
-        ("folders inside class folders", listing.unentered),
-    ]:
-        if paths:
-            more = ", ..." if len(paths) > 3 else ""
-            print(f"ignored  {what}: {len(paths)} ({', '.join(p.name for p in paths[:3])}{more})")
 
 
 def tell_findings(output: Path, rows, unreadable) -> None:
@@ -173,6 +167,26 @@ def tell_result(output: Path, rows, copied: int) -> None:
     if without:
         print(f"\nno validation image  {counted(without, 'class')}, all images are duplicates:")
         print(list_few(without))
+
+
+def settle_statistics(output: Path, rows, settings: Settings) -> None:
+    """Measure the pixels if that is wanted; else see that no older numbers are taken for these."""
+    from finegrain.datasets.statistics_file import (
+        STATISTICS,
+        remove_outdated_statistics,
+        statistics_table,
+        throughput,
+        write_statistics,
+    )
+
+    if not settings.statistics:
+        if remove_outdated_statistics(output, rows):
+            print(f"\nremoved  {output / STATISTICS}, which told of other images; --statistics anew")
+        return
+    measured, seconds = write_statistics(output, rows, settings.workers)
+    print(f"\n{statistics_table(measured)}")
+    print(f"measured in {seconds:.1f} s: {throughput(measured['all'], seconds)}")
+    print(f"  in full digits: {output / STATISTICS}")
 
 
 def tell_next(output: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from finegrain.datasets.category_ids import CATEGORY_ID
 from finegrain.datasets.class_names import class_order
 from finegrain.datasets.gather import Unreadable
 from finegrain.datasets.made_earlier import DUPLICATES, UNREADABLE
@@ -113,7 +114,8 @@ def write_data_folder(
     duplicates = duplicate_rows(rows)
     _write_csv(output / DUPLICATES, duplicates.columns, duplicates.itertuples(index=False))
     _write_csv(output / UNREADABLE, ("path", "reason"), unreadable)
-    manifest = rows[[*COLUMNS, *MORE_COLUMNS]].astype({"group": str}).replace({"group": {"0": ""}})
+    columns = [*COLUMNS, *MORE_COLUMNS, *rows.columns.intersection([CATEGORY_ID])]
+    manifest = rows[columns].astype({"group": str}).replace({"group": {"0": ""}})
     _write_csv(output / MANIFEST, manifest.columns, manifest.itertuples(index=False))
     finish(output)
     return copied

@@ -53,7 +53,8 @@ def gather_images(
 
     Returns:
         A table of the readable ones (columns `file` with the path, `source` with the POSIX path
-        below the source, `image_id`, `label` and the fields of `Scan`), and the others.
+        below the source, `image_id`, `label`, `category_id` where the layout has one, and the
+        fields of `Scan`), and the others.
     """
     problems = {record.path: _problem(record) for record in records}
     paths = [path for path, problem in problems.items() if problem is None]
@@ -66,6 +67,8 @@ def gather_images(
             unreadable.append((below, scan))
         else:
             named = {"file": record.path, "source": below, "image_id": record.id}
+            if record.category_id is not None:
+                named["category_id"] = record.category_id
             rows.append({**named, "label": record.label, **asdict(scan)})
     return pd.DataFrame(rows), unreadable
 

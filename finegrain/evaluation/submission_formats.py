@@ -15,11 +15,7 @@ SubmissionFormat = Literal["baidu", "kaggle-label", "probabilities"]
 KAGGLE_CLIP = (0.005, 0.995)
 
 
-def baidu_lines(
-    table: ClassProbabilities,
-    header: Sequence[str] | None = None,
-    clip: tuple[float, float] = KAGGLE_CLIP,
-) -> Iterator[str]:
+def baidu_lines(table: ClassProbabilities, header: Sequence[str] | None = None) -> Iterator[str]:
     """`label<TAB>id`, the most probable class of each image; this format has no header."""
     for image_id, label in zip(table.ids, table.most_probable()):
         yield f"{label}\t{image_id}\n"
@@ -40,18 +36,29 @@ def kaggle_label_lines(
         header: the two column names, where they are not `id` and `label`.
         clip: smallest and largest probability.
     """
+    if len(table.classes) != 2:
+        yield from label_lines(table, header)
+        return
     yield _csv_line(header or ["id", "label"])
-    labels = table.most_probable()
-    if len(table.classes) == 2:
-        labels = np.clip(table.probabilities[:, 1], *np.float32(clip)).astype(str)
-    for row in zip(table.ids, labels):
+    second = np.clip(table.probabilities[:, 1], *np.float32(clip)).astype(str)
+    for row in zip(table.ids, second):
+        yield _csv_line(row)
+
+
+def label_lines(table: ClassProbabilities, header: Sequence[str] | None = None) -> Iterator[str]:
+    """`id,label`: the name of the most probable class, however many there are.
+
+    Args:
+        table: the answers.
+        header: the two column names, where they are not `id` and `label`.
+    """
+    yield _csv_line(header or ["id", "label"])
+    for row in zip(table.ids, table.most_probable()):
         yield _csv_line(row)
 
 
 def probability_lines(
-    table: ClassProbabilities,
-    header: Sequence[str] | None = None,
-    clip: tuple[float, float] = KAGGLE_CLIP,
+    table: ClassProbabilities, header: Sequence[str] | None = None
 ) -> Iterator[str]:
     """`id,<class>,...`: the probability of each class, in the shortest digits that keep it.
 
@@ -73,8 +80,7 @@ def _csv_line(fields: Iterable[str]) -> str:
 
 
 LINES_OF_FORMAT: dict[
-    SubmissionFormat,
-    Callable[[ClassProbabilities, Sequence[str] | None, tuple[float, float]], Iterator[str]],
+    SubmissionFormat, Callable[[ClassProbabilities, Sequence[str] | None], Iterator[str]]
 ] = {
     "baidu": baidu_lines,
     "kaggle-label": kaggle_label_lines,

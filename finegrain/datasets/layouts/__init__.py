@@ -5,7 +5,13 @@ To add a layout: write a module beside this one with a `LAYOUT = Layout(...)`, a
 stand before those that go by names.
 """
 
-from finegrain.datasets.layouts import class_folders, csv_labels, type_num, typeid_randhash
+from finegrain.datasets.layouts import (
+    class_folders,
+    csv_labels,
+    json_annotations,
+    type_num,
+    typeid_randhash,
+)
 from finegrain.datasets.layouts.layout import Layout, Record
 from finegrain.datasets.layouts.listing import Listing, list_source
 from finegrain.errors import UserError
@@ -15,7 +21,13 @@ __all__ = ["Layout", "Listing", "Record", "find_layout", "known_layouts", "list_
 
 def known_layouts() -> dict[str, Layout]:
     """The layouts by name, in the order in which they are tried."""
-    table = (csv_labels.LAYOUT, class_folders.LAYOUT, type_num.LAYOUT, typeid_randhash.LAYOUT)
+    table = (
+        json_annotations.LAYOUT,
+        csv_labels.LAYOUT,
+        class_folders.LAYOUT,
+        type_num.LAYOUT,
+        typeid_randhash.LAYOUT,
+    )
     return {layout.name: layout for layout in table}
 
 
@@ -33,7 +45,7 @@ def find_layout(listing: Listing, name: str = "auto") -> Layout:
     if name != "auto" and name not in layouts:
         choices = ", ".join(["auto", *layouts])
         raise UserError(f"there is no layout {name!r}; give --layout one of {choices}")
-    if not listing.all_images:
+    if not listing.all_images and not listing.annotation_files:
         raise UserError(_no_images(listing))
     if name != "auto":
         return layouts[name]

@@ -16,6 +16,8 @@ class Record:
     id: str
     # Why there is nothing to open, where the source names an image it does not have.
     problem: str | None = None
+    # The id that submissions call the class by, where it is not its name.
+    category_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,12 @@ class Layout:
     """A row of the table of layouts.
 
     `matches` looks at names only and is cheap; `read` yields the records in any order and raises
-    `UserError` where the source breaks the layout's own rules.
+    `UserError` where the source breaks the layout's own rules. With `own_index` a file lists the
+    images, wherever they stand below the source, and what else stands there does not matter.
     """
 
     name: str
     example: str
     matches: Callable[[Listing], bool]
     read: Callable[[Listing], Iterator[Record]]
+    own_index: bool = False
