@@ -51,7 +51,7 @@ class Settings:
     output: Path
     # names of backbones, or folders of finished runs, separated by commas
     backbones: str = "resnet50,inception_v3,xception"
-    # folders of unlabelled images
+    # folders of unlabelled images, or JSON files that list them with ids
     images: tuple[Path, ...] = ()
     # imagenet (Keras downloads them) or none for all; BACKBONE=FILE for one
     weights: tuple[str, ...] = ("imagenet",)
@@ -92,6 +92,7 @@ def main(settings: Settings) -> None:
 
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
+    from finegrain.datasets.category_ids import category_ids
     from finegrain.datasets.manifest import open_data_set
     from finegrain.evaluation.unlabelled_folder import unlabelled_images
     from finegrain.features.export import export_embeddings
@@ -106,17 +107,14 @@ def main(settings: Settings) -> None:
     if settings.layout == "gap":
         check_gap_fits(settings.images)
     data = open_data_set(settings.data)
-    folders = {
-        folder: list(unlabelled_images(folder, data.classes).values())
-        for folder in settings.images
-    }
+    folders = {folder: unlabelled_images(folder, data.classes) for folder in settings.images}
     photos = {**data_set_photos(data), **folder_photos(folders)}
     counts = ", ".join(f"{len(some.paths)} {split}" for split, some in photos.items())
     print(f"photographs: {counts}; {len(data.classes)} classes", flush=True)
     sources = open_sources(settings)
     export = Export(
         settings.output, data.classes, data.digest, photos, views, settings.openvino,
-        {"versions": versions()},
+        {"versions": versions()}, category_ids(data),
     )  # fmt: skip
     export_embeddings(export, sources, settings.workers)
     for source in sources:
@@ -169,8 +167,8 @@ def tell_unreadable(features) -> None:
         if not rows.unreadable:
             continue
         print(f"warning: {len(rows.unreadable)} images of {split} cannot be read, without a row:")
-        for name, reason in list(rows.unreadable.items())[:MOST_NAMED_FILES]:
-            print(f"  {name}: {reason}")
+        for lost in rows.unreadable[:MOST_NAMED_FILES]:
+            print(f"  {lost.path}: {lost.reason}")
         if len(rows.unreadable) > MOST_NAMED_FILES:
             print(f"  and {len(rows.unreadable) - MOST_NAMED_FILES} more")
 

@@ -124,8 +124,10 @@ def main(settings: Settings) -> None:
     from finegrain.evaluation.joined_features import join_features
     from finegrain.evaluation.log_loss import calibrated_clip
     from finegrain.evaluation.merge_split import split_rows
-    from finegrain.evaluation.merged_submission import check_sample, wanted_images
-    from finegrain.evaluation.merged_training import MergedTraining, branches
+    from finegrain.evaluation.merged_branches import branches
+    from finegrain.evaluation.merged_comparison import compare
+    from finegrain.evaluation.merged_submission import answers_table, check_sample, wanted_images
+    from finegrain.evaluation.merged_training import MergedTraining
     from finegrain.evaluation.model_picture import check_picture, draw_model
     from finegrain.features.feature_file import FeatureFile
 
@@ -138,7 +140,7 @@ def main(settings: Settings) -> None:
         raise UserError(f"--normalise takes {', '.join(MODES)}, or NAME=HOW for one backbone")
     wanted = None
     if settings.output is not None:
-        check_sample_fits(form, sample, joined.classes)
+        check_sample_fits(form, sample, joined.category_ids or joined.classes)
         wanted = wanted_images(joined, settings.predict)
         if sample is not None:
             check_sample(wanted, sample, settings.output)
@@ -158,10 +160,14 @@ def main(settings: Settings) -> None:
     report(merged, split, clip)
     if settings.plot is not None:
         reason = draw_model(merged.model, settings.plot)
-        told = f"no picture of the model: {reason}" if reason else f"model drawn to {settings.plot}"
-        print(told)
+        print(f"no picture of the model: {reason}" if reason else f"drawn to {settings.plot}")
     if wanted is not None:
-        submit(settings, merged, split, wanted, clip, form, sample)
+        table = answers_table(merged, joined, wanted, split.prior(), clip)
+        ids = joined.category_ids is not None
+        count = write_submission(table, settings.output, form, sample, ids, (clip, 1 - clip))
+        print(f"wrote {count} rows to {settings.output} in the format {form}")
+        if form == "kaggle-label" and len(joined.classes) == 2 and not ids:
+            print(f"the label is the probability of {joined.classes[1]}")
 
 
 def tell(joined, split) -> None:
@@ -176,25 +182,6 @@ def tell(joined, split) -> None:
     )
 
 
-def compare(split, taken: dict, training, leave_one_out: bool):
-    """Train on all backbones and on parts of them, print the table; gives back the first."""
-    import time
-
-    from finegrain.evaluation.merged_report import comparison_lines, subsets
-    from finegrain.evaluation.merged_training import train_merged
-
-    started = time.monotonic()
-    merged = train_merged(split, taken, training)
-    print(f"trained in {time.monotonic() - started:.1f} s, {training.classifier}\n", flush=True)
-    label = f"all {len(taken)} merged" if len(taken) > 1 else merged.names[0]
-    rows = [(label, merged.valid, merged.chosen)]
-    for label, names in (subsets(list(taken)) if leave_one_out else {}).items():
-        other = train_merged(split, {name: taken[name] for name in names}, training)
-        rows.append((label, other.valid, other.chosen))
-    print("\n".join(comparison_lines(rows)) + "\n", flush=True)
-    return merged
-
-
 def report(merged, split, clip: float) -> None:
     """Scores and confusion table of the merged classifier."""
     from finegrain.evaluation.merged_answers import answer
@@ -206,29 +193,6 @@ def report(merged, split, clip: float) -> None:
     if split.test is not None:
         test = answer(merged.model, split.test, merged.names, len(classes))
         print(f"test        {score_line(test, clip)}")
-
-
-def submit(settings: Settings, merged, split, wanted, clip: float, form, sample) -> None:
-    """Write the submission."""
-    import sys
-
-    import numpy as np
-
-    from finegrain.evaluation.merged_submission import answers_table
-
-    joined = split.train.joined
-    prior = np.bincount(split.train.labels, minlength=len(joined.classes)) / len(split.train)
-    table = answers_table(merged, joined, wanted, prior, clip)
-    count = write_submission(table, settings.output, form, sample, (clip, 1 - clip))
-    if wanted.unreadable:
-        print(
-            f"warning: {len(wanted.unreadable)} images could not be read when the features were "
-            f"exported; their rows hold the class prior: {', '.join(list(wanted.unreadable)[:20])}",
-            file=sys.stderr,
-        )
-    print(f"wrote {count} rows to {settings.output} in the format {form}")
-    if form == "kaggle-label" and len(joined.classes) == 2:
-        print(f"the label is the probability of {joined.classes[1]}")
 
 
 if __name__ == "__main__":

@@ -18,12 +18,14 @@ class JoinedFeatures:
     Attributes:
         files: backbone -> its file.
         classes: class names in index order.
+        category_ids: what a JSON's leaderboard calls them, None where it takes the names.
         splits: split -> what its rows are.
         places: split -> backbone -> (N,) numbers of the rows in that file.
     """
 
     files: dict[str, FeatureFile]
     classes: list[str]
+    category_ids: list[str] | None
     splits: dict[str, SplitRows]
     places: dict[str, dict[str, np.ndarray]]
 
@@ -78,11 +80,16 @@ def join_features(files: Sequence[FeatureFile]) -> JoinedFeatures:
                 f"{file.path} and {first.path} name the same photographs but were made from "
                 "different data sets; export both from one"
             )
-    return JoinedFeatures(named, first.classes, first.splits, places)
+    return JoinedFeatures(named, first.classes, first.category_ids, first.splits, places)
 
 
 def _check_classes(first: FeatureFile, file: FeatureFile) -> None:
     if file.classes == first.classes:
+        if file.category_ids != first.category_ids:
+            raise UserError(
+                f"{file.path} calls the classes by other category ids than {first.path}; export "
+                "both from one data set"
+            )
         return
     lacks = [name for name in first.classes if name not in set(file.classes)]
     adds = [name for name in file.classes if name not in set(first.classes)]
@@ -117,13 +124,15 @@ def _places(files: Sequence[FeatureFile], split: str) -> dict[str, np.ndarray]:
             own_index = _index(file, split)
             _check_photographs(first, file, split, index, own_index)
             places[file.name] = np.array([own_index[key] for key in index], np.int64)
-        different = np.flatnonzero(own.labels[places[file.name]] != rows.labels)
-        if len(different):
-            path = rows.paths[different[0]]
-            raise UserError(
-                f"{file.path} gives {len(different)} photographs of {split} another class than "
-                f"{first.path}, the first is {path}; export both from one data set"
-            )
+        for what in ("labels", "ids"):
+            here, there = getattr(own, what)[places[file.name]], getattr(rows, what)
+            different = np.flatnonzero(here != there)
+            if len(different):
+                raise UserError(
+                    f"{file.path} gives {len(different)} photographs of {split} other {what} than "
+                    f"{first.path}, the first is {rows.paths[different[0]]}; export both from one "
+                    "data set"
+                )
     return places
 
 

@@ -30,6 +30,11 @@ class MergeSplit:
     test: FeatureRows | None
     described: str
 
+    def prior(self) -> np.ndarray:
+        """(C,) share of each class among the training rows."""
+        counts = np.bincount(self.train.labels, minlength=len(self.train.joined.classes))
+        return counts / counts.sum()
+
 
 def split_rows(
     joined: JoinedFeatures, valid_fraction: float | None, seed: int, most_bytes: float

@@ -1,8 +1,9 @@
-"""The submission of a merged classifier, its ids from the paths of the exported images."""
+"""The submission of a merged classifier, under the ids of the exported images."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from finegrain.evaluation.merged_answers import answer
 from finegrain.evaluation.merged_training import Merged
 from finegrain.evaluation.sample_submission import SampleSubmission
 from finegrain.features.feature_file import SplitRows
+
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def unlabelled_splits(splits: Mapping[str, SplitRows]) -> list[str]:
 
 
 def wanted_images(joined: JoinedFeatures, asked_for: Sequence[str]) -> Wanted:
-    """The images of splits without labels; an image's id is its file name without suffix.
+    """The images of splits without labels.
 
     Args:
         joined: the features.
@@ -64,17 +67,19 @@ def wanted_images(joined: JoinedFeatures, asked_for: Sequence[str]) -> Wanted:
     seen: dict[str, str] = {}
     for split in splits:
         rows = joined.splits[split]
-        for path in [*dict.fromkeys(rows.paths), *rows.unreadable]:
-            image_id, place = PurePosixPath(path).stem, f"{split}/{path}"
+        images = dict(zip(rows.paths, rows.ids, strict=True))
+        images |= {lost.path: lost.image_id for lost in rows.unreadable}
+        for path, image_id in images.items():
+            place = f"{split}/{path}"
             if seen.setdefault(image_id, place) != place:
                 raise UserError(
                     f"{seen[image_id]} and {place} have one id, {image_id}; name the one folder to "
                     "predict with --predict"
                 )
-            if path in rows.unreadable:
-                unreadable[image_id] = rows.unreadable[path]
-            else:
-                image_of[image_id] = (split, path)
+            image_of[image_id] = (split, path)
+        for lost in rows.unreadable:
+            del image_of[lost.image_id]
+            unreadable[lost.image_id] = lost.reason
     return Wanted(image_of, unreadable)
 
 
@@ -95,24 +100,29 @@ def check_sample(wanted: Wanted, sample: SampleSubmission, output: Path) -> None
 def answers_table(
     merged: Merged, joined: JoinedFeatures, wanted: Wanted, prior: np.ndarray, clip: float
 ) -> ClassProbabilities:
-    """The table a submission is written from.
+    """The table a submission is written from, its classes as the leaderboard calls them.
 
     Args:
         merged: the classifier.
         joined: the features.
-        wanted: the images.
+        wanted: the images. Those that could not be read are named on standard error.
         prior: (C,) answer for an image that could not be read.
         clip: see `clipped`.
     """
+    classes = joined.category_ids or joined.classes
     rows: dict[tuple[str, str], np.ndarray] = {}
     for split in dict.fromkeys(split for split, _ in wanted.image_of.values()):
-        answers = answer(
-            merged.model, answering_rows(joined, split), merged.names, len(joined.classes)
-        )
-        if not np.isfinite(answers.probabilities).all():
-            raise UserError(f"the classifier answers {split} with numbers that are not finite")
+        answers = answer(merged.model, answering_rows(joined, split), merged.names, len(classes))
         for path, given in zip(answers.paths, clipped(answers.probabilities, clip), strict=True):
             rows[split, path] = given
     table = [rows[place] for place in wanted.image_of.values()]
     table += [clipped(prior[None], clip)[0]] * len(wanted.unreadable)
-    return ClassProbabilities(wanted.ids, joined.classes, np.array(table, "float32"))
+    if wanted.unreadable:
+        print(
+            f"warning: {len(wanted.unreadable)} images could not be read when the features were "
+            "exported; their rows hold the class prior:",
+            file=sys.stderr,
+        )
+        for image_id, reason in list(wanted.unreadable.items())[:MOST_NAMED]:
+            print(f"  {image_id}: {reason}", file=sys.stderr)
+    return ClassProbabilities(wanted.ids, classes, np.array(table, "float32"))

@@ -13,7 +13,7 @@ from finegrain.evaluation.feature_rows import BATCH_IN_ORDER, FeatureRows
 from finegrain.evaluation.merge_split import MergeSplit
 from finegrain.evaluation.merged_answers import Answers, answer
 from finegrain.models.heads.category import CATEGORY
-from finegrain.models.merged import Branch, Normalise, merged_model
+from finegrain.models.merged import Branch, merged_model
 
 # Keras's own 0.001 for Adadelta is a thousandth of what Zeiler 2012, arXiv 1212.5701, means.
 LEARNING_RATES = {"adadelta": 1.0, "adam": 1e-3}
@@ -62,21 +62,6 @@ class Merged:
     model: keras.Model
     valid: Answers
     chosen: str
-
-
-def branches(train: FeatureRows, normalise: Mapping[str, Normalise]) -> dict[str, Branch]:
-    """The branches of all backbones, with the statistics of the training rows.
-
-    Args:
-        train: the rows.
-        normalise: backbone -> what is done to its embeddings.
-    """
-    widths = train.joined.widths
-    moments = _moments(train, [name for name, how in normalise.items() if how == "standardise"])
-    return {
-        name: Branch(widths[name], how, *moments.get(name, (None, None)))
-        for name, how in normalise.items()
-    }
 
 
 def train_merged(
@@ -170,23 +155,3 @@ def _merged_matrix(model: keras.Model, rows: FeatureRows, names: Sequence[str]) 
         values = np.asarray(merged.predict_on_batch(embeddings))
         matrix[start : start + len(values)] = values
     return matrix
-
-
-def _moments(rows: FeatureRows, names: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Backbone -> mean and variance (D,) over all rows, in float64."""
-    if not names:
-        return {}
-    widths = rows.joined.widths
-    sums = {name: np.zeros((2, widths[name])) for name in names}
-    # Around the first row, lest large numbers that differ little cancel out.
-    origin = {name: values[0] for name, values in rows.take(names, np.arange(1)).items()}
-    for embeddings, _ in rows.in_order(names):
-        for name, values in embeddings.items():
-            moved = values.astype("float64") - origin[name]
-            sums[name] += moved.sum(axis=0), np.square(moved).sum(axis=0)
-    moments = {}
-    for name, (first, second) in sums.items():
-        mean = first / len(rows)
-        variance = np.maximum(second / len(rows) - mean**2, 0.0)
-        moments[name] = (mean + origin[name], variance)
-    return moments

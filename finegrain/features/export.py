@@ -8,9 +8,10 @@ import numpy as np
 from tqdm import tqdm
 
 from finegrain.errors import UserError
+from finegrain.features.close_export import close_up
 from finegrain.features.decoded_views import decoded_views
 from finegrain.features.embedding_source import EmbeddingSource
-from finegrain.features.export_file import Export, close_up, is_finished, open_export_file
+from finegrain.features.export_file import Export, is_finished, open_export_file
 from finegrain.features.exported_views import ExportedViews
 from finegrain.features.feature_computer import FeatureComputer, FeatureOverflow
 from finegrain.stores.row_store import RowStore

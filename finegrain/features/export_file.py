@@ -1,4 +1,4 @@
-"""The file of an export: opened or made, refused when made from something else, closed up."""
+"""The file of an export: opened or made, and refused when made from something else."""
 
 import contextlib
 import json
@@ -20,12 +20,9 @@ from finegrain.models.backbone import weights_digest
 from finegrain.models.classifier import EMBEDDING
 from finegrain.stores.row_layout import RowKind
 from finegrain.stores.row_store import DamagedStore, RowStore
-from finegrain.whole_files import written_whole
 
-UNREADABLE, REASON = "unreadable", "unreadable_reason"
 CLASS = "class"
-# Rows copied at a time.
-BLOCK = 4096
+ROW_COLUMNS = ("path", "id", "label", "group", "view")
 
 
 @dataclass(frozen=True)
@@ -40,6 +37,8 @@ class Export:
         views: which views of each there are.
         openvino: whether OpenVINO may compute.
         notes: further attributes, such as versions.
+        category_ids: what a JSON's leaderboard calls the classes, in their order; None where
+            it takes the names.
     """
 
     folder: Path
@@ -49,6 +48,7 @@ class Export:
     views: ViewPlan
     openvino: bool
     notes: Mapping[str, Any]
+    category_ids: list[str] | None = None
 
     def path(self, source: EmbeddingSource) -> Path:
         """The file of a backbone."""
@@ -69,7 +69,7 @@ def open_export_file(export: Export, source: EmbeddingSource) -> RowStore:
         UserError: a file of that name is damaged, is being filled by another process, or was
             made from something else, which is named; or the disk has no room for a new one.
     """
-    path, key = export.path(source), _key(export, source)
+    path, key = export.path(source), export_key(export, source)
     if path.exists():
         try:
             store = RowStore(path, key)
@@ -78,8 +78,9 @@ def open_export_file(export: Export, source: EmbeddingSource) -> RowStore:
     else:
         kinds = {EMBEDDING: RowKind((source.width,), "float32")}
         _check_room(path, kinds[EMBEDDING].row_bytes * sum(export.rows().values()))
-        notes = {**export.notes, "made_from": source.made_from}
-        store = RowStore.create(path, key, kinds, export.rows(), _columns(export), notes)
+        store = RowStore.create(
+            path, key, kinds, export.rows(), export_columns(export), export_notes(export, source)
+        )
     if not store.writable:
         store.close()
         raise UserError(f"another process is filling {path}; wait until it has ended")
@@ -91,55 +92,8 @@ def is_finished(store: RowStore) -> bool:
     return all(store.done(split).all() for split in store.splits)
 
 
-def close_up(
-    store: RowStore, export: Export, source: EmbeddingSource, unreadable: Mapping[str, dict]
-) -> None:
-    """Make a file final: photographs that could not be read lose their rows and are listed.
-
-    Args:
-        store: filled; closed afterwards.
-        export: what it belongs to.
-        source: of its embeddings.
-        unreadable: split -> image index -> reason.
-    """
-    store.flush()
-    if is_finished(store):
-        store.close()
-        return
-    unreadable = dict(unreadable)
-    columns = _columns(export)
-    kept = {}
-    for split in store.splits:
-        done, count = store.done(split), len(export.photos[split].names)
-        views = done.reshape(-1, max(1, count))
-        # Another file may have been given an image before it became unreadable.
-        lacking = np.flatnonzero(~views.all(axis=0))
-        unreadable[split] = {image: unreadable[split].get(image, "") for image in lacking.tolist()}
-        kept[split] = np.flatnonzero(views.all(axis=0)[np.arange(len(done)) % max(1, count)])
-    for name in ("path", "label", "group", "view"):
-        for split, rows in kept.items():
-            entries = columns[name][split]
-            columns[name][split] = [entries[row] for row in rows]
-    for split, reasons in unreadable.items():
-        if not reasons:
-            continue
-        names = export.photos[split].names
-        columns.setdefault(UNREADABLE, {})[split] = [names[image] for image in reasons]
-        columns.setdefault(REASON, {})[split] = list(reasons.values())
-    counts = {split: len(rows) for split, rows in kept.items()}
-    notes = {**export.notes, "made_from": source.made_from}
-    with written_whole(store.path) as beside:
-        whole = RowStore.create(beside, _key(export, source), store.kinds, counts, columns, notes)
-        for split, rows in kept.items():
-            for start in range(0, len(rows), BLOCK):
-                some = rows[start : start + BLOCK]
-                values = {EMBEDDING: store.read(EMBEDDING, split, some)}
-                whole.write(split, np.arange(start, start + len(some)), values)
-        whole.close()
-    store.close()
-
-
-def _key(export: Export, source: EmbeddingSource) -> dict[str, Any]:
+def export_key(export: Export, source: EmbeddingSource) -> dict[str, Any]:
+    """All that the rows of a file depend on, as JSON values."""
     return {
         "backbone": source.title,
         "weights": weights_digest(source.network),
@@ -152,17 +106,26 @@ def _key(export: Export, source: EmbeddingSource) -> dict[str, Any]:
     }
 
 
-def _columns(export: Export) -> dict[str, dict]:
-    columns: dict[str, dict] = {"path": {}, "label": {}, "group": {}, "view": {}}
+def export_columns(export: Export) -> dict[str, dict]:
+    """What describes the rows: column -> split -> entries; and the classes."""
+    columns: dict[str, dict] = {name: {} for name in ROW_COLUMNS}
     for split, photos in export.photos.items():
         count = export.views.count(split)
         columns["path"][split] = photos.names * count
+        columns["id"][split] = photos.ids * count
         columns["label"][split] = np.tile(photos.labels, count)
         columns["group"][split] = np.tile(photos.groups, count)
         columns["view"][split] = np.repeat(np.arange(count), len(photos.names))
     # Not an attribute: those hold 64 KB at most.
     columns[CLASS] = {"names": export.classes}
+    if export.category_ids is not None:
+        columns[CLASS]["category_ids"] = export.category_ids
     return columns
+
+
+def export_notes(export: Export, source: EmbeddingSource) -> dict[str, Any]:
+    """Attributes that tell where a file comes from, without being part of what it is."""
+    return {**export.notes, "made_from": source.made_from}
 
 
 def _why_not(path: Path, key: Mapping[str, Any], error: DamagedStore) -> str:

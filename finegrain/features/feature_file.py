@@ -4,16 +4,26 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
 
 from finegrain.errors import UserError
-from finegrain.features.export_file import CLASS, REASON, UNREADABLE
+from finegrain.features.close_export import REASON, UNREADABLE, UNREADABLE_ID
+from finegrain.features.export_file import CLASS
 from finegrain.models.classifier import EMBEDDING
 from finegrain.stores.row_layout import DONE
 
 AGAIN = "start the recipes/export_features.py command that made it again"
+
+
+class Unreadable(NamedTuple):
+    """An image without a row: its path, its id and why it could not be read."""
+
+    path: str
+    image_id: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -22,17 +32,19 @@ class SplitRows:
 
     Attributes:
         paths: (N,) str, relative to the data set or folder.
+        ids: (N,) str, what a submission calls the images.
         labels: (N,) class indices, -1 without a label.
         groups: (N,) numbers of groups of duplicates, 0 for none.
         views: (N,) numbers of the views.
-        unreadable: image path -> why it has no row.
+        unreadable: images without a row.
     """
 
     paths: np.ndarray
+    ids: np.ndarray
     labels: np.ndarray
     groups: np.ndarray
     views: np.ndarray
-    unreadable: dict[str, str]
+    unreadable: list[Unreadable]
 
 
 class FeatureFile:
@@ -44,6 +56,7 @@ class FeatureFile:
     Attributes:
         name: the file's name without suffix.
         classes: class names in index order.
+        category_ids: what a JSON's leaderboard calls them, None where it takes the names.
         width: D, numbers an embedding.
         splits: split -> its rows.
         data: digest of the data set.
@@ -71,8 +84,8 @@ class FeatureFile:
         except (KeyError, OSError, ValueError, RuntimeError, AttributeError) as error:
             self.close()
             raise UserError(
-                f"{path} is no export with paths ({str(error).splitlines()[0]}); embeddings are "
-                "joined by path, so leave out files of other layouts such as gap_*.h5"
+                f"{path} is no file of recipes/export_features.py ({_reason(error)}); leave it out "
+                "if it is of another layout, such as gap_*.h5: embeddings are joined by path"
             ) from error
         except UserError:
             self.close()
@@ -80,7 +93,12 @@ class FeatureFile:
 
     def _read_layout(self) -> None:
         file = self._file
-        self.classes = [str(name) for name in file[f"{CLASS}/names"].asstr()[:]]
+        if CLASS not in file:
+            raise KeyError("it has no paths and class names")
+        self.classes = list(self._text(CLASS, "names"))
+        self.category_ids = None
+        if "category_ids" in file[CLASS]:
+            self.category_ids = list(self._text(CLASS, "category_ids"))
         self.data = str(file.attrs["data"])
         self.backbone = str(file.attrs["backbone"])
         self.view_kind = str(json.loads(file.attrs["views"])["kind"])
@@ -102,11 +120,14 @@ class FeatureFile:
 
     def _split(self, split: str) -> SplitRows:
         file = self._file
-        unreadable = {}
-        if UNREADABLE in file and split in file[UNREADABLE]:
-            unreadable = dict(zip(self._text(UNREADABLE, split), self._text(REASON, split)))
+        unreadable = []
+        if split in file.get(UNREADABLE, ()):
+            columns = (self._text(name, split) for name in (UNREADABLE, UNREADABLE_ID, REASON))
+            unreadable = [Unreadable(*entry) for entry in zip(*columns, strict=True)]
         columns = [file[f"{name}/{split}"][:] for name in ("label", "group", "view")]
-        return SplitRows(self._text("path", split), *columns, unreadable)
+        return SplitRows(
+            self._text("path", split), self._text("id", split), *columns, unreadable
+        )
 
     def _text(self, name: str, split: str) -> np.ndarray:
         data = self._file[f"{name}/{split}"]
@@ -158,3 +179,7 @@ class FeatureFile:
 
     def __exit__(self, *_) -> None:
         self.close()
+
+
+def _reason(error: Exception) -> str:
+    return str(error.args[0] if error.args else error).splitlines()[0]
