@@ -166,7 +166,8 @@ def tell_unreadable(features) -> None:
     for split, rows in features.splits.items():
         if not rows.unreadable:
             continue
-        print(f"warning: {len(rows.unreadable)} images of {split} cannot be read, without a row:")
+        images = "image" if len(rows.unreadable) == 1 else "images"
+        print(f"warning: {len(rows.unreadable)} {images} of {split} cannot be read, no row for:")
         for lost in rows.unreadable[:MOST_NAMED_FILES]:
             print(f"  {lost.path}: {lost.reason}")
         if len(rows.unreadable) > MOST_NAMED_FILES:

@@ -119,8 +119,8 @@ def answers_table(
     table += [clipped(prior[None], clip)[0]] * len(wanted.unreadable)
     if wanted.unreadable:
         print(
-            f"warning: {len(wanted.unreadable)} images could not be read when the features were "
-            "exported; their rows hold the class prior:",
+            f"warning: {len(wanted.unreadable)} of {len(wanted.ids)} images could not be read when "
+            "the features were exported; their rows hold the class prior:",
             file=sys.stderr,
         )
         for image_id, reason in list(wanted.unreadable.items())[:MOST_NAMED]:
