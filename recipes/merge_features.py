@@ -7,8 +7,8 @@ The files come from `export_features.py`. They are joined by the path of each ph
 position, and one that lacks photographs or has others is refused. What trains is one layer:
 
     dense      Dropout 0.5 and Dense, a sigmoid for two classes and a softmax for more, by Adadelta
-               in batches of 128: the recipe of dogs against cats. The weights of the best of 8
-               epochs are kept.
+               in batches of 128 for 8 epochs, of which the best is kept: the recipe of dogs
+               against cats. A small data set is seen more often.
     logistic   scikit-learn's logistic regression, C chosen on the validation photographs: usually
                the better one on frozen embeddings.
 
@@ -68,8 +68,8 @@ class Settings:
     optimizer: Literal["adadelta", "adam"] = "adadelta"
     # dense: by default 1 for Adadelta and 0.001 for Adam
     learning_rate: float | None = None
-    # dense: epochs, of which the best is kept
-    epochs: int = 8
+    # dense: epochs, of which the best is kept; by default 8, on small data sets more, at most 100
+    epochs: int | None = None
     # dense: photographs a batch
     batch_size: int = 128
     # dense: share of the merged embedding dropped
@@ -94,7 +94,7 @@ class Settings:
         if not self.features:
             raise UserError("--features names no file; give those of export_features.py")
         for flag, value in (("epochs", self.epochs), ("batch-size", self.batch_size)):
-            if value < 1:
+            if value is not None and value < 1:
                 raise UserError(f"--{flag} must be at least 1, but is {value}")
         if not 0 <= self.dropout < 1:
             raise UserError(f"--dropout must be from 0 to below 1, but is {self.dropout}")

@@ -15,6 +15,9 @@ from finegrain.evaluation.merged_answers import Answers, answer
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.merged import Branch, merged_model
 
+# The original saw 20,000 photographs eight times: so many steps. A small data set is seen more
+# often for them, but not without end.
+EPOCHS, STEPS, MOST_EPOCHS = 8, 1250, 100
 # Keras's own 0.001 for Adadelta is a thousandth of what Zeiler 2012, arXiv 1212.5701, means.
 LEARNING_RATES = {"adadelta": 1.0, "adam": 1e-3}
 LOGISTIC_STEPS = 300
@@ -30,7 +33,8 @@ class MergedTraining:
         classifier: `dense` or `logistic`.
         optimizer: of the dense one, `adadelta` or `adam`.
         learning_rate: of the dense one; None for the optimizer's own.
-        epochs: of the dense one; the weights of the best one on the validation are kept.
+        epochs: of the dense one; the weights of the best one on the validation are kept. None
+            for 8, or as many, up to 100, as make the 1,250 steps of the original.
         batch_size: of the dense one.
         dropout: of the dense one, share of the merged embedding.
         strengths: of the logistic one, values of C to choose from by the validation's log loss.
@@ -40,11 +44,16 @@ class MergedTraining:
     classifier: Literal["dense", "logistic"] = "dense"
     optimizer: Literal["adadelta", "adam"] = "adadelta"
     learning_rate: float | None = None
-    epochs: int = 8
+    epochs: int | None = None
     batch_size: int = 128
     dropout: float = 0.5
     strengths: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
     seed: int = 0
+
+    def epochs_for(self, rows: int) -> int:
+        """Epochs of the dense classifier on so many training rows."""
+        steps = -(-rows // self.batch_size)
+        return self.epochs or max(EPOCHS, min(MOST_EPOCHS, -(-STEPS // steps)))
 
 
 @dataclass(frozen=True)
@@ -95,7 +104,8 @@ def _train_dense(
     loss = "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy"
     model.compile(optimizer[training.optimizer](rate), loss, jit_compile=False)
     best, best_weights, best_epoch = None, None, 0
-    for epoch in range(training.epochs):
+    epochs = training.epochs_for(len(split.train))
+    for epoch in range(epochs):
         rng = np.random.default_rng([training.seed, epoch])
         for embeddings, labels in split.train.shuffled(names, training.batch_size, rng):
             targets = labels[:, None].astype("float32") if classes == 2 else labels
@@ -109,7 +119,7 @@ def _train_dense(
         if best is None or valid.log_loss < best.log_loss:
             best, best_weights, best_epoch = valid, model.get_weights(), epoch + 1
     model.set_weights(best_weights)
-    return best, f"epoch {best_epoch} of {training.epochs}"
+    return best, f"epoch {best_epoch} of {epochs}"
 
 
 def _train_logistic(
