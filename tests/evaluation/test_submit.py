@@ -178,9 +178,8 @@ def test_columns_of_a_sample_are_category_ids_too(photos):
     sample = photos.parent / "sample.csv"
     sample.write_text("id,20,10,30\n12,0,0,0\n")
     settings = settings_of(photos, format="probabilities", sample_submission=sample)
-    submit(
-        settings, [run_of("a", ["red", "green", "blue"], [1, 1, 1], category_ids=list(IDS.values()))]
-    )
+    ids = list(IDS.values())
+    submit(settings, [run_of("a", ["red", "green", "blue"], [1, 1, 1], category_ids=ids)])
     header, row = read_lines(settings)
     assert header == ["id", "20", "10", "30"] and float(row[1]) > 0.9
 
