@@ -181,7 +181,7 @@ def settle_statistics(output: Path, rows, settings: Settings) -> None:
 
     if not settings.statistics:
         if remove_outdated_statistics(output, rows):
-            print(f"\nremoved  {output / STATISTICS}, which told of other images; --statistics anew")
+            print(f"\nremoved  {output / STATISTICS}, which told of other images or splits")
         return
     measured, seconds = write_statistics(output, rows, settings.workers)
     print(f"\n{statistics_table(measured)}")

@@ -297,6 +297,23 @@ def test_json_of_annotations(tmp_path: Path):
     assert tree(tmp_path / "data") == before
 
 
+def test_json_with_one_file_name_in_several_folders(tmp_path: Path):
+    names = [f"sequence{n}/frame.jpg" for n in range(8)]
+    root = photographs(tmp_path / "frames", names)
+    content = {
+        "images": [{"id": 10 + n, "file_name": name} for n, name in enumerate(names)],
+        "annotations": [{"image_id": 10 + n, "category_id": n % 2} for n in range(8)],
+    }
+    (root / "all.json").write_text(json.dumps(content))
+    img2keras(root, tmp_path / "data")
+    rows = open_data_set(tmp_path / "data").table
+    for row in rows.itertuples():
+        assert row.path == f"{row.split}/{row.label}/{row.image_id}.jpg"
+        assert row.source == f"sequence{int(row.image_id) - 10}/frame.jpg"
+        assert os.path.samefile(tmp_path / "data" / row.path, root / row.source)
+    assert len(rows) == 8
+
+
 def test_links_to_type_num_become_links_in_class_folders(tmp_path: Path):
     names = [f"{c}.{n}.jpg" for c in ("cat", "dog") for n in range(6)]
     photographs(tmp_path / "disk", names)

@@ -50,8 +50,8 @@ def manifest_rows(table: pd.DataFrame, splits: list[str], groups: Iterable[int])
     """
     rows = table.assign(split=splits, group=list(groups))
     rows["path"] = [
-        f"{split}/{label}/{file.name}"
-        for split, label, file in zip(rows["split"], rows["label"], rows["file"], strict=True)
+        f"{split}/{label}/{name}"
+        for split, label, name in zip(rows["split"], rows["label"], rows["name"], strict=True)
     ]
     rank = {label: number for number, label in enumerate(class_order(rows["label"]))}
     order = pd.DataFrame(

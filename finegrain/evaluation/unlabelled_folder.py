@@ -12,8 +12,8 @@ from finegrain.images.decode import IMAGE_SUFFIXES
 def unlabelled_images(folder: Path, classes: Collection[str] = ()) -> dict[str, Path]:
     """List a folder of test images, or the images of a JSON (see `listed_images`).
 
-    The id of an image in a folder is its file name without the suffix. Files that are hidden or have no
-    image suffix are left out; so are subfolders, as long as they hold no training classes.
+    The id of an image in a folder is its file name without the suffix. Files that are hidden or
+    have no image suffix are left out; so are subfolders, unless they hold training classes.
 
     Args:
         folder: holds the images themselves, without subfolders; or the JSON.

@@ -26,7 +26,8 @@ def read(listing: Listing) -> Iterator[Record]:
     A class is called by its category's name; where names are missing, stand twice or cannot be
     folders, all are called by their category ids. Images without a file name are looked for at
     `train/category_<category id + 1>/<image id>.jpg`, where FGVC has them. An image with several
-    categories becomes a problem: a classifier wants one.
+    categories becomes a problem: a classifier wants one. Where a class would hold two files of one
+    name, from different folders, all files are named by their image ids.
 
     Raises:
         UserError: see `read_annotation_file`; no JSON or several, none of the images is there,
@@ -40,12 +41,15 @@ def read(listing: Listing) -> Iterator[Record]:
     _refuse_shared_files(annotated.path, names)
     folder = image_folder(annotated.path, listing.folder, list(names.values()))
     classes = _class_names(annotated)
+    placed = {(classes[annotated.labels[i][0]], Path(name).name) for i, name in names.items()}
+    by_id = len(placed) < len(names) and not any("/" in image for image in names)
     for image, categories in annotated.labels.items():
         problem = None
         if len(categories) > 1:
             problem = f"{annotated.path.name} gives it several categories: {', '.join(categories)}"
-        category = categories[0]
-        yield Record(folder / names[image], classes[category], image, problem, category)
+        path, category = folder / names[image], categories[0]
+        rename = f"{image}{path.suffix}" if by_id else None
+        yield Record(path, classes[category], image, problem, category, rename)
 
 
 def _chosen(listing: Listing) -> Path:

@@ -18,6 +18,12 @@ class Record:
     problem: str | None = None
     # The id that submissions call the class by, where it is not its name.
     category_id: str | None = None
+    # Its file name in the data set, where that is not the one it has in the source.
+    rename: str | None = None
+
+    @property
+    def file_name(self) -> str:
+        return self.rename or self.path.name
 
 
 @dataclass(frozen=True)
