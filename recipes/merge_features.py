@@ -68,7 +68,7 @@ class Settings:
     optimizer: Literal["adadelta", "adam"] = "adadelta"
     # dense: by default 1 for Adadelta and 0.001 for Adam
     learning_rate: float | None = None
-    # dense: epochs, of which the best is kept; by default 8, on small data sets more, at most 100
+    # dense: epochs, of which the best is kept; by default 8, on small data sets more, at most 250
     epochs: int | None = None
     # dense: photographs a batch
     batch_size: int = 128

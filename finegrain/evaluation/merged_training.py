@@ -17,7 +17,7 @@ from finegrain.models.merged import Branch, merged_model
 
 # The original saw 20,000 photographs eight times: so many steps. A small data set is seen more
 # often for them, but not without end.
-EPOCHS, STEPS, MOST_EPOCHS = 8, 1250, 100
+EPOCHS, STEPS, MOST_EPOCHS = 8, 1250, 250
 # Keras's own 0.001 for Adadelta is a thousandth of what Zeiler 2012, arXiv 1212.5701, means.
 LEARNING_RATES = {"adadelta": 1.0, "adam": 1e-3}
 LOGISTIC_STEPS = 300
@@ -34,7 +34,7 @@ class MergedTraining:
         optimizer: of the dense one, `adadelta` or `adam`.
         learning_rate: of the dense one; None for the optimizer's own.
         epochs: of the dense one; the weights of the best one on the validation are kept. None
-            for 8, or as many, up to 100, as make the 1,250 steps of the original.
+            for 8, or as many, up to 250, as make the 1,250 steps of the original.
         batch_size: of the dense one.
         dropout: of the dense one, share of the merged embedding.
         strengths: of the logistic one, values of C to choose from by the validation's log loss.

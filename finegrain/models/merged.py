@@ -52,7 +52,11 @@ def merged_model(branches: Mapping[str, Branch], classes: int, dropout: float) -
         merged = keras.layers.Concatenate(name=MERGED)(normalised)
     dropped = keras.layers.Dropout(dropout, name="dropout")(merged)
     units, activation = (1, "sigmoid") if classes == 2 else (classes, "softmax")
-    outputs = keras.layers.Dense(units, activation=activation, name=CATEGORY)(dropped)
+    # The loss has one minimum, so a random start would only be unlearnt.
+    dense = keras.layers.Dense(
+        units, activation=activation, kernel_initializer="zeros", name=CATEGORY
+    )
+    outputs = dense(dropped)
     return keras.Model(inputs, outputs, name="merged_embeddings")
 
 
