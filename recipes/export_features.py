@@ -158,7 +158,7 @@ def open_sources(settings: Settings) -> list:
 
 def is_run(entry: str) -> bool:
     """Whether an entry is a folder rather than the name of a backbone."""
-    return os.sep in entry or "/" in entry or Path(entry).is_dir()
+    return os.sep in entry or "/" in entry or Path(entry, "config.json").is_file()
 
 
 def tell_unreadable(features) -> None:

@@ -176,8 +176,8 @@ def tell(joined, split) -> None:
         print(f"{name}: {file.width} numbers a photograph, {file.backbone}, {file.path}")
     where = "in memory" if split.train.in_memory else "streamed from disk"
     print(
-        f"{len(joined.classes)} classes; {len(split.train)} rows train, {where}; {len(split.valid)} "
-        f"rows judge: {split.described}",
+        f"{len(joined.classes)} classes; {len(split.train)} rows train, {where}; "
+        f"{len(split.valid)} rows judge: {split.described}",
         flush=True,
     )
 

@@ -262,6 +262,24 @@ def test_images_of_a_json_keep_its_ids(script_here, drawn_data, images, tmp_path
         assert rows.paths.tolist() == ["photos/3.png", "photos/1.png"]
 
 
+def test_a_folder_of_nothing_readable_has_no_rows(script_here, drawn_data, tmp_path):
+    (tmp_path / "broken").mkdir()
+    for number in (2, 1):
+        (tmp_path / "broken" / f"{number}.jpg").touch()
+    status, said, errors = script_here(
+        EXPORT, "--data", drawn_data, "--images", tmp_path / "broken", "--backbones", SMALL,
+        *PLAIN, "--views", "flip", "--layout", "gap", "--output", tmp_path / "out",
+    )  # fmt: skip
+    assert status == 0, errors
+    with FeatureFile(tmp_path / "out" / f"{SMALL}.h5") as features:
+        rows = features.splits["broken"]
+        assert not len(rows.paths) and not len(rows.labels)
+        assert [tuple(lost) for lost in rows.unreadable] == [
+            ("1.jpg", "1", "empty file"), ("2.jpg", "2", "empty file")
+        ]  # fmt: skip
+        assert len(features.splits["train"].paths) == 48
+
+
 MISTAKES = {
     "unknown backbone": (["--backbones", "resnet5"], "did you mean resnet50"),
     "no backbone": (["--backbones", ","], "--backbones names none"),

@@ -6,9 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from finegrain.errors import UserError
-from finegrain.features.feature_file import FeatureFile, SplitRows
-
-MOST_NAMED = 3
+from finegrain.evaluation.feature_differences import (
+    check_classes,
+    check_photographs,
+    check_rows,
+    check_splits,
+)
+from finegrain.features.feature_file import FeatureFile
+from finegrain.features.split_rows import SplitRows
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,8 @@ class JoinedFeatures:
         Raises:
             UserError: a number is not finite.
         """
-        return {name: self.files[name].read(split, self.places[split][name][rows]) for name in names}
+        places = self.places[split]
+        return {name: self.files[name].read(split, places[name][rows]) for name in names}
 
 
 def join_features(files: Sequence[FeatureFile]) -> JoinedFeatures:
@@ -71,8 +77,8 @@ def join_features(files: Sequence[FeatureFile]) -> JoinedFeatures:
         named[file.name] = file
     first, *others = files
     for file in others:
-        _check_classes(first, file)
-        _check_splits(first, file)
+        check_classes(first, file)
+        check_splits(first, file)
     places = {split: _places(files, split) for split in first.splits}
     for file in others:
         if file.data != first.data:
@@ -81,32 +87,6 @@ def join_features(files: Sequence[FeatureFile]) -> JoinedFeatures:
                 "different data sets; export both from one"
             )
     return JoinedFeatures(named, first.classes, first.category_ids, first.splits, places)
-
-
-def _check_classes(first: FeatureFile, file: FeatureFile) -> None:
-    if file.classes == first.classes:
-        if file.category_ids != first.category_ids:
-            raise UserError(
-                f"{file.path} calls the classes by other category ids than {first.path}; export "
-                "both from one data set"
-            )
-        return
-    lacks = [name for name in first.classes if name not in set(file.classes)]
-    adds = [name for name in file.classes if name not in set(first.classes)]
-    what = _difference(lacks, adds) if lacks or adds else "orders the same classes otherwise"
-    raise UserError(
-        f"{file.path} has other classes than {first.path}: it {what}; export both from one data set"
-    )
-
-
-def _check_splits(first: FeatureFile, file: FeatureFile) -> None:
-    lacks = [split for split in first.splits if split not in file.splits]
-    adds = [split for split in file.splits if split not in first.splits]
-    if lacks or adds:
-        raise UserError(
-            f"{file.path} has other splits than {first.path}: it {_difference(lacks, adds)}; "
-            "export both with the same --data and --images"
-        )
 
 
 def _places(files: Sequence[FeatureFile], split: str) -> dict[str, np.ndarray]:
@@ -122,17 +102,9 @@ def _places(files: Sequence[FeatureFile], split: str) -> dict[str, np.ndarray]:
             places[file.name] = identity
         else:
             own_index = _index(file, split)
-            _check_photographs(first, file, split, index, own_index)
+            check_photographs(first, file, split, index, own_index)
             places[file.name] = np.array([own_index[key] for key in index], np.int64)
-        for what in ("labels", "ids"):
-            here, there = getattr(own, what)[places[file.name]], getattr(rows, what)
-            different = np.flatnonzero(here != there)
-            if len(different):
-                raise UserError(
-                    f"{file.path} gives {len(different)} photographs of {split} other {what} than "
-                    f"{first.path}, the first is {rows.paths[different[0]]}; export both from one "
-                    "data set"
-                )
+        check_rows(first, file, split, places[file.name])
     return places
 
 
@@ -146,30 +118,3 @@ def _index(file: FeatureFile, split: str) -> dict[tuple[str, int], int]:
                 "export it again"
             )
     return index
-
-
-def _check_photographs(first, file, split: str, index: dict, own: dict) -> None:
-    paths, own_paths = {path: 0 for path, _ in index}, {path: 0 for path, _ in own}
-    lacks = [path for path in paths if path not in own_paths]
-    adds = [path for path in own_paths if path not in paths]
-    if lacks or adds:
-        raise UserError(
-            f"{file.path} has other photographs than {first.path} in {split}: it "
-            f"{_difference(lacks, adds)}; export both from the same photographs"
-        )
-    if index.keys() != own.keys():
-        raise UserError(
-            f"{file.path} has other views of its photographs than {first.path} in {split}; export "
-            "both with the same --views"
-        )
-
-
-def _difference(lacks: list[str], adds: list[str]) -> str:
-    return " and ".join(
-        f"{verb} {_some(names)}" for verb, names in (("lacks", lacks), ("adds", adds)) if names
-    )
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -91,7 +91,8 @@ def _pair_lines(counts: np.ndarray, classes: Sequence[str]) -> list[str]:
     order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]
     pairs = [divmod(int(place), len(classes)) for place in order]
     lines = [
-        f"{wrong[true, taken]:>5} of {counts[true].sum()} {classes[true]} taken for {classes[taken]}"
+        f"{wrong[true, taken]:>5} of {counts[true].sum()} {classes[true]}, "
+        f"taken for {classes[taken]}"
         for true, taken in pairs
         if wrong[true, taken]
     ]

@@ -15,7 +15,7 @@ from finegrain.evaluation.merge_split import answering_rows
 from finegrain.evaluation.merged_answers import answer
 from finegrain.evaluation.merged_training import Merged
 from finegrain.evaluation.sample_submission import SampleSubmission
-from finegrain.features.feature_file import SplitRows
+from finegrain.features.split_rows import SplitRows
 
 MOST_NAMED = 20
 

@@ -20,9 +20,10 @@ from finegrain.models.merged import Branch, merged_model
 EPOCHS, STEPS, MOST_EPOCHS = 8, 1250, 250
 # Keras's own 0.001 for Adadelta is a thousandth of what Zeiler 2012, arXiv 1212.5701, means.
 LEARNING_RATES = {"adadelta": 1.0, "adam": 1e-3}
-LOGISTIC_STEPS = 300
-# Values of C in a row that were worse than the best, after which larger ones are not tried.
-WORSE_IN_A_ROW = 2
+LOGISTIC_STEPS = 200
+# Values of C in a row that were worse than the best, after which larger ones, which take longest,
+# are not tried.
+WORSE_IN_A_ROW = 1
 
 
 @dataclass(frozen=True)

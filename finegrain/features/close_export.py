@@ -28,44 +28,41 @@ def close_up(
     """Make a file final: photographs that could not be read lose their rows and are listed.
 
     Args:
-        store: filled; closed afterwards.
+        store: filled but for those; closed afterwards.
         export: what it belongs to.
         source: of its embeddings.
         unreadable: split -> image index -> reason.
     """
     store.flush()
-    if is_finished(store):
-        store.close()
-        return
-    unreadable = dict(unreadable)
-    columns = export_columns(export)
-    kept = {}
-    for split in store.splits:
-        done, count = store.done(split), len(export.photos[split].names)
-        views = done.reshape(-1, max(1, count))
-        # Another file may have been given an image before it became unreadable.
-        lacking = np.flatnonzero(~views.all(axis=0))
-        unreadable[split] = {image: unreadable[split].get(image, "") for image in lacking.tolist()}
-        kept[split] = np.flatnonzero(views.all(axis=0)[np.arange(len(done)) % max(1, count)])
-    for name in ROW_COLUMNS:
-        for split, rows in kept.items():
+    if not is_finished(store):
+        _write_without_gaps(store, export, source, unreadable)
+    store.close()
+
+
+def _write_without_gaps(
+    store: RowStore, export: Export, source: EmbeddingSource, unreadable: Mapping[str, dict]
+) -> None:
+    columns, kept = export_columns(export), {}
+    columns |= {UNREADABLE: {}, UNREADABLE_ID: {}, REASON: {}}
+    for split, photos in export.photos.items():
+        # Row `view * N + image`; an image with one view missing is given up.
+        whole = store.done(split).reshape(-1, max(1, len(photos.names))).all(axis=0)
+        kept[split] = np.flatnonzero(np.tile(whole, export.views.count(split)))
+        for name in ROW_COLUMNS:
             entries = columns[name][split]
-            columns[name][split] = [entries[row] for row in rows]
-    for split, reasons in unreadable.items():
-        if not reasons:
-            continue
-        photos = export.photos[split]
-        columns.setdefault(UNREADABLE, {})[split] = [photos.names[image] for image in reasons]
-        columns.setdefault(UNREADABLE_ID, {})[split] = [photos.ids[image] for image in reasons]
-        columns.setdefault(REASON, {})[split] = list(reasons.values())
+            columns[name][split] = [entries[row] for row in kept[split]]
+        lost = np.flatnonzero(~whole).tolist()
+        if lost:
+            columns[UNREADABLE][split] = [photos.names[image] for image in lost]
+            columns[UNREADABLE_ID][split] = [photos.ids[image] for image in lost]
+            columns[REASON][split] = [unreadable[split].get(image, "") for image in lost]
+    key, notes = export_key(export, source), export_notes(export, source)
     counts = {split: len(rows) for split, rows in kept.items()}
-    notes = export_notes(export, source)
     with written_whole(store.path) as beside:
-        whole = RowStore.create(beside, export_key(export, source), store.kinds, counts, columns, notes)
+        final = RowStore.create(beside, key, store.kinds, counts, columns, notes)
         for split, rows in kept.items():
             for start in range(0, len(rows), BLOCK):
                 some = rows[start : start + BLOCK]
                 values = {EMBEDDING: store.read(EMBEDDING, split, some)}
-                whole.write(split, np.arange(start, start + len(some)), values)
-        whole.close()
-    store.close()
+                final.write(split, np.arange(start, start + len(some)), values)
+        final.close()

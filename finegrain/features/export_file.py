@@ -1,6 +1,7 @@
 """The file of an export: opened or made, and refused when made from something else."""
 
 import contextlib
+import glob
 import json
 import shutil
 from collections.abc import Mapping
@@ -84,6 +85,8 @@ def open_export_file(export: Export, source: EmbeddingSource) -> RowStore:
     if not store.writable:
         store.close()
         raise UserError(f"another process is filling {path}; wait until it has ended")
+    for leftover in path.parent.glob(f".*.partial.*{glob.escape(path.name)}"):
+        leftover.unlink(missing_ok=True)
     return store
 
 

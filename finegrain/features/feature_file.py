@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -12,39 +10,11 @@ import numpy as np
 from finegrain.errors import UserError
 from finegrain.features.close_export import REASON, UNREADABLE, UNREADABLE_ID
 from finegrain.features.export_file import CLASS
+from finegrain.features.split_rows import SplitRows, Unreadable
 from finegrain.models.classifier import EMBEDDING
 from finegrain.stores.row_layout import DONE
 
 AGAIN = "start the recipes/export_features.py command that made it again"
-
-
-class Unreadable(NamedTuple):
-    """An image without a row: its path, its id and why it could not be read."""
-
-    path: str
-    image_id: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class SplitRows:
-    """What the rows of a split are, all in the same order.
-
-    Attributes:
-        paths: (N,) str, relative to the data set or folder.
-        ids: (N,) str, what a submission calls the images.
-        labels: (N,) class indices, -1 without a label.
-        groups: (N,) numbers of groups of duplicates, 0 for none.
-        views: (N,) numbers of the views.
-        unreadable: images without a row.
-    """
-
-    paths: np.ndarray
-    ids: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray
-    views: np.ndarray
-    unreadable: list[Unreadable]
 
 
 class FeatureFile:
