@@ -18,7 +18,7 @@ from finegrain.features.feature_file import FeatureFile
 from finegrain.images.decode import read_pixels
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
-from finegrain.models.classifier import EMBEDDING, embedder, softmax_model
+from finegrain.models.classifier import embedder, softmax_model
 from finegrain.training.finished_run import open_finished_run
 from finegrain.training.run_folder import RunFolder
 
@@ -344,5 +344,26 @@ def test_embeddings_that_are_no_numbers_are_refused(script_here, drawn_data, tmp
     assert status == 2 and "no finite numbers" in errors
 
 
-def test_the_layer_that_is_exported_is_the_embedding(run):
-    assert open_finished_run(run).model().get_layer(EMBEDDING).output.shape == (None, 16)
+def test_a_run_with_a_hidden_layer_gives_what_that_says(script, script_here, drawn_data, tmp_path):
+    run = tmp_path / "deep"
+    # In a process of its own: a training sets up the whole of Keras.
+    done = script(
+        "single_model.py", "--data", drawn_data, "--run", run, "--backbone", SMALL, "--weights",
+        "none", "--image-size", "32", "--batch-size", "16", "--frozen-epochs", "1", "--views", "1",
+        "--unfrozen-epochs", "1", "--unfreeze-from", "0", "--unfrozen-optimizer", "adam",
+        "--hidden", "7", "--no-openvino",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    status, _, errors = script_here(
+        EXPORT, "--data", drawn_data, "--backbones", run, "--no-openvino", "--output", tmp_path
+    )
+    assert status == 0, errors
+    model = open_finished_run(run).model()
+    hidden = keras.Model(model.input, model.get_layer("hidden").output)
+    with FeatureFile(tmp_path / "deep.h5") as features:
+        paths = features.splits["valid"].paths
+        np.testing.assert_allclose(
+            features.read("valid", range(len(paths))),
+            reference(hidden, drawn_data, paths, (32, 32)), rtol=1e-3, atol=1e-5,
+        )  # fmt: skip
+        assert features.width == 7

@@ -10,6 +10,7 @@ from finegrain.errors import UserError
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import BackboneSpec
 from finegrain.models.classifier import EMBEDDING, image_embedding
+from finegrain.models.heads.category import HIDDEN
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,12 @@ def model_source(
 
     Args:
         name: of the file.
-        model: finished model, `image` -> its heads, with a layer `embedding`.
+        model: finished model, `image` -> its heads, with a layer `embedding`, or `hidden` above
+            it, which is taken then.
         made_from: as JSON values.
     """
-    embedding = model.get_layer(EMBEDDING).output
+    names = [layer.name for layer in model.layers]
+    embedding = model.get_layer(HIDDEN if HIDDEN in names else EMBEDDING).output
     network = keras.Model(model.get_layer("image").output, [embedding], name="below")
     return EmbeddingSource(name, name, network, made_from)
 

@@ -28,11 +28,19 @@ def image_embedding(backbone: keras.Model, spec: BackboneSpec):
 
 
 def softmax_model(
-    backbone: keras.Model, spec: BackboneSpec, classes: int, dropout: float = 0.5
+    backbone: keras.Model,
+    spec: BackboneSpec,
+    classes: int,
+    dropout: float = 0.5,
+    hidden: int = 0,
 ) -> keras.Model:
-    """The softmax-only baseline: `image` (B, H, W, 3) -> `category` (B, C) probabilities."""
+    """The softmax-only baseline: `image` (B, H, W, 3) -> `category` (B, C) probabilities.
+
+    Args: see `image_embedding` and `category_head`.
+    """
     image, embedding = image_embedding(backbone, spec)
-    return keras.Model(image, category_head(embedding, classes, dropout), name="softmax")
+    head = category_head(embedding, classes, dropout, hidden)
+    return keras.Model(image, head, name="softmax")
 
 
 def classifier(model: keras.Model) -> keras.Model:

@@ -103,7 +103,8 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         # A run goes on in the precision it was begun in, on whatever device.
         precision = RunFolder.recorded(settings.run).get("precision", "auto")
     computing = set_up_computing(precision, settings.jit, settings.seed)
-    model = _build(recipe, spec, settings.weights, (side, side), data, settings.dropout)
+    hidden = getattr(settings, "hidden", 0)
+    model = _build(recipe, spec, settings.weights, (side, side), data, settings.dropout, hidden)
     # Before a run folder is bound to these settings.
     boundary_index(model.get_layer(BACKBONE_LAYER), settings.unfreeze_from)
     config = {
@@ -152,7 +153,8 @@ def reopen_session(
         config.get("precision", "auto"), settings.get("jit", "auto"), settings["seed"]
     )
     spec = find_backbone(config["backbone"])
-    model = _build(config["recipe"], spec, "none", size, data, settings["dropout"])
+    hidden = settings.get("hidden", 0)
+    model = _build(config["recipe"], spec, "none", size, data, settings["dropout"], hidden)
     return Session(data, run, model, feed, computing)
 
 
@@ -161,7 +163,8 @@ def cache_beside(run: Path) -> Path:
     return run.absolute().parent / "cache"
 
 
-def _build(recipe, spec, weights, size, data, dropout) -> keras.Model:
+def _build(recipe, spec, weights, size, data, dropout, hidden) -> keras.Model:
     backbone = build_backbone(spec, weights, size)
-    assemble = multi_loss_model if recipe == MULTI_LOSS else softmax_model
-    return assemble(backbone, spec, len(data.classes), dropout)
+    if recipe == MULTI_LOSS:
+        return multi_loss_model(backbone, spec, len(data.classes), dropout)
+    return softmax_model(backbone, spec, len(data.classes), dropout, hidden)

@@ -3,19 +3,24 @@
 import keras
 
 CATEGORY = "category"
+HIDDEN = "hidden"
 
 
-def category_head(embedding, classes: int, dropout: float = 0.5):
+def category_head(embedding, classes: int, dropout: float = 0.5, hidden: int = 0):
     """Class probabilities from an embedding.
 
     Args:
         embedding: (B, D) Keras tensor.
         classes: number of classes C.
         dropout: share of the embedding dropped in training.
+        hidden: width of a ReLU layer in between, with a dropout of its own before it; 0 for none.
 
     Returns:
         (B, C) Keras tensor of float32 probabilities, named `category`.
     """
+    if hidden:
+        kept = keras.layers.Dropout(dropout, dtype="float32", name="hidden_dropout")(embedding)
+        embedding = keras.layers.Dense(hidden, "relu", dtype="float32", name=HIDDEN)(kept)
     # float32 under mixed precision too: a float16 softmax loses small probabilities.
     dropped = keras.layers.Dropout(dropout, dtype="float32", name="category_dropout")(embedding)
     return keras.layers.Dense(classes, activation="softmax", dtype="float32", name=CATEGORY)(
