@@ -17,8 +17,7 @@ the images' content and the seed: the same photographs give the same split on ev
 The result is what every training script reads: train/, valid/ (and test/) with a folder a class,
 manifest.csv with a row an image, classes.json with the class order, duplicates.csv and
 unreadable.csv. The images are hard links, which take no space; the source is never changed.
---statistics measures the mean and standard deviation of red, green and blue besides, over every
-pixel of every image at full size, and writes them to statistics.json.
+--statistics writes statistics.json besides: mean and standard deviation over all pixels.
 Running it again gives the same result, or moves the images to where the new settings want them;
 a file that it did not make is never touched.
 """
@@ -84,7 +83,8 @@ def main(settings: Settings) -> None:
     print(f"source   {source}")
     print(f"layout   {layout.name} ({layout.example}), {found}")
     print(f"images   {len(records)} of {len({record.label for record in records})} classes")
-    print("".join(f"{line}\n" for line in left_out_lines(listing, layout, records)), end="")
+    for line in left_out_lines(listing, layout, records):
+        print(line)
 
     # Open every image once.
     table, unreadable = gather_images(records, listing.folder, settings.workers or None)
@@ -184,8 +184,8 @@ def settle_statistics(output: Path, rows, settings: Settings) -> None:
             print(f"\nremoved  {output / STATISTICS}, which told of other images or splits")
         return
     measured, seconds = write_statistics(output, rows, settings.workers)
-    print(f"\n{statistics_table(measured)}")
-    print(f"measured in {seconds:.1f} s: {throughput(measured['all'], seconds)}")
+    speed = throughput(measured["all"], seconds)
+    print(f"\n{statistics_table(measured)}\nmeasured in {seconds:.1f} s: {speed}")
     print(f"  in full digits: {output / STATISTICS}")
 
 
