@@ -89,7 +89,9 @@ def parts_of(settings: Settings, policy: str) -> dict:
 
 def openvino_forward(model, precision: str) -> Callable:
     """A function that runs a Keras model on a batch by OpenVINO on all cores."""
-    import openvino
+    from finegrain.inference.openvino_import import load_openvino
+
+    openvino = load_openvino()
     import tensorflow as tf
 
     shape = (None, *model.input_shape[1:])
