@@ -1,14 +1,10 @@
 """Fixtures that several test files share."""
 
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-REPOSITORY = Path(__file__).parent.parent
-SHARED = REPOSITORY.parent / "shared"
+from commands import REPOSITORY, SHARED, command, obey_ctrl_c
 
 
 @pytest.fixture(scope="session")
@@ -42,16 +38,6 @@ def start_script():
         )  # fmt: skip
 
     return start
-
-
-def obey_ctrl_c() -> None:
-    """Undo what a shell does to jobs in the background, where the tests may run."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def command(name: str, *arguments) -> list[str]:
-    return [sys.executable, name, *map(str, arguments)]
-
 
 
 @pytest.fixture(scope="session")

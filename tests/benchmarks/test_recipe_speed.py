@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import tyro
-from conftest import REPOSITORY
+from commands import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 
