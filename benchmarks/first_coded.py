@@ -72,7 +72,7 @@ def main(settings: Settings) -> None:
     import keras
     from side_by_side.two_towers import build_backbone, prepare, two_towers
 
-    from finegrain.training.device import find_device
+    from finegrain.device import find_device
 
     keras.utils.set_random_seed(settings.seed)
     boundary = settings.unfreeze_from or BOUNDARIES[family(settings.backbone)[0]]

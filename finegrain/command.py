@@ -3,7 +3,6 @@
 import os
 import shlex
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,6 +10,7 @@ from typing import TypeVar
 import tyro
 
 from finegrain.errors import UserError
+from finegrain.quiet import stderr_aside
 
 Settings = TypeVar("Settings")
 
@@ -57,25 +57,13 @@ def load_keras() -> None:
 
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    sys.stderr.flush()
-    screen = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
-        try:
-            import keras
+    with stderr_aside():
+        import keras
 
-            if keras.backend.backend() == "tensorflow":
-                import tensorflow
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow
 
-                # That a function was traced for several shapes is no news to a user.
-                tensorflow.get_logger().setLevel("ERROR")
-                # The search for a GPU has its say now rather than in the middle of a table.
-                tensorflow.config.list_physical_devices()
-        except BaseException:
-            aside.seek(0)
-            os.write(screen, aside.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(screen, 2)
-            os.close(screen)
+            # That a function was traced for several shapes is no news to a user.
+            tensorflow.get_logger().setLevel("ERROR")
+            # The search for a GPU has its say now rather than in the middle of a table.
+            tensorflow.config.list_physical_devices()

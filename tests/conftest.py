@@ -1,15 +1,12 @@
 """Fixtures that several test files share."""
 
 import runpy
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-REPOSITORY = Path(__file__).parent.parent
-SHARED = REPOSITORY.parent / "shared"
+from commands import REPOSITORY, SHARED, command, obey_ctrl_c
 
 
 @pytest.fixture(scope="session")
@@ -45,14 +42,20 @@ def start_script():
     return start
 
 
-def obey_ctrl_c() -> None:
-    """Undo what a shell does to jobs in the background, where the tests may run."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+@pytest.fixture(scope="session")
+def drawn_data(tmp_path_factory, script) -> Path:
+    """A small data set folder of four drawn breeds: 32 train, 4 valid and 4 test images or so."""
+    folder = tmp_path_factory.mktemp("drawn")
+    from finegrain.datasets.drawn import write_photos
+    from finegrain.datasets.drawn_breed import demo_breeds
 
-
-def command(name: str, *arguments) -> list[str]:
-    return [sys.executable, name, *map(str, arguments)]
-
+    write_photos(folder / "photos", demo_breeds()[:4], per_class=10, seed=1)
+    done = script(
+        "img2keras.py", "--source", folder / "photos", "--output", folder / "data",
+        "--valid-fraction", "0.2", "--test-fraction", "0.2",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder / "data"
 
 
 @pytest.fixture(scope="session")

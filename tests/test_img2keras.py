@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import obey_ctrl_c
+from commands import obey_ctrl_c
 from PIL import Image
 
 from finegrain.datasets.manifest import open_data_set

@@ -5,7 +5,7 @@ import stat
 import subprocess
 
 import pytest
-from conftest import REPOSITORY
+from commands import REPOSITORY
 
 
 def make(folder, *, path=None, **environment):

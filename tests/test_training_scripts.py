@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY
+from commands import REPOSITORY
 
 SMALL = (
     "--backbone", "mobilenet_v2_0.35", "--weights", "none", "--image-size", "32",

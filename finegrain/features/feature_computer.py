@@ -28,6 +28,7 @@ class FeatureComputer:
         openvino: use OpenVINO where it is installed and the device is a CPU.
         expected_images: about how many photographs will come; for a few, no engine is opened
             that takes longer to start than it saves.
+        bfloat16: let OpenVINO compute in bfloat16 where that agrees well with Keras.
     """
 
     def __init__(
@@ -36,11 +37,13 @@ class FeatureComputer:
         kinds: Mapping[str, RowKind],
         openvino: bool,
         expected_images: int,
+        bfloat16: bool = True,
     ):
         self.kinds = dict(kinds)
         self._below = below
         self._openvino = openvino
         self._expected = expected_images
+        self._bfloat16 = bfloat16
         self._inference: Inference | None = None
         self._lock = threading.Lock()
 
@@ -74,7 +77,7 @@ class FeatureComputer:
         # OpenVINO chooses its own precision, and is to be compared with the full one.
         opened = open_inference(
             in_full_precision(below) if mixed and self._openvino else below,
-            images, self._openvino, self._expected,
+            images, self._openvino, self._expected, self._bfloat16,
         )  # fmt: skip
         if mixed and self._openvino and isinstance(opened.compute, KerasEngine):
             opened = open_inference(below, images, False, self._expected)

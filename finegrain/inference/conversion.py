@@ -12,7 +12,7 @@ import keras
 import finegrain
 from finegrain.inference import saved_graph
 from finegrain.inference.openvino_import import load_openvino
-from finegrain.inference.quiet import stderr_aside
+from finegrain.quiet import stderr_aside
 
 if TYPE_CHECKING:
     import openvino

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from finegrain.device import CPU, find_device
 from finegrain.inference.agreement import agreement, percent
 from finegrain.inference.conversion import ConversionFailed, converted, one_line
 from finegrain.inference.keras_engine import KerasEngine
@@ -17,7 +18,6 @@ from finegrain.inference.openvino_engine import (
     OpenVINOEngine,
 )
 from finegrain.inference.openvino_import import load_openvino
-from finegrain.inference.placement import computes_on_cpu
 
 AGREEMENT_IMAGES = 8
 
@@ -140,7 +140,7 @@ def _reason_for_keras(
     """Why not even to try OpenVINO, empty to try it."""
     if not use_openvino:
         return "OpenVINO was declined"
-    if not computes_on_cpu():
+    if find_device().kind != CPU:
         return "the backend found a faster device than the CPU"
     if importlib.util.find_spec("openvino") is None:
         return (

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from finegrain.training.device import CPU, Device
+from finegrain.device import CPU, Device
 
 
 class Compilation(NamedTuple):

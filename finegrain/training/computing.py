@@ -5,8 +5,8 @@ from typing import Literal
 
 import keras
 
+from finegrain.device import Device, find_device
 from finegrain.training.compilation import Compilation, choose_compilation
-from finegrain.training.device import Device, find_device
 from finegrain.training.precision import Precision, choose_precision
 
 AskedPrecision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]

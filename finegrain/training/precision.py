@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from finegrain.training.device import CPU, TPU, Device
+from finegrain.device import CPU, TPU, Device
 
 FLOAT32, MIXED_FLOAT16, MIXED_BFLOAT16 = "float32", "mixed_float16", "mixed_bfloat16"
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import tyro
-from conftest import REPOSITORY
+from commands import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 
@@ -70,8 +70,8 @@ def test_it_measures_what_is_not_measured_yet(script, drawn_data, tmp_path):
     assert "| loader on one core: PhotoBatches, as in training" in again.stdout
     assert "| tensorflow float32 | 100 | 200 |" in again.stdout
     # 24 photographs and 8 at 100 a second, and 0.4 seconds of epochs.
-    plain = "| 1-frozen | 10.0 | 1.0 | 0.6 s, 60% | 0.4 s, 40% | 32 of whole at 100/s | 10.0 | 13.9 |"
-    assert plain in again.stdout
+    plain = "| 1-frozen | 10.0 | 1.0 | 0.6 s, 60% | 0.4 s, 40% | 32 of whole at 100/s | 10.0 "
+    assert plain + "| 13.9 |" in again.stdout
     refused = script("benchmarks/recipe_speed.py", *flags, "--photos", "40")
     assert refused.returncode == 2 and "photos '32' there, '40' now" in refused.stderr
 

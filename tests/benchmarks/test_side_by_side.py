@@ -6,7 +6,7 @@ from itertools import cycle, islice
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY
+from commands import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -113,7 +113,7 @@ def test_options_of_folders(folder, options):
         # Draws between one image's parameters and the next's, as it may in the original.
         {"preprocessing_function": lambda image: image + np.random.random()},
     ],
-    ids=str,
+    ids=lambda generator: "-".join(generator),
 )
 def test_options_of_the_generator(folder, generator):
     assert_same_batches(

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from finegrain.device import Device
 from finegrain.inference import inference, openvino_engine
 from finegrain.inference.inference import PAYING_PIXELS, open_inference
 from finegrain.inference.openvino_engine import OpenVINOEngine
@@ -163,7 +164,8 @@ def test_keras_where_the_model_cannot_be_converted(openvino, images):
 
 
 def test_keras_on_a_gpu(network, images, monkeypatch, counting_conversions):
-    monkeypatch.setattr(inference, "computes_on_cpu", lambda: False)
+    gpu = Device("tensorflow", "gpu", ("Some GPU",))
+    monkeypatch.setattr(inference, "find_device", lambda: gpu)
     assert "; the backend found a faster device" in open_inference(network, images).describe()
     assert not counting_conversions
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from conftest import REPOSITORY
+from commands import REPOSITORY
 
 from finegrain.datasets.manifest import open_data_set
 from finegrain.images.augment import Augmentation

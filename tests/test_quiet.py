@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from finegrain.inference.quiet import stderr_aside
+from finegrain.quiet import stderr_aside
 
 
 def test_chatter_is_not_shown(capfd):

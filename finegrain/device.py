@@ -62,7 +62,8 @@ def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 def _tensorflow():
     import tensorflow
 
-    gpus = tensorflow.config.list_physical_devices("GPU")
+    # Not the logical devices: to list these starts all GPUs with the settings so far.
+    gpus = tensorflow.config.get_visible_devices("GPU")
     if not gpus:
         return None
     details = [tensorflow.config.experimental.get_device_details(gpu) for gpu in gpus]
@@ -86,7 +87,7 @@ def _torch():
 
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     if not names:
-        return None
+        return (GPU, ["Apple GPU"], None) if torch.backends.mps.is_available() else None
     # AMD's GPUs answer too, with numbers of their own.
     return GPU, names, None if torch.version.hip else torch.cuda.get_device_capability(0)
 
