@@ -121,15 +121,15 @@ def main(settings: Settings) -> None:
 
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
-    from finegrain.evaluation.joined_features import join_features
     from finegrain.evaluation.log_loss import calibrated_clip
-    from finegrain.evaluation.merge_split import split_rows
-    from finegrain.evaluation.merged_branches import branches
-    from finegrain.evaluation.merged_comparison import compare
-    from finegrain.evaluation.merged_submission import answers_table, check_sample, wanted_images
-    from finegrain.evaluation.merged_training import MergedTraining
     from finegrain.evaluation.model_picture import check_picture, draw_model
     from finegrain.features.feature_file import FeatureFile
+    from finegrain.merging.branches import branches
+    from finegrain.merging.comparison import compare
+    from finegrain.merging.joined_features import join_features
+    from finegrain.merging.split_rows import split_rows
+    from finegrain.merging.submission import answers_table, check_sample, wanted_images
+    from finegrain.merging.training import MergedTraining
 
     if settings.plot is not None:
         check_picture(settings.plot)
@@ -184,8 +184,8 @@ def tell(joined, split) -> None:
 
 def report(merged, split, clip: float) -> None:
     """Scores and confusion table of the merged classifier."""
-    from finegrain.evaluation.merged_answers import answer
-    from finegrain.evaluation.merged_report import confusion_lines, score_line
+    from finegrain.merging.answers import answer
+    from finegrain.merging.report_lines import confusion_lines, score_line
 
     classes = split.train.joined.classes
     print("\n".join(confusion_lines(merged.valid, classes)) + "\n")

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from finegrain.errors import UserError
-from finegrain.evaluation.feature_differences import (
+from finegrain.features.feature_file import FeatureFile
+from finegrain.features.split_rows import SplitRows
+from finegrain.merging.differences import (
     check_classes,
     check_photographs,
     check_rows,
     check_splits,
 )
-from finegrain.features.feature_file import FeatureFile
-from finegrain.features.split_rows import SplitRows
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import numpy as np
 
 from finegrain.errors import UserError
 from finegrain.evaluation.class_probabilities import ClassProbabilities
-from finegrain.evaluation.joined_features import JoinedFeatures
 from finegrain.evaluation.log_loss import clipped
-from finegrain.evaluation.merge_split import answering_rows
-from finegrain.evaluation.merged_answers import answer
-from finegrain.evaluation.merged_training import Merged
 from finegrain.evaluation.sample_submission import SampleSubmission
 from finegrain.features.split_rows import SplitRows
+from finegrain.merging.answers import answer
+from finegrain.merging.joined_features import JoinedFeatures
+from finegrain.merging.split_rows import answering_rows
+from finegrain.merging.training import Merged
 
 MOST_NAMED = 20
 

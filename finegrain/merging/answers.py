@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from finegrain.evaluation.feature_rows import FeatureRows
 from finegrain.evaluation.log_loss import log_loss
 from finegrain.evaluation.metrics import top1_error
+from finegrain.merging.feature_rows import FeatureRows
 
 
 @dataclass(frozen=True)

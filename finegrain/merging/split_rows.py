@@ -6,9 +6,9 @@ import numpy as np
 
 from finegrain.datasets.split import split_images
 from finegrain.errors import UserError
-from finegrain.evaluation.feature_rows import FeatureRows
-from finegrain.evaluation.joined_features import JoinedFeatures
 from finegrain.features.exported_views import AUGMENTED
+from finegrain.merging.feature_rows import FeatureRows
+from finegrain.merging.joined_features import JoinedFeatures
 
 LABELLED = ("train", "valid")
 TEST = "test"

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from finegrain.errors import UserError
 from finegrain.evaluation import feature_rows
-from finegrain.evaluation.feature_rows import FeatureRows, shuffled_in_blocks
-from finegrain.evaluation.joined_features import join_features
-from finegrain.evaluation.merge_split import split_rows
-from finegrain.evaluation.merged_answers import answer
 from finegrain.features.feature_file import FeatureFile
+from finegrain.merging.answers import answer
+from finegrain.merging.feature_rows import FeatureRows, shuffled_in_blocks
+from finegrain.merging.joined_features import join_features
+from finegrain.merging.split_rows import split_rows
 
 
 @given(st.integers(1, 200), st.integers(1, 20), st.integers(1, 50), st.integers(0, 9))

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Mapping
 
-from finegrain.evaluation.merge_split import MergeSplit
-from finegrain.evaluation.merged_report import comparison_lines, subsets
-from finegrain.evaluation.merged_training import Merged, MergedTraining, train_merged
+from finegrain.merging.report_lines import comparison_lines, subsets
+from finegrain.merging.split_rows import MergeSplit
+from finegrain.merging.training import Merged, MergedTraining, train_merged
 from finegrain.models.merged import Branch
 
 

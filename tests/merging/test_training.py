@@ -9,13 +9,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler, normalize
 
 from finegrain.errors import UserError
-from finegrain.evaluation.joined_features import join_features
 from finegrain.evaluation.log_loss import log_loss
-from finegrain.evaluation.merge_split import split_rows
-from finegrain.evaluation.merged_answers import answer
-from finegrain.evaluation.merged_branches import branches
-from finegrain.evaluation.merged_training import MergedTraining, train_merged
 from finegrain.features.feature_file import FeatureFile
+from finegrain.merging.answers import answer
+from finegrain.merging.branches import branches
+from finegrain.merging.joined_features import join_features
+from finegrain.merging.split_rows import split_rows
+from finegrain.merging.training import MergedTraining, train_merged
 from finegrain.models.merged import merged_model
 
 WIDTHS = {"a": 5, "b": 3}

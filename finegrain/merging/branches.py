@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from finegrain.evaluation.feature_rows import FeatureRows
+from finegrain.merging.feature_rows import FeatureRows
 from finegrain.models.merged import Branch, Normalise
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from finegrain.evaluation.log_loss import clipped, log_loss
-from finegrain.evaluation.merged_answers import Answers
+from finegrain.merging.answers import Answers
 
 # More classes do not fit a terminal's width as a table.
 MOST_CLASSES_IN_TABLE = 12

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from finegrain.evaluation.joined_features import JoinedFeatures
+from finegrain.merging.joined_features import JoinedFeatures
 
 # Neighbouring rows read at once from disk; few enough that a buffer of them mixes all classes.
 BLOCK_ROWS = 16
