@@ -127,7 +127,7 @@ def main(settings: Settings) -> None:
     from finegrain.merging.branches import branches
     from finegrain.merging.comparison import compare
     from finegrain.merging.joined_features import join_features
-    from finegrain.merging.split_rows import split_rows
+    from finegrain.merging.merge_split import split_rows
     from finegrain.merging.submission import answers_table, check_sample, wanted_images
     from finegrain.merging.training import MergedTraining
 

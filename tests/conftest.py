@@ -58,22 +58,6 @@ def drawn_data(tmp_path_factory, script) -> Path:
     return folder / "data"
 
 
-@pytest.fixture(scope="session")
-def drawn_data(tmp_path_factory, script) -> Path:
-    """A small data set folder of four drawn breeds: 32 train, 4 valid and 4 test images or so."""
-    folder = tmp_path_factory.mktemp("drawn")
-    from finegrain.datasets.drawn import write_photos
-    from finegrain.datasets.drawn_breed import demo_breeds
-
-    write_photos(folder / "photos", demo_breeds()[:4], per_class=10, seed=1)
-    done = script(
-        "img2keras.py", "--source", folder / "photos", "--output", folder / "data",
-        "--valid-fraction", "0.2", "--test-fraction", "0.2",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return folder / "data"
-
-
 @pytest.fixture
 def script_here(monkeypatch, capfd):
     """Call a script in this process, which spares the seconds that Keras takes to load.

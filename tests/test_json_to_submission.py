@@ -56,7 +56,7 @@ def colour_run(folder: Path, data_folder: Path) -> Path:
     mean = keras.layers.GlobalAveragePooling2D(keepdims=True)(image)
     backbone = keras.Model(image, mean, name="backbone")
     model = softmax_model(backbone, find_backbone("mobilenet_v2"), len(data.classes))
-    colours = {name: colour for name, colour in FLOWERS.values()}
+    colours = dict(FLOWERS.values())
     kernel = np.stack([colours[name] for name in data.classes], axis=1)
     model.get_layer(CATEGORY).kernel.assign(kernel / 50)
     config = {

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Mapping
 
+from finegrain.merging.merge_split import MergeSplit
 from finegrain.merging.report_lines import comparison_lines, subsets
-from finegrain.merging.split_rows import MergeSplit
 from finegrain.merging.training import Merged, MergedTraining, train_merged
 from finegrain.models.merged import Branch
 

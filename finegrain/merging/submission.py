@@ -14,7 +14,7 @@ from finegrain.evaluation.sample_submission import SampleSubmission
 from finegrain.features.split_rows import SplitRows
 from finegrain.merging.answers import answer
 from finegrain.merging.joined_features import JoinedFeatures
-from finegrain.merging.split_rows import answering_rows
+from finegrain.merging.merge_split import answering_rows
 from finegrain.merging.training import Merged
 
 MOST_NAMED = 20

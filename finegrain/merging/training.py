@@ -11,7 +11,7 @@ import numpy as np
 from finegrain.errors import UserError
 from finegrain.merging.answers import Answers, answer
 from finegrain.merging.feature_rows import BATCH_IN_ORDER, FeatureRows
-from finegrain.merging.split_rows import MergeSplit
+from finegrain.merging.merge_split import MergeSplit
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.merged import Branch, merged_model
 

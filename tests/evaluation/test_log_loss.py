@@ -35,7 +35,9 @@ def test_log_loss_is_scikit_learns_and_clipped_rows_are_probabilities(classes, c
 def test_the_calibrated_clip_is_the_best_of_the_search():
     answers, labels = some_answers(2, 300, 5, sharp=6.0)
     clip, loss = calibrated_clip(answers, labels)
-    losses = {tried: log_loss(clipped(answers, tried), labels) for tried in CLIPS if tried > 1 / 600}
+    losses = {
+        tried: log_loss(clipped(answers, tried), labels) for tried in CLIPS if tried > 1 / 600
+    }
     assert loss == pytest.approx(min(losses.values())) and losses[clip] == pytest.approx(loss)
 
 

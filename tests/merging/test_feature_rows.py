@@ -11,7 +11,7 @@ from finegrain.features.feature_file import FeatureFile
 from finegrain.merging.answers import answer
 from finegrain.merging.feature_rows import FeatureRows, shuffled_in_blocks
 from finegrain.merging.joined_features import join_features
-from finegrain.merging.split_rows import split_rows
+from finegrain.merging.merge_split import split_rows
 
 
 @given(st.integers(1, 200), st.integers(1, 20), st.integers(1, 50), st.integers(0, 9))

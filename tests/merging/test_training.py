@@ -14,7 +14,7 @@ from finegrain.features.feature_file import FeatureFile
 from finegrain.merging.answers import answer
 from finegrain.merging.branches import branches
 from finegrain.merging.joined_features import join_features
-from finegrain.merging.split_rows import split_rows
+from finegrain.merging.merge_split import split_rows
 from finegrain.merging.training import MergedTraining, train_merged
 from finegrain.models.merged import merged_model
 
@@ -42,7 +42,9 @@ def features(request, tmp_path, make_features):
     files = []
     for name, part in (("a", slice(0, 5)), ("b", slice(5, 8))):
         # Each file in an order of its own.
-        order = {s: np.random.default_rng(part.start).permutation(len(w[0])) for s, w in whole.items()}
+        order = {
+            s: np.random.default_rng(part.start).permutation(len(w[0])) for s, w in whole.items()
+        }
         splits = {
             split: ([paths[i] for i in order[split]], labels[order[split]],
                     matrix[order[split], part])
@@ -107,7 +109,8 @@ def test_dense_is_plain_gradient_descent_by_adam(features, memory):
     )
     merged = train_merged(split, taken, training)
     keras.utils.set_random_seed(7)
-    weights = [w.astype("float64") for w in merged_model(taken, len(joined.classes), 0).get_weights()]
+    fresh = merged_model(taken, len(joined.classes), 0)
+    weights = [w.astype("float64") for w in fresh.get_weights()]
     losses, answers = [], []
     moments = [(np.zeros_like(w), np.zeros_like(w)) for w in weights]
     step = 0
