@@ -19,8 +19,8 @@ Without `--output` it only compares: the table tells the log loss and the top-1 
 validation photographs of all backbones merged, of each alone, and of all without each, so it
 shows what each adds. The validation is the data set's own, or a fraction of the photographs drawn
 with `--valid-fraction` (copies of one photograph stay on one side). The numbers flatter a little:
-epoch or C were chosen on the same photographs. Where the data set has labelled test images, those
-no choice was made on, their score stands below.
+epoch or C were chosen on the same photographs. Where the data set has labelled test images, which
+no choice was made on, their scores stand beside.
 
 The log loss punishes a sure answer that is wrong without bound, so probabilities are clipped to
 [0.005, 0.995]; `--calibrate-clip` takes the clip that is best on the validation photographs.
@@ -84,6 +84,8 @@ class Settings:
     calibrate_clip: bool = False
     # compare with each backbone alone, and with all but each
     leave_one_out: bool = True
+    # write the scores of the comparison to this JSON file
+    scores: Path | None = None
     # draw the merged model to this .png, .svg or .pdf (needs pydot and Graphviz)
     plot: Path | None = None
     # more gigabytes of embeddings than these are streamed from disk
@@ -125,7 +127,7 @@ def main(settings: Settings) -> None:
     from finegrain.evaluation.model_picture import check_picture, draw_model
     from finegrain.features.feature_file import FeatureFile
     from finegrain.merging.branches import branches
-    from finegrain.merging.comparison import compare
+    from finegrain.merging.comparison import compare, write_scores
     from finegrain.merging.joined_features import join_features
     from finegrain.merging.merge_split import split_rows
     from finegrain.merging.submission import answers_table, check_sample, wanted_images
@@ -152,12 +154,17 @@ def main(settings: Settings) -> None:
         settings.classifier, settings.optimizer, settings.learning_rate, settings.epochs,
         settings.batch_size, settings.dropout, settings.c, settings.seed,
     )  # fmt: skip
-    merged = compare(split, branches(split.train, normalise), training, settings.leave_one_out)
+    compared = compare(
+        split, branches(split.train, normalise), training, settings.leave_one_out
+    )
+    merged = compared[0].merged
     clip = settings.clip
     if settings.calibrate_clip:
         clip, loss = calibrated_clip(merged.valid.probabilities, merged.valid.labels)
         print(f"clip calibrated on the validation: {clip:g}, log loss {loss:.4f}")
-    report(merged, split, clip)
+    report(compared[0], joined.classes, clip)
+    if settings.scores is not None:
+        write_scores(settings.scores, compared, clip)
     if settings.plot is not None:
         reason = draw_model(merged.model, settings.plot)
         print(f"no picture of the model: {reason}" if reason else f"drawn to {settings.plot}")
@@ -182,17 +189,15 @@ def tell(joined, split) -> None:
     )
 
 
-def report(merged, split, clip: float) -> None:
+def report(compared, classes: list[str], clip: float) -> None:
     """Scores and confusion table of the merged classifier."""
-    from finegrain.merging.answers import answer
     from finegrain.merging.report_lines import confusion_lines, score_line
 
-    classes = split.train.joined.classes
-    print("\n".join(confusion_lines(merged.valid, classes)) + "\n")
-    print(f"validation  {score_line(merged.valid, clip)}")
-    if split.test is not None:
-        test = answer(merged.model, split.test, merged.names, len(classes))
-        print(f"test        {score_line(test, clip)}")
+    valid = compared.merged.valid
+    print("\n".join(confusion_lines(valid, classes)) + "\n")
+    print(f"validation  {score_line(valid, clip)}")
+    if compared.test is not None:
+        print(f"test        {score_line(compared.test, clip)}")
 
 
 if __name__ == "__main__":

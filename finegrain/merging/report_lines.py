@@ -10,6 +10,7 @@ from finegrain.merging.answers import Answers
 # More classes do not fit a terminal's width as a table.
 MOST_CLASSES_IN_TABLE = 12
 MOST_PAIRS = 15
+TEST_COLUMNS = ("test log loss", "test error")
 
 
 def subsets(names: Sequence[str]) -> dict[str, list[str]]:
@@ -30,20 +31,29 @@ def subsets(names: Sequence[str]) -> dict[str, list[str]]:
     return compared
 
 
-def comparison_lines(rows: Sequence[tuple[str, Answers, str]]) -> list[str]:
+def comparison_lines(
+    rows: Sequence[tuple[str, Answers, Answers | None, str]]
+) -> list[str]:
     """A line for each classifier; the first is the one that the others are compared with.
 
     Args:
-        rows: (label, answers for the validation photographs, what was chosen).
+        rows: (label, answers for the validation photographs, those for the labelled test
+            photographs if there are any, what was chosen).
     """
-    width = max(len(label) for label, _, _ in rows)
+    width = max(len(label) for label, *_ in rows)
     whole = rows[0][1].log_loss
-    lines = [f"{'validation':<{width}}  log loss  against all  top-1 error  chosen"]
-    for number, (label, answers, chosen) in enumerate(rows):
+    tested = "".join(f"  {name}" for name in TEST_COLUMNS) if rows[0][2] else ""
+    lines = [f"{'validation':<{width}}  log loss  against all  top-1 error{tested}  chosen"]
+    for number, (label, answers, test, chosen) in enumerate(rows):
         against = f"{answers.log_loss - whole:+.4f}" if number else ""
+        numbers = (test.log_loss, test.top1_error) if test else ()
+        tested = "".join(
+            f"  {value:>{len(name)}.4f}"
+            for name, value in zip(TEST_COLUMNS, numbers, strict=False)
+        )
         lines.append(
             f"{label:<{width}}  {answers.log_loss:>8.4f}  {against:>11}  "
-            f"{answers.top1_error:>11.4f}  {chosen}"
+            f"{answers.top1_error:>11.4f}{tested}  {chosen}"
         )
     return lines
 
