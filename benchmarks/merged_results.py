@@ -33,6 +33,8 @@ class Settings:
     # as for export_features.py
     backbones: str
     weights: tuple[str, ...] = ("imagenet",)
+    # side of the input in pixels, by default each backbone's own
+    image_size: int | None = None
     # classifiers to train, as for merge_features.py
     classifiers: tuple[str, ...] = ("dense", "logistic")
     # what is done to the embeddings for each of those
@@ -65,8 +67,9 @@ def measure(settings: Settings, seed: int) -> None:
     call(log, "img2keras.py", "--source", settings.source, "--output", data, "--seed", seed,
          "--valid-fraction", settings.valid_fraction,
          "--test-fraction", settings.test_fraction)  # fmt: skip
+    size = ["--image-size", settings.image_size] if settings.image_size else []
     call(log, "recipes/export_features.py", "--data", data, "--output", features,
-         "--backbones", settings.backbones, "--weights", *settings.weights)  # fmt: skip
+         "--backbones", settings.backbones, "--weights", *settings.weights, *size)  # fmt: skip
     for classifier, how in zip(settings.classifiers, settings.normalise, strict=True):
         call(log, "recipes/merge_features.py", "--features", *sorted(features.glob("*.h5")),
              "--classifier", classifier, "--normalise", how, "--seed", seed,

@@ -2,11 +2,13 @@
 
 import csv
 import importlib.util
+import json
 import shutil
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
 MERGE = "recipes/merge_features.py"
 PETS = ["cat", "dog"]
@@ -128,6 +130,37 @@ def test_streamed_from_disk_it_learns_too_and_the_clip_is_calibrated(
     values = np.array([row[1:] for row in rows], float)
     np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-6)
     assert values.min() >= clip * 0.999
+
+
+def test_the_scores_tell_validation_and_test_of_every_line(files, script_here, tmp_path):
+    scores = tmp_path / "scores.json"
+    status, said, errors = script_here(
+        MERGE, "--features", *files, "--classifier", "logistic", "--c", "0.1", "--clip", "0.05",
+        "--scores", scores,
+    )  # fmt: skip
+    assert status == 0, errors
+    written = json.loads(scores.read_text())
+    assert list(written) == [
+        "all 3 merged", "one alone", "two alone", "three alone", "without one", "without two",
+        "without three",
+    ]  # fmt: skip
+    whole = pets()
+    columns = {"all 3 merged": slice(0, 13), "two alone": slice(6, 10), "without one": slice(6, 13)}
+    for label, some in columns.items():
+        regression = LogisticRegression(C=0.1, max_iter=1000, tol=1e-8)
+        regression.fit(whole["train"][2][:, some], whole["train"][1])
+        for split in ("valid", "test"):
+            given = regression.predict_proba(whole[split][2][:, some])
+            labels, told = whole[split][1], written[label][split]
+            assert told["photographs"] == len(labels)
+            assert told["top1_error"] == pytest.approx((given.argmax(axis=1) != labels).mean())
+            assert told["log_loss"] == pytest.approx(log_loss(labels, given), abs=2e-3)
+            clipped = log_loss(labels, given.clip(0.05, 0.95))
+            assert told["clipped_log_loss"] == pytest.approx(clipped, abs=2e-3)
+        line = next(line for line in said.splitlines() if line.startswith(label))
+        numbers = [f"{written[label][s][k]:.4f}" for s in ("valid", "test")
+                   for k in ("log_loss", "top1_error")]  # fmt: skip
+        assert set(numbers) <= set(line.split())
 
 
 def test_the_same_command_twice_writes_the_same(files, script_here, tmp_path):

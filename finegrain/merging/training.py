@@ -13,13 +13,15 @@ from finegrain.merging.answers import Answers, answer
 from finegrain.merging.feature_rows import BATCH_IN_ORDER, FeatureRows
 from finegrain.merging.merge_split import MergeSplit
 from finegrain.models.heads.category import CATEGORY
-from finegrain.models.merged import Branch, merged_model
+from finegrain.models.merged import KEPT, Branch, dropout_mask, fed_with_masks, merged_model
 
 # The original saw 20,000 photographs eight times: so many steps. A small data set is seen more
 # often for them, but not without end.
 EPOCHS, STEPS, MOST_EPOCHS = 8, 1250, 250
 # Keras's own 0.001 for Adadelta is a thousandth of what Zeiler 2012, arXiv 1212.5701, means.
 LEARNING_RATES = {"adadelta": 1.0, "adam": 1e-3}
+# Keeps the chance behind the dropout apart from that behind the order.
+MASKS = 1
 LOGISTIC_STEPS = 200
 # Values of C in a row that were worse than the best, after which larger ones, which take longest,
 # are not tried.
@@ -103,14 +105,20 @@ def _train_dense(
     rate = training.learning_rate or LEARNING_RATES[training.optimizer]
     optimizer = {"adadelta": keras.optimizers.Adadelta, "adam": keras.optimizers.Adam}
     loss = "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy"
-    model.compile(optimizer[training.optimizer](rate), loss, jit_compile=False)
+    learner = fed_with_masks(model) if training.dropout else model
+    learner.compile(optimizer[training.optimizer](rate), loss, jit_compile=False)
+    width = sum(split.train.joined.widths[name] for name in names)
     best, best_weights, best_epoch = None, None, 0
     epochs = training.epochs_for(len(split.train))
     for epoch in range(epochs):
         rng = np.random.default_rng([training.seed, epoch])
+        masks = np.random.default_rng([training.seed, epoch, MASKS])
         for embeddings, labels in split.train.shuffled(names, training.batch_size, rng):
             targets = labels[:, None].astype("float32") if classes == 2 else labels
-            model.train_on_batch(embeddings, targets)
+            if training.dropout:
+                mask = dropout_mask(masks, len(labels), width, training.dropout)
+                embeddings = {**embeddings, KEPT: mask}
+            learner.train_on_batch(embeddings, targets)
         valid = answer(model, split.valid, names, classes)
         if not np.isfinite(valid.probabilities).all():
             raise UserError(

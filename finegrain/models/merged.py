@@ -10,7 +10,8 @@ import numpy as np
 from finegrain.models.heads.category import CATEGORY
 
 Normalise = Literal["none", "standardise", "l2"]
-MERGED = "merged"
+MERGED, DROPOUT, KEPT = "merged", "dropout", "kept"
+DRAWS = 2**16
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def merged_model(branches: Mapping[str, Branch], classes: int, dropout: float) -
     merged = normalised[0]
     if len(normalised) > 1:
         merged = keras.layers.Concatenate(name=MERGED)(normalised)
-    dropped = keras.layers.Dropout(dropout, name="dropout")(merged)
+    dropped = keras.layers.Dropout(dropout, name=DROPOUT)(merged)
     units, activation = (1, "sigmoid") if classes == 2 else (classes, "softmax")
     # The loss has one minimum, so a random start would only be unlearnt.
     dense = keras.layers.Dense(
@@ -58,6 +59,35 @@ def merged_model(branches: Mapping[str, Branch], classes: int, dropout: float) -
     )
     outputs = dense(dropped)
     return keras.Model(inputs, outputs, name="merged_embeddings")
+
+
+def fed_with_masks(model: keras.Model) -> keras.Model:
+    """The merged model for training, sharing its layers, its dropout drawn by whoever feeds it.
+
+    Drawing the mask takes most of a step if TensorFlow does it, and little if NumPy does.
+
+    Args:
+        model: from `merged_model`.
+
+    Returns:
+        Model whose inputs are those of `model` and `kept` (B, D of all together) uint8, 1 for the
+        numbers that are kept, as `dropout_mask` draws it.
+    """
+    dropout = model.get_layer(DROPOUT)
+    kept = keras.Input(dropout.input.shape[1:], dtype="uint8", name=KEPT)
+    scale = 1 / (1 - _rate_drawn(dropout.rate))
+    thinned = dropout.input * (keras.ops.cast(kept, "float32") * scale)
+    return keras.Model({**model.input, KEPT: kept}, model.get_layer(CATEGORY)(thinned))
+
+
+def dropout_mask(rng: np.random.Generator, rows: int, width: int, rate: float) -> np.ndarray:
+    """(rows, width) uint8, each 0 with probability `rate` (to 1/65,536), else 1."""
+    draws = rng.integers(0, DRAWS, (rows, width), dtype=np.uint16)
+    return (draws >= round(rate * DRAWS)).view(np.uint8)
+
+
+def _rate_drawn(rate: float) -> float:
+    return round(rate * DRAWS) / DRAWS
 
 
 def _normalised(name: str, branch: Branch, embedding):

@@ -15,8 +15,8 @@ from finegrain.merging.answers import answer
 from finegrain.merging.branches import branches
 from finegrain.merging.joined_features import join_features
 from finegrain.merging.merge_split import split_rows
-from finegrain.merging.training import MergedTraining, train_merged
-from finegrain.models.merged import merged_model
+from finegrain.merging.training import MASKS, MergedTraining, train_merged
+from finegrain.models.merged import dropout_mask, merged_model
 
 WIDTHS = {"a": 5, "b": 3}
 
@@ -99,13 +99,14 @@ def test_logistic_is_scikit_learns_on_the_joined_matrix(features):
     np.testing.assert_allclose(again.probabilities, merged.valid.probabilities, atol=1e-6)
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
 @pytest.mark.parametrize("memory", [1e9, 0], ids=["memory", "disk"])
-def test_dense_is_plain_gradient_descent_by_adam(features, memory):
+def test_dense_is_plain_gradient_descent_by_adam(features, memory, dropout):
     joined, matrices = features
     split = split_rows(joined, None, 0, memory)
     taken = branches(split.train, dict.fromkeys(WIDTHS, "none"))
     training = MergedTraining(
-        optimizer="adam", learning_rate=0.05, epochs=6, batch_size=16, dropout=0.0, seed=7
+        optimizer="adam", learning_rate=0.05, epochs=6, batch_size=16, dropout=dropout, seed=7
     )
     merged = train_merged(split, taken, training)
     keras.utils.set_random_seed(7)
@@ -116,10 +117,12 @@ def test_dense_is_plain_gradient_descent_by_adam(features, memory):
     step = 0
     judged = matrix_of(split.valid, matrices, "valid")
     for epoch in range(6):
-        rng = np.random.default_rng([7, epoch])
+        rng, masks = np.random.default_rng([7, epoch]), np.random.default_rng([7, epoch, MASKS])
         for embeddings, labels in split.train.shuffled(["a", "b"], 16, rng):
             step += 1
             batch = np.concatenate([embeddings["a"], embeddings["b"]], axis=1)
+            if dropout:
+                batch = batch * 2.0 * dropout_mask(masks, *batch.shape, dropout)
             wrong = probabilities(batch, weights)
             wrong = (wrong - (labels[:, None] if wrong.shape[1] == 1 else np.eye(3)[labels]))
             gradients = [batch.T @ wrong / len(batch), wrong.mean(axis=0)]
@@ -137,6 +140,16 @@ def test_dense_is_plain_gradient_descent_by_adam(features, memory):
     np.testing.assert_allclose(merged.valid.probabilities, answers[best], atol=1e-4)
     again = answer(merged.model, split.valid, ["a", "b"], len(joined.classes))
     np.testing.assert_allclose(again.probabilities, answers[best], atol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.75])
+def test_a_mask_drops_each_number_with_its_rate(rate):
+    mask = dropout_mask(np.random.default_rng(0), 300, 1000, rate)
+    assert mask.dtype == np.uint8 and set(np.unique(mask)) == {0, 1}
+    spread = 5 * np.sqrt(rate * (1 - rate))
+    assert abs(mask.mean() - (1 - rate)) < spread / np.sqrt(mask.size)
+    assert np.abs(mask.mean(axis=0) - (1 - rate)).max() < 1.2 * spread / np.sqrt(300)
+    assert (mask != dropout_mask(np.random.default_rng(1), 300, 1000, rate)).any()
 
 
 def probabilities(batch, weights):
