@@ -86,7 +86,7 @@ class Settings:
     leave_one_out: bool = True
     # write the scores of the comparison to this JSON file
     scores: Path | None = None
-    # draw the merged model to this .png, .svg or .pdf (needs pydot and Graphviz)
+    # draw the merged model to this .png, .svg or .pdf
     plot: Path | None = None
     # more gigabytes of embeddings than these are streamed from disk
     memory_gb: float = 2.0
@@ -166,8 +166,8 @@ def main(settings: Settings) -> None:
     if settings.scores is not None:
         write_scores(settings.scores, compared, clip)
     if settings.plot is not None:
-        reason = draw_model(merged.model, settings.plot)
-        print(f"no picture of the model: {reason}" if reason else f"drawn to {settings.plot}")
+        draw_model(merged.model, settings.plot)
+        print(f"the model is drawn in {settings.plot}")
     if wanted is not None:
         table = answers_table(merged, joined, wanted, split.prior(), clip)
         ids = joined.category_ids is not None

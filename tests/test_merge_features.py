@@ -1,12 +1,12 @@
 """recipes/merge_features.py as a user runs it: joined by path, compared, submitted, refused."""
 
 import csv
-import importlib.util
 import json
 import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
@@ -187,15 +187,27 @@ def test_category_ids_and_the_baidu_format(tmp_path, make_features, script_here)
         assert {row[place] for row in rows[place:]} == {"17", "4"}
 
 
-def test_a_picture_of_the_model_or_why_there_is_none(files, script_here, tmp_path):
-    picture = tmp_path / "merged.png"
-    status, said, _ = script_here(
-        MERGE, "--features", *files, "--plot", picture, "--no-leave-one-out"
+@pytest.mark.parametrize("graphviz", [True, False])
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_a_picture_of_the_model_with_and_without_graphviz(
+    files, script_here, tmp_path, monkeypatch, graphviz, suffix
+):
+    if graphviz and shutil.which("dot") is None:
+        pytest.skip("Graphviz is not installed")
+    picture = tmp_path / f"merged{suffix}"
+    monkeypatch.setattr("shutil.which", {True: shutil.which, False: lambda name: None}[graphviz])
+    status, said, errors = script_here(
+        MERGE, "--features", *files, "--plot", picture, "--no-leave-one-out", "--epochs", 1
     )
-    assert status == 0
-    drawable = importlib.util.find_spec("pydot") is not None and shutil.which("dot") is not None
-    assert picture.exists() == drawable
-    assert (f"drawn to {picture}" if drawable else "no picture of the model: Keras needs") in said
+    assert status == 0, errors
+    assert f"the model is drawn in {picture}" in said
+    if suffix == ".svg":
+        drawn = picture.read_text(encoding="utf-8")
+        assert "<svg" in drawn and ("graphviz" in drawn.lower()) == graphviz
+    else:
+        pixels = np.asarray(Image.open(picture).convert("L"))
+        # Three inputs beside each other, and what follows below them.
+        assert pixels.shape[0] > 200 and pixels.shape[1] > 500 and pixels.std() > 5
 
 
 def without(whole, split, count):
