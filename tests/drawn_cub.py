@@ -34,6 +34,7 @@ def make_cub(
     listed: Callable[[int], str] = numbered,
     named: Callable[[int], str] = numbered,
     on_disk: Callable[[int], str] = numbered,
+    size: tuple[int, int] = SIZE,
 ) -> Path:
     """Write the archive's files.
 
@@ -45,6 +46,7 @@ def make_cub(
         listed: a class's folder as `images.txt` has it.
         named: a class's name as `classes.txt` has it.
         on_disk: a class's folder as the disk has it.
+        size: width and height of the photographs.
     """
     lists = {name: [] for name in ("images", "image_class_labels", "train_test_split", "boxes")}
     image = 0
@@ -54,7 +56,7 @@ def make_cub(
         for count in range(per_class):
             image += 1
             name = f"{bird}_{count:04d}_{image}.jpg"
-            picture(image).save(folder / name, quality=95)
+            picture(image, size).save(folder / name, quality=95)
             lists["images"].append(f"{image} {listed(number)}/{name}")
             lists["image_class_labels"].append(f"{image} {number + 1}")
             lists["train_test_split"].append(f"{image} {int(count % 3 != 2)}")

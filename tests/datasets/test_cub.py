@@ -221,11 +221,15 @@ def test_the_official_parts_stay_and_validation_comes_from_training():
     table, official = table_of("ttttteettttee", "aaaaaaabbbbbb")
     groups = [0, 0, 2, 3, 4, 0, 6, 7, 8, 9, 10, 11, 12]
     parts = keep_official_split(table, groups, official, "official", 0.3)
-    assert [part == "test" for part in parts] == [official.part_of[i] == "test" for i in official.part_of]
+    assert [part == "test" for part in parts] == [
+        official.part_of[i] == "test" for i in official.part_of
+    ]
     assert parts[0] == parts[1]
     assert all("valid" in parts[a:b] and "train" in parts[a:b] for a, b in ((0, 5), (7, 11)))
     assert parts == keep_official_split(table, groups, official, "auto", 0.3)
-    seen = {tuple(keep_official_split(table, groups, official, "official", 0.3, s)) for s in range(9)}
+    seen = {
+        tuple(keep_official_split(table, groups, official, "official", 0.3, s)) for s in range(9)
+    }
     assert len(seen) > 1
     as_papers = keep_official_split(table, groups, official, "official_valid", 0.3)
     assert as_papers == ["valid" if part == "test" else "train" for part in parts]
@@ -235,7 +239,9 @@ def test_a_class_without_training_images():
     table, official = table_of("tteee", "aabbb")
     with pytest.raises(UserError) as caught:
         keep_official_split(table, range(5), official, "official")
-    assert "the class b has no training image, because list.txt gives all its 3" in str(caught.value)
+    assert "the class b has no training image, because list.txt gives all its 3" in str(
+        caught.value
+    )
 
 
 def test_splits_that_a_source_cannot_give(root: Path, tmp_path: Path):
