@@ -142,6 +142,11 @@ def check_numbers(settings: Settings) -> None:
         )
     if settings.crop == "none" and settings.crop_margin != Settings.crop_margin:
         raise UserError("--crop-margin is for crops; add --crop boxes")
+    if settings.split == "official_valid" and settings.valid_fraction != Settings.valid_fraction:
+        raise UserError(
+            "--valid-fraction has no say in --split official_valid, whose validation is the "
+            "official test part; leave one of them away"
+        )
     if settings.workers < 0:
         raise UserError(f"--workers must be 0 or more, got {settings.workers}")
 

@@ -225,6 +225,11 @@ def test_copies_that_the_official_split_parts_are_told(root: Path, tmp_path: Pat
         (("--crop-margin", "0.2"), None, "--crop-margin is for crops; add --crop boxes"),
         (("--crop", "boxes", "--crop-margin", "nan"), None, "--crop-margin must lie from 0 to 10"),
         (("--crop", "boxes", "--crop-margin", "-0.1"), None, "--crop-margin must lie"),
+        (
+            ("--split", "official_valid", "--valid-fraction", "0.2"),
+            None,
+            "--valid-fraction has no say in --split official_valid",
+        ),
         (("--layout", "class_folders"), None, "holds no images in itself"),
     ],
 )  # fmt: skip

@@ -56,15 +56,18 @@ def find_layout(listing: Listing, name: str = "auto") -> Layout:
     if name != "auto" and name not in layouts:
         choices = ", ".join(["auto", *layouts])
         raise UserError(f"there is no layout {name!r}; give --layout one of {choices}")
-    tried = list(layouts.values()) if name == "auto" else [layouts[name]]
-    for layout in tried:
-        # A layout with an index of its own says best itself what is missing.
-        if layout.matches(listing) or name != "auto" and layout.own_index:
-            return layout
+    forced = layouts.get(name)
+    if forced is not None and forced.own_index:
+        # It says itself, better than could be said here, what of its index is missing.
+        return forced
+    if forced is None:
+        for layout in layouts.values():
+            if layout.matches(listing):
+                return layout
     if not listing.all_images:
         raise UserError(_no_images(listing))
-    if name != "auto":
-        return layouts[name]
+    if forced is not None:
+        return forced
     examples = ", ".join(layout.example for layout in layouts.values())
     raise UserError(
         f"nothing tells the classes of the images in {listing.folder} (such as "
