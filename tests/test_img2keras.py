@@ -240,7 +240,7 @@ def test_bad_sources_get_one_sentence(source: Path, tmp_path: Path, spoil, expec
         (["--valid-fraction", "0.6", "--test-fraction", "0.4"], "leave nothing to train on"),
         (["--near-distance", "40"], "--near-distance must lie"),
         (["--workers", "-1"], "--workers must be"),
-        (["--layout", "cub"], "give --layout one of auto, json_annotations, csv_labels"),
+        (["--layout", "birds"], "give --layout one of auto, json_annotations, cub, csv_labels"),
     ],
 )
 def test_bad_values_get_one_sentence(source: Path, tmp_path: Path, flags: list[str], expected: str):

@@ -9,6 +9,7 @@ import pandas as pd
 
 from finegrain.datasets.category_ids import CATEGORY_ID
 from finegrain.datasets.class_names import class_order
+from finegrain.datasets.crops import CROP
 from finegrain.datasets.gather import Unreadable
 from finegrain.datasets.made_earlier import DUPLICATES, UNREADABLE
 from finegrain.datasets.manifest import CLASSES, COLUMNS, MANIFEST
@@ -104,8 +105,9 @@ def write_data_folder(
     Raises:
         UserError: see `place_images`.
     """
+    crops = rows[CROP] if CROP in rows else [None] * len(rows)
     placements = [
-        Placement(*row) for row in rows[["file", "path", "sha1"]].itertuples(index=False, name=None)
+        Placement(*row) for row in zip(rows["file"], rows["path"], rows["sha1"], crops, strict=True)
     ]
     copied = place_images(output, placements, link)
     classes = json.dumps(class_order(rows["label"]), ensure_ascii=False, indent=0)
@@ -114,8 +116,10 @@ def write_data_folder(
     duplicates = duplicate_rows(rows)
     _write_csv(output / DUPLICATES, duplicates.columns, duplicates.itertuples(index=False))
     _write_csv(output / UNREADABLE, ("path", "reason"), unreadable)
-    columns = [*COLUMNS, *MORE_COLUMNS, *rows.columns.intersection([CATEGORY_ID])]
+    columns = [*COLUMNS, *MORE_COLUMNS, *rows.columns.intersection([CATEGORY_ID, CROP])]
     manifest = rows[columns].astype({"group": str}).replace({"group": {"0": ""}})
+    if CROP in manifest:
+        manifest[CROP] = [" ".join(map(str, edges)) for edges in manifest[CROP]]
     _write_csv(output / MANIFEST, manifest.columns, manifest.itertuples(index=False))
     finish(output)
     return copied

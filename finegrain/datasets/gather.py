@@ -94,6 +94,11 @@ def check_classes(records: list[Record], table: pd.DataFrame, unreadable: Unread
     )
 
 
+def not_listed(listing: Listing) -> Unreadable:
+    """The images that a source holds but its own index does not list, with the reason."""
+    return [(_below(path, listing.folder), reason) for path, reason in listing.not_listed]
+
+
 def hashes_and_thumbnails(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """(N,) uint64 and (N, 64) uint8, as `group_duplicates` takes them."""
     hashes = np.array(table["hash"].tolist(), np.uint64)

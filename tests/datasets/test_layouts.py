@@ -184,7 +184,7 @@ def test_nothing_to_find(tmp_path: Path):
 
 def test_unknown_and_wrongly_forced_layouts(tmp_path: Path):
     make(tmp_path, "a/1.jpg", "b/2.jpg")
-    assert "auto, json_annotations, csv_labels" in refused(tmp_path, "cub")
+    assert "auto, json_annotations, cub, csv_labels" in refused(tmp_path, "birds")
     for name in known_layouts().keys() - {"class_folders"}:
         assert refused(tmp_path, name)
 

@@ -82,8 +82,8 @@ def refuse_leaving(name: str, where: str) -> str:
     parts = {*PurePosixPath(name).parts, *PureWindowsPath(name).parts}
     if ".." in parts or re.match(r"[/\\]|[A-Za-z]:[/\\]", name):
         raise UserError(
-            f"{where} has the file name {name!r}, which leads out of the data folder; paths in "
-            "a JSON must stay below it"
+            f"{where} has the file name {name!r}, which leads out of the data folder; paths must "
+            "stay below it"
         )
     return name
 

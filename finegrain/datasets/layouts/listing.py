@@ -23,6 +23,7 @@ class Listing:
         broken_links: links that lead nowhere and are not named like images.
         annotation_files: the JSON that was given as the source, or those that it holds.
         left_out: what the layout's `read` found and did not yield: (what it is, names).
+        not_listed: images that the layout's own index does not list, as (image, reason).
     """
 
     folder: Path
@@ -33,6 +34,7 @@ class Listing:
     broken_links: list[Path] = field(default_factory=list)
     annotation_files: list[Path] = field(default_factory=list)
     left_out: list[tuple[str, list[str]]] = field(default_factory=list)
+    not_listed: list[tuple[Path, str]] = field(default_factory=list)
 
     @property
     def in_folders(self) -> list[Path]:
