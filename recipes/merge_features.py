@@ -84,7 +84,7 @@ class Settings:
     calibrate_clip: bool = False
     # compare with each backbone alone, and with all but each
     leave_one_out: bool = True
-    # draw the merged model to this .png, .svg or .pdf (needs pydot and Graphviz)
+    # draw the merged model to this .png, .svg or .pdf
     plot: Path | None = None
     # more gigabytes of embeddings than these are streamed from disk
     memory_gb: float = 2.0
@@ -159,8 +159,8 @@ def main(settings: Settings) -> None:
         print(f"clip calibrated on the validation: {clip:g}, log loss {loss:.4f}")
     report(merged, split, clip)
     if settings.plot is not None:
-        reason = draw_model(merged.model, settings.plot)
-        print(f"no picture of the model: {reason}" if reason else f"drawn to {settings.plot}")
+        draw_model(merged.model, settings.plot)
+        print(f"the model is drawn in {settings.plot}")
     if wanted is not None:
         table = answers_table(merged, joined, wanted, split.prior(), clip)
         ids = joined.category_ids is not None
