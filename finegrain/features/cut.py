@@ -7,12 +7,12 @@ import keras
 import numpy as np
 
 from finegrain.models.backbone import BACKBONE_LAYER
-from finegrain.models.classifier import EMBEDDING, embedder
-from finegrain.models.feature_map import feature_map, head_stands_still
+from finegrain.models.classifier import embedder
+from finegrain.models.image_heads import EMBEDDING, FEATURE_MAP, feature_map
 from finegrain.models.multi_loss import PARTNER
 from finegrain.stores.row_layout import RowKind
 
-ACTIVATION, FEATURE_MAP = "activation", "feature_map"
+ACTIVATION = "activation"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def cut_above_backbone(model: keras.Model) -> Cut:
     the outer product of a bilinear head is.
     """
     numbers = math.prod(feature_map(model).shape[1:])
-    if head_stands_still(model) and model.get_layer(EMBEDDING).output.shape[-1] <= numbers:
+    if _head_stands_still(model) and model.get_layer(EMBEDDING).output.shape[-1] <= numbers:
         return cut_at_embedding(model)
     return cut_at_feature_map(model)
 
@@ -57,6 +57,20 @@ def cut_at_embedding(model: keras.Model) -> Cut:
 def cut_at_feature_map(model: keras.Model) -> Cut:
     """Cut between the backbone and all that stands on it."""
     return _cut_at(model, FEATURE_MAP, feature_map(model), "float16")
+
+
+def _head_stands_still(model: keras.Model) -> bool:
+    """Whether what makes an embedding of a feature map does the same in every epoch.
+
+    Pooling and an outer product do; a convolution learns, a Dropout is drawn anew.
+    """
+    head = keras.Model(feature_map(model), model.get_layer(EMBEDDING).output)
+    return not any(
+        layer.trainable_variables
+        or getattr(layer, "seed_generator", None)
+        or isinstance(layer, keras.layers.BatchNormalization)
+        for layer in head._flatten_layers(include_self=False)
+    )
 
 
 def _cut_at(model: keras.Model, name: str, tensor, dtype: str) -> Cut:
