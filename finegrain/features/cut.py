@@ -8,11 +8,11 @@ import numpy as np
 
 from finegrain.models.backbone import BACKBONE_LAYER
 from finegrain.models.classifier import embedder
-from finegrain.models.image_heads import EMBEDDING, FEATURE_MAP, feature_map
+from finegrain.models.image_heads import EMBEDDING, feature_map
 from finegrain.models.multi_loss import PARTNER
 from finegrain.stores.row_layout import RowKind
 
-ACTIVATION = "activation"
+ACTIVATION, BACKBONE_MAP = "activation", "backbone_map"
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Cut:
         above: dict of the features by kind, and `partner` where the training model takes it ->
             the training model's outputs. Holds all that is trained.
         kinds: name of a feature -> shape and dtype it is stored with.
-        name: where it is cut: at the `embedding`, at the backbone's `feature_map`, or between
+        name: where it is cut: at the `embedding`, at the `backbone_map`, or between
             layers of the backbone, where an `activation` passes.
         boundary: index of the first backbone layer above the cut; None above the backbone.
     """
@@ -56,7 +56,7 @@ def cut_at_embedding(model: keras.Model) -> Cut:
 
 def cut_at_feature_map(model: keras.Model) -> Cut:
     """Cut between the backbone and all that stands on it."""
-    return _cut_at(model, FEATURE_MAP, feature_map(model), "float16")
+    return _cut_at(model, BACKBONE_MAP, feature_map(model), "float16")
 
 
 def _head_stands_still(model: keras.Model) -> bool:

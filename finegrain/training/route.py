@@ -7,7 +7,13 @@ from typing import Protocol
 import keras
 import numpy as np
 
-from finegrain.features.cut import ACTIVATION, Cut, cut_above_backbone, cut_at_boundary
+from finegrain.features.cut import (
+    ACTIVATION,
+    BACKBONE_MAP,
+    Cut,
+    cut_above_backbone,
+    cut_at_boundary,
+)
 from finegrain.features.feature_batches import FeatureBatches
 from finegrain.features.feature_computer import FeatureComputer, FeatureOverflow
 from finegrain.features.feature_key import feature_key
@@ -15,7 +21,7 @@ from finegrain.features.fill import fill
 from finegrain.images.photo_batches import PhotoBatches
 from finegrain.images.pixel_store import PixelStore
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
-from finegrain.models.image_heads import EMBEDDING, FEATURE_MAP
+from finegrain.models.image_heads import EMBEDDING
 from finegrain.stores.row_store import RowStore
 from finegrain.training.augmenting import augmenting
 from finegrain.training.feed import Feed
@@ -25,7 +31,7 @@ from finegrain.training.stage import Stage
 # What a store holds, by where the model was cut.
 STORED = {
     EMBEDDING: "embeddings",
-    FEATURE_MAP: "feature maps of the backbone",
+    BACKBONE_MAP: "feature maps of the backbone",
     ACTIVATION: "activations at the boundary",
 }
 
