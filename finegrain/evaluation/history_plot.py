@@ -50,7 +50,7 @@ def plot_history(run: Path) -> Path:
     loss_axes, accuracy_axes = figure.subplots(1, 2)
     highest = _draw_curves(loss_axes, rows, "identification loss", ("category_loss", "loss"))
     # Room above the curves for the stages' names.
-    loss_axes.set_ylim(0, 1.3 * highest or 1)
+    loss_axes.set_ylim(0, 1.4 * highest or 1)
     _draw_curves(accuracy_axes, rows, "top-1 accuracy", ("category_accuracy", "accuracy"))
     accuracy_axes.set(ylim=(0, 1.3), yticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
     for axes in (loss_axes, accuracy_axes):
