@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finegrain.errors import UserError
-from finegrain.merging import feature_rows
 from finegrain.features.feature_file import FeatureFile
+from finegrain.merging import feature_rows
 from finegrain.merging.answers import answer
 from finegrain.merging.feature_rows import FeatureRows, shuffled_in_blocks
 from finegrain.merging.joined_features import join_features
