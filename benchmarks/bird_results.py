@@ -17,7 +17,7 @@ goes on; --seeds and --heads may be added to later.
 
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from side_by_side.commands import call
@@ -28,6 +28,8 @@ from finegrain.whole_files import written_whole
 
 FINAL_STAGE = "2-unfrozen"
 PAIR_LOSSES = ("none", "verification")
+# What may differ when it goes on: which runs there are.
+FREE = ("output", "seeds", "heads", "pair_loss")
 
 
 @dataclass
@@ -68,13 +70,27 @@ class Settings:
 def main(settings: Settings) -> None:
     if not settings.source.is_dir():
         raise UserError(f"there is no folder {settings.source}; name one with photographs")
+    load_keras()
+    bind(settings)
     for seed in settings.seeds:
         train_all(settings, seed)
-    load_keras()
     table = results_table(settings)
     with written_whole(settings.output / "table.md") as file:
         file.write_text(table, encoding="utf-8")
     print(table)
+
+
+def bind(settings: Settings) -> None:
+    """Refuse to go on in a folder of runs that were made with other settings."""
+    from finegrain.training.stage_folder import refuse_differences
+
+    file = settings.output / "settings.json"
+    asked = {key: value for key, value in asdict(settings).items() if key not in FREE}
+    asked |= {"source": str(settings.source)}
+    if file.is_file():
+        refuse_differences(json.loads(file.read_text(encoding="utf-8")), asked, settings.output)
+    with written_whole(file) as beside:
+        beside.write_text(json.dumps(asked, indent=1), encoding="utf-8")
 
 
 def train_all(settings: Settings, seed: int) -> None:
