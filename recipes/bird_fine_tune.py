@@ -43,6 +43,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from finegrain.command import load_keras, run_command
+from finegrain.errors import UserError
 from finegrain.training.settings import TrainingSettings
 
 
@@ -96,6 +97,20 @@ class Settings(TrainingSettings):
     reduce_patience: int = 4
     # end a part after so many epochs without a better validation loss; 0 never does
     stop_patience: int = 5
+
+    def check(self) -> None:
+        """Refuse values that cannot be, of these flags too."""
+        super().check()
+        if not 0 <= self.hidden_dropout < 1:
+            raise UserError(
+                f"--hidden-dropout must be at least 0 and below 1, but is {self.hidden_dropout}"
+            )
+        if not 0 < self.reduce_factor < 1:
+            raise UserError(
+                f"--reduce-factor must be above 0 and below 1, but is {self.reduce_factor}"
+            )
+        if self.pair_loss == "verification" and not self.positive_rate <= 1:
+            raise UserError(f"--positive-rate must be from 0 to 1, but is {self.positive_rate}")
 
 
 def main(settings: Settings) -> None:
