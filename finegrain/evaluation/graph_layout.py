@@ -12,7 +12,7 @@ import numpy as np
 Arrow = tuple[int, int]
 Place = tuple[float, int]
 
-SWEEPS = 40
+SWEEPS = 100
 # Room that an arrow takes between boxes, in widths of a box.
 ARROW_ROOM = 0.35
 

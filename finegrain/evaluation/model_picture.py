@@ -106,7 +106,9 @@ def _draw_arrows(axes, layout: Layout) -> None:
     half = BOX_HEIGHT / RANK / 2
     for way in layout.paths:
         (start, top), (end, bottom) = way[0], way[-1]
-        points = [(start, top + half), *way[1:-1], (end, bottom - half)]
+        # Upright beside boxes, sloping only between ranks: so no box is crossed.
+        knots = [(x, y + side) for x, y in way[1:-1] for side in (-half, half)]
+        points = [(start, top + half), *knots, (end, bottom - half)]
         axes.plot(*zip(*points[:-1], strict=True), color=GREY, linewidth=1.2, zorder=1)
         axes.annotate(
             "", points[-1], points[-2], zorder=1,
