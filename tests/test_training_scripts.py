@@ -78,6 +78,25 @@ def test_the_run_folder_holds_what_the_training_made(multi_loss, drawn_data):
     assert not list(run.rglob("*.partial.*"))
 
 
+def test_the_run_folder_holds_its_predictions_and_measures(multi_loss, drawn_data):
+    run, _ = multi_loss
+    results = json.loads((run / "results.json").read_text())
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    with (run / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert evaluation["model_from"] == results["model_from"]
+    for split in ("valid", "test"):
+        of_split = [row for row in rows if row["split"] == split]
+        assert len(of_split) == len(list((drawn_data / split).rglob("*.*"))) > 0
+        accuracy = evaluation["splits"][split]["measures"]["top1_accuracy"]["value"]
+        right = sum(row["true"] == row["predicted"] for row in of_split)
+        assert accuracy == pytest.approx(right / len(of_split))
+        error = results["stages"]["2-unfrozen"][f"{split}_error"]
+        # That of the validation images is from training: an undecided image may go either way.
+        assert 1 - accuracy == pytest.approx(error, abs=0 if split == "test" else 0.26)
+    assert evaluation["splits"]["test"]["measures"]["pair_auc_same_class"] is not None
+
+
 def test_the_same_command_again_finds_everything_done(multi_loss, script, drawn_data):
     run, first = multi_loss
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*.h5")}
