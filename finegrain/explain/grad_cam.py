@@ -45,8 +45,8 @@ class GradCam:
         maps = self._maps(images)
         if class_indices is None:
             class_indices = ops.convert_to_numpy(self._logits(maps)).argmax(axis=1)
-        asked = np.eye(self._logits.dense.units, dtype="float32")[np.asarray(class_indices)]
-        (slopes,) = gradients(lambda given: self._logits(given) * asked, [maps])
+        asked = ops.one_hot(np.asarray(class_indices), self._logits.dense.units)
+        (slopes,) = gradients(lambda given: ops.multiply(self._logits(given), asked), [maps])
         return weighted_heat(maps, slopes)
 
     def heat(self, pixels: np.ndarray, class_index: int | None = None) -> np.ndarray:

@@ -14,7 +14,6 @@ import pytest
 from finegrain.explain.grad_cam import GradCam
 from finegrain.explain.gradients import gradients
 from finegrain.explain.pair_cam import PairCam
-from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.multi_loss import multi_loss_model
 
@@ -36,6 +35,17 @@ print(json.dumps([keras.backend.backend(), [heat.tolist() for heat in heats],
 """
 
 
+def small_model():
+    """A multi-loss model on one convolution, which JAX compiles soon."""
+    keras.utils.set_random_seed(1)
+    image = keras.Input((32, 32, 3))
+    feature_map = keras.layers.Conv2D(16, 8, strides=8, activation="relu")(image)
+    backbone = keras.Model(image, feature_map, name="backbone")
+    model = multi_loss_model(backbone, find_backbone("mobilenet_v2"), 3)
+    model.get_layer("same_class").kernel.assign(np.random.normal(0, 1, (16, 2)))
+    return model
+
+
 def test_each_value_has_the_gradient_of_its_own():
     a, b, unused = np.array([1.0, 2.0]), np.array([3.0, 5.0]), np.ones((2, 3))
     slopes = gradients(lambda a, b, unused: a * a * b, [a, b, unused])
@@ -49,11 +59,8 @@ def test_each_value_has_the_gradient_of_its_own():
 def test_the_same_heat_on_another_backend(backend, tmp_path):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    keras.utils.set_random_seed(1)
-    spec = find_backbone("mobilenet_v2_0.35")
-    model = multi_loss_model(build_backbone(spec, "none", (64, 64)), spec, 3)
-    model.get_layer("same_class").kernel.assign(np.random.normal(0, 1, (1280, 2)))
-    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    model = small_model()
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "images.npy", images)
     command = [sys.executable, "-c", READER, tmp_path / "model.keras", tmp_path / "images.npy"]
