@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-STRENGTH = 0.6
+STRENGTH = 0.55
 COLOURS = "turbo"
 
 
@@ -31,7 +31,7 @@ def weighted_heat(feature_maps: np.ndarray, gradients: np.ndarray) -> np.ndarray
 
 
 def lay_over(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Colour a picture by its heat: the hotter, the redder and the less of the picture is seen.
+    """Colour a picture by its heat, from blue over green and yellow to red; cold is left alone.
 
     Args:
         pixels: (H, W, 3) uint8, RGB.
@@ -48,8 +48,12 @@ def lay_over(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
     )
     spread = np.clip(np.asarray(spread), 0, 1)
     colours = matplotlib.colormaps[COLOURS](spread)[..., :3] * 255
-    share = STRENGTH * spread[..., None]
-    return np.rint(pixels * (1 - share) + colours * share).astype(np.uint8)
+    spread = spread[..., None]
+    # A yellow flower and yellow heat would pass for one another.
+    grey = pixels.mean(axis=2, keepdims=True)
+    paled = pixels + (grey - pixels) * np.minimum(1, 3 * spread)
+    share = STRENGTH * np.minimum(1, 2 * spread)
+    return np.rint(paled * (1 - share) + colours * share).astype(np.uint8)
 
 
 def fitted(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
