@@ -1,0 +1,107 @@
+"""Export a run: write beside, ask the written model, put it in place only when it agrees."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from finegrain.errors import UserError
+from finegrain.exporting import onnx, openvino, saved_model, tflite
+from finegrain.exporting.format import Format
+from finegrain.exporting.served import model_card, served_model
+from finegrain.inference.agreement import Agreement, agreement
+from finegrain.inference.conversion import one_line
+from finegrain.inference.inference import TOLERANCE
+from finegrain.inference.keras_engine import KerasEngine
+from finegrain.inference.openvino_engine import FLOAT32
+from finegrain.quiet import stderr_aside
+from finegrain.training.finished_run import FinishedRun
+
+FORMATS = {
+    module.FORMAT.name: module.FORMAT for module in (onnx, saved_model, tflite, openvino)
+}
+
+
+def check_output(format: Format, output: Path) -> None:
+    """Refuse an output that cannot be, before any work.
+
+    Raises:
+        UserError: it exists already, or has another suffix.
+    """
+    if format.suffix and output.suffix != format.suffix:
+        raise UserError(f"--output {output} must end in {format.suffix} for --format {format.name}")
+    for part in (output, output.with_suffix(".bin") if format.suffix == ".xml" else output):
+        if part.exists():
+            raise UserError(f"{part} exists already; give another --output, or delete it")
+
+
+def export_run(run: FinishedRun, format: Format, output: Path, images: np.ndarray) -> Agreement:
+    """Export a run's classifier with its class names; Keras must be on TensorFlow.
+
+    Args:
+        run: the run.
+        format: to write.
+        output: file or folder to make; must not exist.
+        images: (N, H, W, 3) uint8, RGB, N at least 1: photographs to compare on.
+
+    Returns:
+        How closely the exported model agrees with the original.
+
+    Raises:
+        UserError: the model cannot be converted or disagrees, and nothing was written; or the
+            disk is full.
+    """
+    classifier, card = run.classifier(), model_card(run)
+    expected = KerasEngine(classifier).run(images)
+    if not np.isfinite(expected[0]).all():
+        raise UserError(
+            f"the model of {run.folder} answers with numbers that are not finite, its training "
+            "must have diverged; train it again with a smaller learning rate"
+        )
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".export.", dir=output.parent) as temporary:
+            beside = Path(temporary, output.name)
+            try:
+                with stderr_aside():
+                    format.write(served_model(classifier), card, beside)
+                    # One alone too: a batch size may have been cast in stone on the way.
+                    answers = format.answer(beside, images), format.answer(beside, images[:1])
+                    names = format.classes(beside)
+            except Exception as error:
+                raise _cannot(run, format, error) from error
+            found = _compared(format, *answers, expected)
+            if names != run.classes:
+                raise UserError(
+                    f"the class names came out of {format.name} as others, so nothing was written; "
+                    "choose another --format"
+                )
+            # What belongs to the output goes before it.
+            for part in sorted(Path(temporary).iterdir(), key=lambda part: part == beside):
+                os.rename(part, output.parent / part.name)
+    except OSError as error:
+        raise UserError(f"{output} could not be written ({error.strerror or error})") from error
+    return found
+
+
+def _compared(
+    format: Format, together: np.ndarray, alone: np.ndarray, expected: list[np.ndarray]
+) -> Agreement:
+    found = agreement([together], expected)
+    worst = max(found.error, agreement([alone], [expected[0][:1]]).error)
+    if worst > TOLERANCE[FLOAT32]:
+        raise UserError(
+            f"the model exported as {format.name} disagrees with the original: compared on {found}; "
+            "nothing was written, choose another --format"
+        )
+    return found
+
+
+def _cannot(run: FinishedRun, format: Format, error: Exception) -> Exception:
+    if isinstance(error, (UserError, OSError)):
+        return error
+    return UserError(
+        f"the model of {run.folder} cannot be converted to {format.name} ({one_line(error)}); "
+        "choose another --format"
+    )
