@@ -92,7 +92,7 @@ def _compared(
     worst = max(found.error, agreement([alone], [expected[0][:1]]).error)
     if worst > TOLERANCE[FLOAT32]:
         raise UserError(
-            f"the model exported as {format.name} disagrees with the original: compared on {found}; "
+            f"the model exported as {format.name} disagrees with the original on {found}; "
             "nothing was written, choose another --format"
         )
     return found
