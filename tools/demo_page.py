@@ -8,11 +8,12 @@ Drop a photograph: its classes with their probabilities, the parts that speak fo
 froze_fine_tune.py answers with its pair head, others with the cosine of the embeddings.
 
 The page is for this machine alone (127.0.0.1). It needs no internet and reports nothing to anybody.
-Photographs may be 10 MB large; they and the page's pictures lie in a temporary folder that holds 200
-files at most and goes when the page is stopped (Ctrl-C).
+Photographs may be 10 MB large; they and the page's pictures lie in a temporary folder that holds
+200 files at most and goes when the page is stopped (Ctrl-C).
 """
 
 import os
+import signal
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -138,13 +139,15 @@ def serve(page: "gradio.Blocks", kept: Path, settings: Settings) -> None:
             f"the page cannot be served at port {settings.port or '7860 to 7959'} ({error}); "
             "name a free one with --port"
         ) from error
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
     print(f"page    {address} (Ctrl-C ends it)", flush=True)
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        print("\nstopped", flush=True)
-    finally:
-        page.close(verbose=False)
+    # In steps, since on Windows nothing interrupts an endless wait.
+    while not stopped.wait(1):
+        pass
+    page.close(verbose=False)
+    print("\nstopped", flush=True)
 
 
 if __name__ == "__main__":

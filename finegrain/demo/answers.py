@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from finegrain.demo.training_images import Neighbour, TrainingImages, directions
 from finegrain.explain.grad_cam import GradCam
@@ -81,7 +81,7 @@ class Answers:
         return PairAnswer(same, cosine, overlays, says_same)
 
     def _embedding(self, photo: Photograph) -> np.ndarray:
-        (embedding,) = self._embed(photo.pixels[None], training=False)
+        (embedding,) = tree.flatten(self._embed(photo.pixels[None], training=False))
         return _numbers(embedding)[0]
 
 

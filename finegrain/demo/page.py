@@ -1,5 +1,6 @@
 """The page: two tabs, built with Gradio."""
 
+import html
 from pathlib import Path
 
 import gradio
@@ -28,12 +29,11 @@ def build_page(answers: Answers, note: str = "") -> gradio.Blocks:
         note: what is missing, in a sentence for the user; empty if nothing is.
     """
     run = answers.run
-    # A folder's name is text, whatever signs of Markdown it holds.
     title = f"{run.folder.resolve().name}: {len(run.classes)} classes"
     with gradio.Blocks(
         title=title, analytics_enabled=False, delete_cache=(KEPT_SECONDS, KEPT_SECONDS)
     ) as page:
-        gradio.HTML(f"<h1>{_escaped(title)}</h1><p>{_escaped(note)}</p>")
+        gradio.HTML(f"<h1>{html.escape(title)}</h1><p>{html.escape(note)}</p>")
         with gradio.Tab("One photograph"):
             _one_photograph(answers)
         with gradio.Tab("Two photographs: the same class?"):
@@ -46,10 +46,12 @@ def _one_photograph(answers: Answers) -> None:
         given = _upload("Drop a photograph")
         heat = _picture("What speaks for the likeliest class")
         label = gradio.Label(label="Classes", num_top_classes=5)
-    nearest = gradio.Gallery(
-        label="Nearest training images", columns=NEIGHBOURS, height="auto", buttons=[],
-        object_fit="contain", allow_preview=True, visible=answers.training_images is not None,
-    )  # fmt: skip
+    with gradio.Column(visible=answers.training_images is not None):
+        gradio.HTML("<h2>Nearest training images, with the cosine of their embeddings</h2>")
+        nearest = gradio.Gallery(
+            show_label=False, columns=NEIGHBOURS, rows=1, height=220, buttons=[],
+            object_fit="contain", allow_preview=True,
+        )  # fmt: skip
 
     def answer(path: str | None):
         if path is None:
@@ -130,11 +132,5 @@ def _gallery(answers: Answers, photo: Photograph) -> list[tuple[np.ndarray, str]
             # Gone since training: the others are still worth showing.
             continue
         image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
-        shown.append((np.asarray(image), f"{near.name}, cosine {near.similarity:.3f}"))
+        shown.append((np.asarray(image), f"{near.similarity:.2f} {near.name}"))
     return shown
-
-
-def _escaped(text: str) -> str:
-    import html
-
-    return html.escape(text)
