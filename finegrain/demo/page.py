@@ -59,7 +59,9 @@ def _one_photograph(answers: Answers) -> None:
         photo = _read(path, answers)
         probabilities = answers.probabilities(photo)
         if not np.isfinite(probabilities).all():
-            raise gradio.Error("The model answers with numbers that are not finite.", duration=None)
+            raise gradio.Error(
+                "The model answers with numbers that are not finite.", print_exception=False
+            )
         likeliest = int(probabilities.argmax())
         named = dict(zip(answers.run.classes, map(float, probabilities), strict=True))
         return named, answers.overlay(photo, likeliest), _gallery(answers, photo)
@@ -105,11 +107,12 @@ def _two_photographs(answers: Answers) -> None:
 
 
 def _upload(label: str) -> gradio.Image:
-    # The file itself, so that it goes the way all photographs go; no camera, no web.
-    return gradio.Image(
-        label=label, type="filepath", image_mode=None, sources=["upload", "clipboard"], height=320,
-        buttons=[],
-    )  # fmt: skip
+    upload = gradio.Image(
+        label=label, type="filepath", sources=["upload", "clipboard"], height=320, buttons=[]
+    )
+    # The file itself, so that it goes the way all photographs go: Gradio would decode it first.
+    upload.preprocess = lambda payload: payload and payload.path
+    return upload
 
 
 def _picture(label: str) -> gradio.Image:
@@ -120,7 +123,8 @@ def _read(path: str, answers: Answers) -> Photograph:
     try:
         return read_photograph(Path(path), answers.run.image_size)
     except UnreadableImage as error:
-        raise gradio.Error(f"This file cannot be read: {error}.") from error
+        message = f"This file cannot be read: {error}."
+        raise gradio.Error(message, title="No photograph", print_exception=False) from error
 
 
 def _gallery(answers: Answers, photo: Photograph) -> list[tuple[np.ndarray, str]]:
