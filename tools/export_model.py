@@ -18,10 +18,13 @@ What the formats need beyond the project's own requirements:
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass
@@ -48,7 +51,6 @@ def main(settings: Settings) -> None:
     # A model saved on one backend opens on the others; all converters start from this one.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     load_keras()
-    from finegrain.evaluation.predict import sample_images
     from finegrain.exporting.export import FORMATS, check_output, export_run
     from finegrain.exporting.served import model_card
     from finegrain.training.finished_run import open_finished_run
@@ -59,13 +61,29 @@ def main(settings: Settings) -> None:
     run = open_finished_run(settings.run)
     height, width = run.image_size
     print(f"run     {run.folder}: {len(run.classes)} classes, {height} x {width} pixels")
-    paths = photographs(settings)
-    images = sample_images(paths, run.image_size, settings.compare)
+    images = read_spread(photographs(settings), run.image_size, settings.compare)
     print(f"export  {settings.format}, which may take a minute", flush=True)
     found = export_run(run, chosen, settings.output, images)
     print(f"wrote   {settings.output}: agrees with Keras on {found}")
     card = model_card(run)
     print(f"input   {card.input}\noutput  {card.output}")
+
+
+def read_spread(paths: list[Path], image_size: tuple[int, int], count: int) -> "np.ndarray":
+    """Up to `count` of the photographs, from the whole list: (N, H, W, 3) uint8."""
+    import numpy as np
+
+    from finegrain.images.decode import UnreadableImage, read_pixels
+
+    images = []
+    for place in np.unique(np.linspace(0, len(paths) - 1, count).round().astype(int)):
+        try:
+            images.append(read_pixels(paths[place], image_size))
+        except UnreadableImage as error:
+            print(f"notice  {paths[place]} is left out: {error}")
+    if not images:
+        raise UserError("no photograph to compare on can be read; name others with --images")
+    return np.stack(images)
 
 
 def photographs(settings: Settings) -> list[Path]:

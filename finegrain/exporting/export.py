@@ -3,6 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def export_run(run: FinishedRun, format: Format, output: Path, images: np.ndarra
         UserError: the model cannot be converted or disagrees, and nothing was written; or the
             disk is full.
     """
-    classifier, card = run.classifier(), model_card(run)
+    classifier = run.classifier()
     expected = KerasEngine(classifier).run(images)
     if not np.isfinite(expected[0]).all():
         raise UserError(
@@ -63,16 +64,9 @@ def export_run(run: FinishedRun, format: Format, output: Path, images: np.ndarra
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".export.", dir=output.parent) as temporary:
             beside = Path(temporary, output.name)
-            try:
-                with stderr_aside():
-                    format.write(served_model(classifier), card, beside)
-                    # One alone too: a batch size may have been cast in stone on the way.
-                    answers = format.answer(beside, images), format.answer(beside, images[:1])
-                    names = format.classes(beside)
-            except Exception as error:
-                raise _cannot(run, format, error) from error
-            found = _compared(format, *answers, expected)
-            if names != run.classes:
+            written = _write_and_ask(run, classifier, format, beside, images)
+            found = _compared(format, written, expected)
+            if written.classes != run.classes:
                 raise UserError(
                     f"the class names came out of {format.name} as others, so nothing was written; "
                     "choose another --format"
@@ -85,23 +79,46 @@ def export_run(run: FinishedRun, format: Format, output: Path, images: np.ndarra
     return found
 
 
-def _compared(
-    format: Format, together: np.ndarray, alone: np.ndarray, expected: list[np.ndarray]
-) -> Agreement:
-    found = agreement([together], expected)
-    worst = max(found.error, agreement([alone], [expected[0][:1]]).error)
+class _Written(NamedTuple):
+    """What a written model says: of all images, of the first one alone, and its classes."""
+
+    together: np.ndarray
+    alone: np.ndarray
+    classes: list[str]
+
+
+def _write_and_ask(run, classifier, format: Format, path: Path, images: np.ndarray) -> _Written:
+    with stderr_aside():
+        try:
+            format.write(served_model(classifier), model_card(run), path)
+            # One alone too: a batch size may have been cast in stone on the way.
+            return _Written(
+                format.answer(path, images), format.answer(path, images[:1]), format.classes(path)
+            )
+        except (UserError, OSError) as error:
+            failure = error
+        except Exception as error:
+            # Converters fail in their own ways; what they print on it stays aside.
+            failure = UserError(
+                f"the model of {run.folder} cannot be converted to {format.name} "
+                f"({_reason(error)}); choose another --format, saved_model takes every model"
+            )
+            failure.__cause__ = error
+    raise failure
+
+
+def _reason(error: Exception) -> str:
+    """The line that names what is not supported, else the last one."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next((line for line in lines if "ops:" in line.lower()), one_line(error))[:200]
+
+
+def _compared(format: Format, written: _Written, expected: list[np.ndarray]) -> Agreement:
+    found = agreement([written.together], expected)
+    worst = max(found.error, agreement([written.alone], [expected[0][:1]]).error)
     if worst > TOLERANCE[FLOAT32]:
         raise UserError(
             f"the model exported as {format.name} disagrees with the original on {found}; "
             "nothing was written, choose another --format"
         )
     return found
-
-
-def _cannot(run: FinishedRun, format: Format, error: Exception) -> Exception:
-    if isinstance(error, (UserError, OSError)):
-        return error
-    return UserError(
-        f"the model of {run.folder} cannot be converted to {format.name} ({one_line(error)}); "
-        "choose another --format"
-    )

@@ -44,6 +44,9 @@ def test_without_the_data_set_photographs_are_asked_for(run, drawn_data, script_
     assert status == 2 and "--images" in err and len(err.splitlines()) == 1
     status, _, err = export(script_here, orphan, tmp_path / "model", "--images", tmp_path)
     assert status == 2 and "holds no photographs" in err
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    status, out, err = export(script_here, orphan, tmp_path / "model", "--images", tmp_path)
+    assert status == 2 and "can be read" in err and "broken.jpg is left out" in out
     assert not (tmp_path / "model").exists()
     found = ["--images", drawn_data / "train", "--compare", "2"]
     status, out, err = export(script_here, orphan, tmp_path / "model", *found)
