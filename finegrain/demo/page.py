@@ -16,8 +16,10 @@ THUMBNAIL = 240
 # Uploads and pictures older than this go, looked for as often, in seconds.
 KEPT_SECONDS = 900
 CSS = """
-.gradio-container { font-family: system-ui, sans-serif; max-width: 1100px !important; }
-.gradio-container img { object-fit: contain; }
+.gradio-container { font-family: system-ui, sans-serif; }
+.gradio-container main { width: 100%; max-width: 1100px !important; margin: 0 auto !important; }
+.grid-wrap { min-height: 0 !important; max-height: none !important; }
+.grid-container { grid-template-columns: repeat(auto-fill, minmax(130px, 1fr)) !important; }
 """
 
 
@@ -49,7 +51,7 @@ def _one_photograph(answers: Answers) -> None:
     with gradio.Column(visible=answers.training_images is not None):
         gradio.HTML("<h2>Nearest training images, with the cosine of their embeddings</h2>")
         nearest = gradio.Gallery(
-            show_label=False, columns=NEIGHBOURS, rows=1, height=220, buttons=[],
+            show_label=False, columns=NEIGHBOURS, height="auto", buttons=[],
             object_fit="contain", allow_preview=True,
         )  # fmt: skip
 
@@ -67,7 +69,7 @@ def _one_photograph(answers: Answers) -> None:
         return named, answers.overlay(photo, likeliest), _gallery(answers, photo)
 
     given.change(
-        answer, given, [label, heat, nearest], api_name="classify", concurrency_id="model",
+        answer, given, [label, heat, nearest], api_name=False, concurrency_id="model",
         show_progress="minimal",
     )  # fmt: skip
 
