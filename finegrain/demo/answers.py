@@ -1,0 +1,89 @@
+"""All that a run can say of one photograph, or of two."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from keras import ops, tree
+
+from finegrain.demo.training_images import Neighbour, TrainingImages, directions
+from finegrain.explain.grad_cam import GradCam
+from finegrain.explain.heat import lay_over
+from finegrain.explain.pair_cam import PairCam
+from finegrain.explain.photograph import Photograph
+from finegrain.features.embedding_source import model_source
+from finegrain.models.classifier import classifier
+from finegrain.models.multi_loss import same_class
+from finegrain.training.finished_run import FinishedRun
+from finegrain.training.session import MULTI_LOSS
+
+
+@dataclass(frozen=True)
+class PairAnswer:
+    """What a run says of two photographs.
+
+    Attributes:
+        same: probability of the same class; None where the run has no head for pairs.
+        cosine: of the two embeddings, -1 to 1.
+        overlays: the two, coloured by what speaks for the likelier answer; None as `same`.
+        says_same: which answer the overlays are of.
+    """
+
+    same: float | None
+    cosine: float
+    overlays: tuple[np.ndarray, np.ndarray] | None
+    says_same: bool
+
+
+class Answers:
+    """The models that a run's answers come from; one thread at a time.
+
+    Args:
+        run: a finished run.
+        training_images: to find neighbours among; None for none.
+    """
+
+    def __init__(self, run: FinishedRun, training_images: TrainingImages | None = None):
+        model = run.model()
+        self.run = run
+        self.training_images = training_images
+        self._classify = classifier(model)
+        self._cam = GradCam(model)
+        self._embed = model_source("demo", model, {}).network
+        has_pair_head = run.recipe == MULTI_LOSS
+        self._same_class = same_class(model) if has_pair_head else None
+        self._pair_cam = PairCam(model) if has_pair_head else None
+
+    def probabilities(self, photo: Photograph) -> np.ndarray:
+        """(C,) probabilities of the classes."""
+        return _numbers(self._classify(photo.pixels[None], training=False))[0]
+
+    def overlay(self, photo: Photograph, class_index: int) -> np.ndarray:
+        """The photograph as shown, coloured by what speaks for a class: (h, w, 3) uint8."""
+        return lay_over(photo.shown, self._cam.heat(photo.pixels, class_index))
+
+    def nearest(self, photo: Photograph, count: int) -> list[Neighbour]:
+        """The training images most like a photograph."""
+        if self.training_images is None:
+            return []
+        return self.training_images.nearest(self._embedding(photo), count)
+
+    def pair(self, photo_1: Photograph, photo_2: Photograph) -> PairAnswer:
+        """Whether two photographs show the same class."""
+        one, other = directions(np.stack([self._embedding(photo_1), self._embedding(photo_2)]))
+        cosine = float(one @ other)
+        if self._same_class is None:
+            return PairAnswer(None, cosine, None, False)
+        inputs = [photo_1.pixels[None], photo_2.pixels[None]]
+        same = float(_numbers(self._same_class(inputs, training=False))[0, 1])
+        says_same = same >= 0.5
+        heats = self._pair_cam.heats(photo_1.pixels, photo_2.pixels, same=says_same)
+        overlays = lay_over(photo_1.shown, heats[0]), lay_over(photo_2.shown, heats[1])
+        return PairAnswer(same, cosine, overlays, says_same)
+
+    def _embedding(self, photo: Photograph) -> np.ndarray:
+        (embedding,) = tree.flatten(self._embed(photo.pixels[None], training=False))
+        return _numbers(embedding)[0]
+
+
+def _numbers(tensor) -> np.ndarray:
+    return ops.convert_to_numpy(tensor)

@@ -1,0 +1,142 @@
+"""The page: two tabs, built with Gradio."""
+
+import html
+from pathlib import Path
+
+import gradio
+import numpy as np
+
+from finegrain.demo.answers import Answers
+from finegrain.explain.figures import percentage
+from finegrain.explain.photograph import SHOWN_SIDE, Photograph, read_photograph
+from finegrain.images.decode import UnreadableImage, open_rgb
+
+NEIGHBOURS = 6
+THUMBNAIL = 240
+# Uploads and pictures older than this go, looked for as often, in seconds.
+KEPT_SECONDS = 900
+CSS = """
+.gradio-container { font-family: system-ui, sans-serif; }
+.gradio-container main { width: 100%; max-width: 1100px !important; margin: 0 auto !important; }
+.grid-wrap { min-height: 0 !important; max-height: none !important; }
+.grid-container { grid-template-columns: repeat(auto-fill, minmax(130px, 1fr)) !important; }
+"""
+
+
+def build_page(answers: Answers, note: str = "") -> gradio.Blocks:
+    """The page of a run.
+
+    Args:
+        answers: what the run says.
+        note: what is missing, in a sentence for the user; empty if nothing is.
+    """
+    run = answers.run
+    title = f"{run.folder.resolve().name}: {len(run.classes)} classes"
+    with gradio.Blocks(
+        title=title, analytics_enabled=False, delete_cache=(KEPT_SECONDS, KEPT_SECONDS)
+    ) as page:
+        gradio.HTML(f"<h1>{html.escape(title)}</h1><p>{html.escape(note)}</p>")
+        with gradio.Tab("One photograph"):
+            _one_photograph(answers)
+        with gradio.Tab("Two photographs: the same class?"):
+            _two_photographs(answers)
+    return page
+
+
+def _one_photograph(answers: Answers) -> None:
+    with gradio.Row():
+        given = _upload("Drop a photograph")
+        heat = _picture("What speaks for the likeliest class")
+        label = gradio.Label(label="Classes", num_top_classes=5)
+    with gradio.Column(visible=answers.training_images is not None):
+        gradio.HTML("<h2>Nearest training images, with the cosine of their embeddings</h2>")
+        nearest = gradio.Gallery(
+            show_label=False, columns=NEIGHBOURS, height="auto", buttons=[],
+            object_fit="contain", allow_preview=True,
+        )  # fmt: skip
+
+    def answer(path: str | None):
+        if path is None:
+            return None, None, None
+        photo = _read(path, answers)
+        probabilities = answers.probabilities(photo)
+        if not np.isfinite(probabilities).all():
+            raise gradio.Error(
+                "The model answers with numbers that are not finite.", print_exception=False
+            )
+        likeliest = int(probabilities.argmax())
+        named = dict(zip(answers.run.classes, map(float, probabilities), strict=True))
+        return named, answers.overlay(photo, likeliest), _gallery(answers, photo)
+
+    given.change(
+        answer, given, [label, heat, nearest], api_name=False, concurrency_id="model",
+        show_progress="minimal",
+    )  # fmt: skip
+
+
+def _two_photographs(answers: Answers) -> None:
+    with gradio.Row():
+        givens = [_upload("One photograph"), _upload("Another photograph")]
+    label = gradio.Label(label="Do they show the same class?")
+    said = gradio.Textbox(label="How it was told", lines=2, interactive=False)
+    with gradio.Row():
+        heats = [_picture("What speaks for it in the first"), _picture("and in the second")]
+
+    def answer(path_1: str | None, path_2: str | None):
+        if path_1 is None or path_2 is None:
+            return None, "", None, None
+        found = answers.pair(_read(path_1, answers), _read(path_2, answers))
+        cosine = f"The embeddings have a cosine of {found.cosine:.3f}"
+        if found.same is None:
+            text = (
+                f"{cosine}, where 1 means alike. That is no probability: this run has no head for "
+                "pairs, one of froze_fine_tune.py has."
+            )
+            return f"cosine {found.cosine:.3f}", text, None, None
+        named = {"the same class": found.same, "another class": 1 - found.same}
+        kind = "the same class" if found.says_same else "another class"
+        text = (
+            f"The pair head gives {percentage(found.same)} for the same class; the pictures below "
+            f"show what speaks for {kind}. {cosine}."
+        )
+        return named, text, *found.overlays
+
+    for given in givens:
+        given.change(
+            answer, givens, [label, said, *heats], api_name=False, concurrency_id="model",
+            show_progress="minimal",
+        )  # fmt: skip
+
+
+def _upload(label: str) -> gradio.Image:
+    upload = gradio.Image(
+        label=label, type="filepath", sources=["upload", "clipboard"], height=320, buttons=[]
+    )
+    # The file itself, so that it goes the way all photographs go: Gradio would decode it first.
+    upload.preprocess = lambda payload: payload and payload.path
+    return upload
+
+
+def _picture(label: str) -> gradio.Image:
+    return gradio.Image(label=label, interactive=False, height=320, buttons=["fullscreen"])
+
+
+def _read(path: str, answers: Answers) -> Photograph:
+    try:
+        return read_photograph(Path(path), answers.run.image_size)
+    except UnreadableImage as error:
+        message = f"This file cannot be read: {error}."
+        raise gradio.Error(message, title="No photograph", print_exception=False) from error
+
+
+def _gallery(answers: Answers, photo: Photograph) -> list[tuple[np.ndarray, str]]:
+    shown = []
+    for near in answers.nearest(photo, NEIGHBOURS):
+        try:
+            image = open_rgb(near.path, at_least=(THUMBNAIL, THUMBNAIL))
+        except UnreadableImage:
+            # Gone since training: the others are still worth showing.
+            continue
+        image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+        shown.append((np.asarray(image), f"{near.similarity:.2f} {near.name}"))
+    return shown

@@ -1,0 +1,1 @@
+"""Finished models for other runtimes: one format a file."""
