@@ -1,0 +1,1 @@
+"""Which part of the picture an answer rests on."""

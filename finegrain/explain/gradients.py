@@ -1,0 +1,56 @@
+"""Gradients on any backend of Keras: the one place that knows how each of them differentiates."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def gradients(score: Callable, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Gradients of a number with respect to each of several arrays.
+
+    Args:
+        score: function of as many tensors as there are values, made of `keras.ops` and layers in
+            inference mode -> a tensor whose sum is differentiated. Rows of a batch that do not
+            meet in it have each the gradient of their own score.
+        values: float32 arrays.
+
+    Returns:
+        An array for each value, of its shape, float32; zeros where the score does not depend on it.
+    """
+    found = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[keras.backend.backend()]
+    tensors = [ops.convert_to_tensor(value, dtype="float32") for value in values]
+    return [np.asarray(ops.convert_to_numpy(one)) for one in found(score, tensors)]
+
+
+def _tensorflow(score, tensors):
+    import tensorflow
+
+    with tensorflow.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(tensors)
+        total = ops.sum(score(*tensors))
+    return tape.gradient(
+        total, tensors, unconnected_gradients=tensorflow.UnconnectedGradients.ZERO
+    )
+
+
+def _jax(score, tensors):
+    import jax
+
+    return jax.grad(lambda given: ops.sum(score(*given)))(tensors)
+
+
+def _torch(score, tensors):
+    import torch
+
+    with torch.enable_grad():
+        tensors = [tensor.detach().clone().requires_grad_(True) for tensor in tensors]
+        total = ops.sum(score(*tensors))
+        if not total.requires_grad:
+            return [torch.zeros_like(tensor) for tensor in tensors]
+        found = torch.autograd.grad(total, tensors, allow_unused=True)
+    return [
+        torch.zeros_like(tensor) if one is None else one.detach()
+        for one, tensor in zip(found, tensors, strict=True)
+    ]
