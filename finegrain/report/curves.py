@@ -3,7 +3,7 @@
 import numpy as np
 from markupsafe import Markup
 
-from finegrain.report.drawing import HEIGHT, BOTTOM, TOP, Frame, axes, chart, line
+from finegrain.report.drawing import BOTTOM, HEIGHT, TOP, Frame, axes, chart, line
 
 Stages = list[tuple[str, list[dict[str, float]]]]
 # (title, key of a softmax model, key of a multi-loss model, whether an accuracy)

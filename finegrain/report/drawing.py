@@ -60,7 +60,8 @@ def axes(
             f'text-anchor="middle">{text}</text>'
         )
     middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x_label)}</text>')
+    below = f'x="{middle}" y="{HEIGHT - 4}" text-anchor="middle"'
+    parts.append(f"<text {below}>{escape(x_label)}</text>")
     parts.append(f'<text x="2" y="{TOP - 3}">{escape(y_label)}</text>')
     return Markup("".join(parts))
 
@@ -72,7 +73,9 @@ def ticks(limits: tuple[float, float], whole: bool = False) -> list[float]:
     return [float(place) for place in places if limits[0] - slack <= place <= limits[1] + slack]
 
 
-def line(frame: Frame, points: Iterable[tuple[float, float]], kind: str, dots: bool = True) -> Markup:
+def line(
+    frame: Frame, points: Iterable[tuple[float, float]], kind: str, dots: bool = True
+) -> Markup:
     """Points joined by lines; values that are not finite leave a gap.
 
     Args:

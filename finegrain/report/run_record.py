@@ -7,12 +7,13 @@ from typing import Any
 
 from finegrain.datasets.manifest import CLASSES
 from finegrain.errors import UserError
+from finegrain.evaluation.evaluation_file import EVALUATION, read_evaluation
 from finegrain.evaluation.history_plot import read_history
-from finegrain.report.answers import PREDICTIONS, Answers, answers_of, read_predictions
-from finegrain.training.results import RESULTS
+from finegrain.evaluation.prediction_table import PREDICTIONS, read_sound_predictions
+from finegrain.report.answers import Answers, answers_of
+from finegrain.training.results import read_results
 from finegrain.training.run_folder import MODEL, RunFolder
 
-EVALUATION = "evaluation.json"
 # Of the held-out splits the one to look at: choices are made on the validation.
 SPLITS_LOOKED_AT = ("valid", "test")
 
@@ -27,7 +28,7 @@ class RunRecord:
         classes: class names in index order.
         stages: (name, rows of its history) of each stage.
         results: stage name -> its numbers.
-        evaluation: evaluation.json; empty where there is none.
+        evaluation: split -> its measures in evaluation.json; empty where there is none.
         split: the split whose answers are shown.
         answers: of that split; None where there are none.
         notes: sentences on what is missing or left out.
@@ -47,6 +48,11 @@ class RunRecord:
     def name(self) -> str:
         """The run folder's own name."""
         return self.folder.resolve().name
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the data set stood when the run was trained."""
+        return Path(self.config.get("data", {}).get("folder", ""))
 
     @property
     def model_file(self) -> Path:
@@ -73,8 +79,11 @@ def read_run(folder: Path, split: str | None = None) -> RunRecord:
     else:
         if not record.stages:
             record.notes.append("No epoch is finished yet, so there are no curves.")
-    record.results = _json(record, RESULTS, "the errors of each stage").get("stages", {})
-    record.evaluation = _json(record, EVALUATION, "measures with intervals and the calibration")
+    try:
+        record.results = read_results(RunFolder(folder, record.config))["stages"]
+        record.evaluation = read_evaluation(folder / EVALUATION)["splits"]
+    except (UserError, KeyError) as error:
+        record.notes.append(f"Measures are missing: {error}.")
     if not record.model_file.is_file():
         record.notes.append(
             f"There is no {MODEL}, so Grad-CAM and nearest training photographs are missing."
@@ -94,38 +103,25 @@ def _classes(record: RunRecord) -> list[str]:
     return []
 
 
-def _json(record: RunRecord, name: str, what: str) -> dict[str, Any]:
-    try:
-        content = json.loads((record.folder / name).read_text(encoding="utf-8"))
-        if isinstance(content, dict):
-            return content
-        reason = "is no JSON object"
-    except FileNotFoundError:
-        reason = "is not there"
-    except (OSError, ValueError):
-        reason = "cannot be read"
-    record.notes.append(f"{name} {reason}, so {what} are missing.")
-    return {}
-
-
 def _read_answers(record: RunRecord, split: str | None) -> None:
     try:
-        table = read_predictions(record.folder / PREDICTIONS)
+        table, problems = read_sound_predictions(record.folder / PREDICTIONS)
     except UserError as error:
         record.notes.append(f"No answers can be shown: {error}.")
         return
+    record.notes += [f"Some rows are left out: {problem}." for problem in problems]
     present = set(table["split"])
     wanted = (split,) if split else SPLITS_LOOKED_AT
     record.split = next((name for name in wanted if name in present), wanted[0])
     answers = answers_of(table, record.split, record.classes)
-    for reason, count in answers.left_out.items():
+    if answers.unknown:
         record.notes.append(
-            f"{count} of the rows of {record.split} in {PREDICTIONS} are left out: {reason}."
+            f"{answers.unknown} rows of {PREDICTIONS} are left out: {CLASSES} lacks their class."
         )
-    if not len(answers):
+    if len(answers):
+        record.answers = answers
+    else:
         record.notes.append(
             f"{PREDICTIONS} has no usable row of a {' or '.join(wanted)} split, so there is "
             "nothing to show of right and wrong answers."
         )
-        return
-    record.answers = answers
