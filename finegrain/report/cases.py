@@ -56,7 +56,9 @@ def least_sure(answers: Answers, most: int) -> np.ndarray:
     return order[np.isfinite(gap[order])]
 
 
-def questions_of(answers: Answers, rows: Iterable[int], classes: Sequence[str]) -> dict[Question, str]:
+def questions_of(
+    answers: Answers, rows: Iterable[int], classes: Sequence[str]
+) -> dict[Question, str]:
     """What to ask Grad-CAM of each row: the answer, and the class that it should or might be."""
     questions = {}
     for row in rows:

@@ -27,12 +27,12 @@ def draw_class_sizes(counts: Sequence[int], classes: Sequence[str]) -> Markup:
         height = float(sizes[order[stretch]].mean())
         left, right = frame.left(first), frame.left(last + 1)
         gap = min(2.0, 0.2 * (right - left))
+        box = Markup('<rect class="bar" x="{}" y="{}" width="{}" height="{}">{}</rect>')
+        title = Markup("<title>{}</title>").format(_title(classes, order, sizes, first, last))
         bars.append(
-            Markup('<rect class="bar" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>')
-            .format(
+            box.format(
                 left, frame.top(height), round(right - left - gap, 2),
-                round(frame.top(0) - frame.top(height), 1),
-                _title(classes, order, sizes, first, last),
+                round(frame.top(0) - frame.top(height), 1), title,
             )
         )  # fmt: skip
     return chart(

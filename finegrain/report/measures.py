@@ -14,13 +14,17 @@ NAMES = {
     "macro_f1": "Macro-F1",
     "log_loss": "Log loss",
     "expected_calibration_error": "Expected calibration error",
-    "roc_auc": "ROC AUC",
-    "equal_error_rate": "Equal error rate",
+    "pair_auc_cosine": "Pairs by cosine: ROC AUC",
+    "pair_eer_cosine": "Pairs by cosine: equal error rate",
+    "pair_auc_same_class": "Pairs by same-class head: ROC AUC",
+    "pair_eer_same_class": "Pairs by same-class head: equal error rate",
+    "recall_at_1": "Recall@1",
+    "recall_at_5": "Recall@5",
+    "recall_at_10": "Recall@10",
     "mean_average_precision": "Mean average precision",
-    "map": "Mean average precision",
 }
-# What a reader takes as a share; the others are plain numbers.
-PLAIN = ("log_loss",)
+# Shown as plain numbers rather than in percent.
+PLAIN = ("log_loss", "pair_auc_cosine", "pair_auc_same_class")
 
 
 @dataclass(frozen=True)
@@ -39,33 +43,30 @@ class Measure:
 
 
 def measures_of(evaluation: dict[str, Any]) -> list[Measure]:
-    """All measures of one split, wherever in its part of evaluation.json they stand."""
+    """The measures of one split that could be taken, in the order of evaluation.json."""
     return [
-        Measure(
-            ": ".join([*where, NAMES.get(key, key.replace("_", " "))]),
-            _text(key, found["value"]),
-            ""
-            if found.get("low") is None or found.get("high") is None
-            else f"{_text(key, found['low'])} to {_text(key, found['high'])}",
-        )
-        for where, key, found in _walk(evaluation, [])
+        Measure(NAMES.get(key, key.replace("_", " ")), _text(key, found["value"]), _span(key, found))
+        for key, found in evaluation.get("measures", {}).items()
+        if found is not None
     ]
 
 
-def _walk(part: dict[str, Any], where: list[str]):
-    for key, value in part.items():
-        if not isinstance(value, dict) or key == "per_class":
-            continue
-        if "value" in value:
-            yield where, key, value
-        else:
-            outer = [] if key in ("measures", "class", "classes") else [key.replace("_", " ")]
-            yield from _walk(value, where + outer)
+def measure_notes(evaluation: dict[str, Any]) -> list[str]:
+    """Sentences on measures of one split that are missing, one a reason, and its other notes."""
+    reasons: dict[str, list[str]] = {}
+    for key, reason in evaluation.get("missing", {}).items():
+        reasons.setdefault(reason, []).append(NAMES.get(key, key))
+    missing = [f"No {', '.join(names)}: {reason}." for reason, names in reasons.items()]
+    return missing + [f"{note}." for note in evaluation.get("notes", [])]
 
 
-def _text(key: str, value: Any) -> str:
-    if not isinstance(value, int | float) or not np.isfinite(value):
-        return "–"
+def _span(key: str, found: dict[str, Any]) -> str:
+    if found.get("low") is None or found.get("high") is None:
+        return ""
+    return f"{_text(key, found['low'])} to {_text(key, found['high'])}"
+
+
+def _text(key: str, value: float) -> str:
     return f"{value:.3f}" if key in PLAIN else f"{100 * value:.1f} %"
 
 

@@ -15,7 +15,7 @@ from finegrain.report.curves import draw_curves
 from finegrain.report.evidence import Evidence, gather_evidence
 from finegrain.report.label_errors import likely_label_errors
 from finegrain.report.matrix_drawing import draw_matrix, draw_overview
-from finegrain.report.measures import Measure, draw_reliability, measures_of
+from finegrain.report.measures import Measure, draw_reliability, measure_notes, measures_of
 from finegrain.report.pair_views import PairView, view_pair
 from finegrain.report.photographs import Photographs, Picture
 from finegrain.report.run_facts import Fact, run_facts
@@ -46,6 +46,7 @@ class RunView:
         facts: what was trained on what.
         curves: (title, SVG).
         measures: split -> its measures.
+        measure_notes: split -> what is missing there.
         reliability: SVG.
         sizes: SVG of the class sizes.
         matrix, overview: the confusion matrix of some classes, and a picture of all.
@@ -62,6 +63,7 @@ class RunView:
     facts: list[Fact]
     curves: list[tuple[str, Markup]]
     measures: dict[str, list[Measure]]
+    measure_notes: dict[str, list[str]]
     reliability: Markup | None = None
     sizes: Markup | None = None
     matrix: Markup | None = None
@@ -97,6 +99,7 @@ def view_run(
         run_facts(record),
         draw_curves(record.stages) if record.stages else [],
         {split: measures_of(part) for split, part in record.evaluation.items()},
+        {split: measure_notes(part) for split, part in record.evaluation.items()},
         draw_reliability(bins),
     )
     training = record.config.get("data", {}).get("class_counts") or []
