@@ -147,4 +147,10 @@ def _remark(labels: list[int], label: int, predicted: int, classes: Sequence[str
             f"{own} of the {len(labels)} most similar training photographs are of its own class: "
             "the classifier errs, the embedding knows better."
         )
+    third = max(labels, key=labels.count)
+    if labels.count(third) >= MAJORITY * len(labels):
+        return (
+            f"{labels.count(third)} of the {len(labels)} most similar training photographs are "
+            f"{classes[third]}, neither its label nor the answer."
+        )
     return "The most similar training photographs are of mixed classes: nothing quite like it."

@@ -61,7 +61,7 @@ def _borders(frame: Frame, stages: Stages) -> list[Markup]:
         if start > 0.5:
             parts.append(_upright("border", x))
         parts.append(
-            Markup('<text class="stage" x="{}" y="{}">{}</text>').format(x + 4, TOP + 10, name)
+            Markup('<text class="stage" x="{}" y="{}">{}</text>').format(x + 4, TOP + 8, name)
         )
         rates = [row.get("learning_rate", 0) for row in rows]
         for number in range(1, len(rates)):

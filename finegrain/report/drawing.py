@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 # About the width of a phone, so that letters keep their size there.
 WIDTH, HEIGHT = 420, 260
-LEFT, RIGHT, TOP, BOTTOM = 44, 10, 14, 38
+LEFT, RIGHT, TOP, BOTTOM = 44, 18, 22, 38
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def axes(
     middle = (LEFT + WIDTH - RIGHT) / 2
     below = f'x="{middle}" y="{HEIGHT - 4}" text-anchor="middle"'
     parts.append(f"<text {below}>{escape(x_label)}</text>")
-    parts.append(f'<text x="2" y="{TOP - 3}">{escape(y_label)}</text>')
+    parts.append(f'<text x="2" y="{TOP - 12}">{escape(y_label)}</text>')
     return Markup("".join(parts))
 
 

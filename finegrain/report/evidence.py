@@ -35,29 +35,30 @@ class Evidence:
 
 
 def gather_evidence(
-    record: RunRecord, photographs: Photographs, rows: Iterable[int], data: Path | None,
-    most_embedded: int,
+    record: RunRecord, photographs: Photographs, looked_at: Iterable[int],
+    compared: Iterable[int], data: Path | None, most_embedded: int,
 ) -> Evidence:  # fmt: skip
     """Ask the model about some answers; what it cannot tell is noted in the record.
 
     Args:
         record: of the run; with answers.
         photographs: of its data set.
-        rows: of the answers.
+        looked_at: rows of the answers to draw Grad-CAM for.
+        compared: rows of the answers to look for training photographs like them.
         data: where the data set stands now, if it has moved.
         most_embedded: embeddings of a data set with more photographs are used only if stored.
     """
-    evidence, rows = Evidence(), list(rows)
+    evidence = Evidence()
     data_set = _open(record, data)
     if data_set is not None:
         evidence.copies = equal_files(data_set.table, record.split)
         evidence.looked_for_copies = "files that are equal byte for byte"
     if record.model_file.is_file():
-        evidence.attention = _attention(record, photographs, rows)
+        evidence.attention = _attention(record, photographs, looked_at)
         features = _features(record, data, data_set, most_embedded)
         if features is not None:
             with features:
-                _compare(evidence, features, record, photographs, rows)
+                _compare(evidence, features, record, photographs, compared)
     return evidence
 
 

@@ -8,9 +8,9 @@ from scipy import sparse
 
 from finegrain.report.photographs import Picture, png_address
 
-CELL = 18
-LABEL = 150
-LETTERS = 22
+# Cells are as wide as fits a page, within these limits.
+CELLS, PAGE = (18, 34), 820
+LETTERS, LETTER_WIDTH = 22, 7
 # Cells hold their number up to so many classes.
 MOST_NUMBERED = 40
 OVERVIEW_SIDE = 500
@@ -28,50 +28,57 @@ def draw_matrix(counts: sparse.csr_array, order: np.ndarray, classes: Sequence[s
     Returns:
         SVG; rows are what photographs are, columns what they were taken for.
     """
-    sizes = np.asarray(counts.sum(axis=1)).reshape(-1)
+    names = [shortened(classes[number]) for number in order]
+    label = LETTER_WIDTH * max(map(len, names)) + 14
+    cell = int(np.clip((PAGE - label) / len(order), *CELLS))
+    head = int(0.9 * label) + 8
     block = counts[order][:, order].tocoo()
-    parts = []
-    for place, number in enumerate(order.tolist()):
-        middle = LABEL + (place + 0.5) * CELL
+    sizes = np.asarray(counts.sum(axis=1)).reshape(-1)[order]
+    parts = [_names(names, label, head, cell)]
+    for row, column, count in zip(block.row, block.col, block.data, strict=True):
+        title = Markup("<title>{}: {} of {} taken for {}</title>").format(
+            classes[order[row]], count, sizes[row], classes[order[column]]
+        )
+        left, top = label + column * cell, head + row * cell
+        # The square root, or a single mistake of many could not be seen.
+        strength = round(0.12 + 0.88 * float(np.sqrt(count / sizes[row])), 2)
+        kind = "right" if row == column else "wrong"
         parts.append(
             Markup(
-                '<text x="{}" y="{}" text-anchor="end">{}</text>'
-                '<text text-anchor="start" transform="translate({} {}) rotate(-60)">{}</text>'
-            ).format(
-                LABEL - 6, middle + 4, shortened(classes[number]),
-                middle + 3, LABEL - 6, shortened(classes[number]),
+                '<rect class="{}" x="{}" y="{}" width="{}" height="{}" fill-opacity="{}">{}</rect>'
+            ).format(kind, left + 0.5, top + 0.5, cell - 1, cell - 1, strength, title)
+        )
+        if len(order) <= MOST_NUMBERED:
+            weight = "count strong" if strength > 0.6 else "count"
+            parts.append(
+                Markup('<text class="{}" x="{}" y="{}" text-anchor="middle">{}</text>').format(
+                    weight, left + cell / 2, top + cell / 2 + 4, count
+                )
             )
-        )  # fmt: skip
-    for row, column, count in zip(block.row, block.col, block.data, strict=True):
-        parts.append(_cell(row, column, count, sizes[order[row]], order, classes))
-    side = LABEL + len(order) * CELL
-    frame = Markup('<rect class="frame" x="{0}" y="{0}" width="{1}" height="{1}"/>').format(
-        LABEL, len(order) * CELL
-    )
+    side = len(order) * cell
     # The last slanting name leans out to the right.
     return Markup(
         '<svg class="matrix" role="img" width="{0}" height="{1}" viewBox="0 0 {0} {1}" '
-        'aria-label="Confusion matrix of {2} classes">{3}{4}</svg>'
-    ).format(side + LABEL // 2, side + 2, len(order), frame, Markup("").join(parts))
-
-
-def _cell(row: int, column: int, count: int, images: int, order, classes) -> Markup:
-    name, given = classes[order[row]], classes[order[column]]
-    x, y = LABEL + column * CELL, LABEL + row * CELL
-    # The square root, or a single mistake of many could not be seen.
-    strength = round(0.12 + 0.88 * float(np.sqrt(count / images)), 2)
-    cell = Markup(
-        '<rect class="{}" x="{}" y="{}" width="{}" height="{}" fill-opacity="{}">'
-        "<title>{}: {} of {} taken for {}</title></rect>"
+        'aria-label="Confusion matrix of {2} classes"><rect class="frame" x="{3}" y="{4}" '
+        'width="{5}" height="{5}"/>{6}</svg>'
     ).format(
-        "right" if row == column else "wrong", x + 0.5, y + 0.5, CELL - 1, CELL - 1, strength,
-        name, count, images, given,
+        side + label + label // 2, side + head + 2, len(order), label, head, side,
+        Markup("").join(parts),
     )  # fmt: skip
-    if len(order) > MOST_NUMBERED:
-        return cell
-    return cell + Markup('<text class="{}" x="{}" y="{}" text-anchor="middle">{}</text>').format(
-        "count strong" if strength > 0.6 else "count", x + CELL / 2, y + CELL / 2 + 3.5, count
-    )
+
+
+def _names(names: Sequence[str], label: int, head: int, cell: int) -> Markup:
+    """The names at the rows, and aslant over the columns."""
+    return Markup("").join(
+        Markup(
+            '<text x="{}" y="{}" text-anchor="end">{}</text>'
+            '<text transform="translate({} {}) rotate(-60)">{}</text>'
+        ).format(
+            label - 6, head + (place + 0.5) * cell + 4, name,
+            label + (place + 0.5) * cell + 3, head - 6, name,
+        )
+        for place, name in enumerate(names)
+    )  # fmt: skip
 
 
 def draw_overview(counts: sparse.csr_array, order: np.ndarray) -> Picture:

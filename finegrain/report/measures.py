@@ -45,7 +45,7 @@ class Measure:
 def measures_of(evaluation: dict[str, Any]) -> list[Measure]:
     """The measures of one split that could be taken, in the order of evaluation.json."""
     return [
-        Measure(NAMES.get(key, key.replace("_", " ")), _text(key, found["value"]), _span(key, found))
+        Measure(NAMES.get(key, key), _text(key, found["value"]), _span(key, found))
         for key, found in evaluation.get("measures", {}).items()
         if found is not None
     ]

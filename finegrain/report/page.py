@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from finegrain.report.class_rows import MOST_ROWS
 from finegrain.report.comparison import Difference, Disagreement
+from finegrain.report.headlines import headlines
 from finegrain.report.label_errors import RULE
 from finegrain.report.run_facts import setting_rows, stage_rows
 from finegrain.report.run_view import RunView
@@ -54,6 +55,7 @@ def render_page(
         split_names=SPLIT_NAMES,
         label_error_rule=RULE,
         most_rows=MOST_ROWS,
+        headlines=headlines,
         setting_rows=setting_rows,
         stage_rows=stage_rows,
     )

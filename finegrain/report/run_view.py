@@ -54,7 +54,7 @@ class RunView:
         pairs: the most confused.
         mistakes, unsure, label_errors: photographs to look at.
         mistake_count, label_error_count: how many there are in all.
-        copies: (held-out photograph, training photograph, kind).
+        copies, copy_count: (held-out photograph, training photograph, kind), and how many in all.
         looked_for_copies: see `Evidence`.
         rows, class_notes: the table of classes.
     """
@@ -76,6 +76,7 @@ class RunView:
     mistake_count: int = 0
     label_error_count: int = 0
     copies: list[tuple[Picture, Picture, str]] = field(default_factory=list)
+    copy_count: int = 0
     looked_for_copies: str = ""
     rows: list[ClassRow] = field(default_factory=list)
     class_notes: list[str] = field(default_factory=list)
@@ -147,8 +148,9 @@ def _add_cases(
         "unsure": least_sure(answers, limits.unsure),
         "label_errors": suspects[: limits.label_errors],
     }
-    rows = np.unique(np.concatenate(list(chosen.values()))).tolist()
-    evidence = gather_evidence(record, photographs, rows, data, most_embedded)
+    looked_at = np.unique(np.concatenate([chosen["mistakes"], chosen["unsure"]])).tolist()
+    compared = np.unique(np.concatenate(list(chosen.values()))).tolist()
+    evidence = gather_evidence(record, photographs, looked_at, compared, data, most_embedded)
     for part, rows in chosen.items():
         cases = [
             make_case(answers, row, classes, photographs, evidence.attention, evidence.nearest)
@@ -158,6 +160,7 @@ def _add_cases(
     view.mistake_count = int((~answers.right).sum())
     view.label_error_count = len(suspects)
     view.looked_for_copies = evidence.looked_for_copies
+    view.copy_count = len(evidence.copies)
     view.copies = _show_copies(evidence, photographs, limits)
 
 
