@@ -76,24 +76,40 @@ def predict_probabilities(
         )
     if not isinstance(classifier, Inference):
         classifier = Inference(KerasEngine(classifier), "as asked")
-    batch_size = min(batch_size, len(paths))
-    decoded = _decode_ahead(paths, image_size, ahead=2 * batch_size)
     rows, unreadable = [], {}
+    for _, batch, failed in decoded_batches(paths, image_size, batch_size, progress):
+        rows.append(_probabilities(classifier, batch, flip))
+        unreadable |= failed
+    probabilities = np.concatenate(rows)
+    probabilities[list(unreadable)] = np.nan if unreadable_row is None else unreadable_row
+    return Predictions(paths, probabilities, unreadable)
+
+
+def decoded_batches(
+    paths: Sequence[Path], image_size: tuple[int, int], batch_size: int, progress: bool = True
+) -> Iterator[tuple[int, np.ndarray, dict[int, str]]]:
+    """The pixels of image files batch by batch, with a progress bar.
+
+    Args: see `predict_probabilities`.
+
+    Yields:
+        Number of the batch's first file; its images, (b, H, W, 3) uint8, b at most B; and of
+        those that could not be decoded, which are black, number of the file -> reason.
+    """
+    batch_size = min(batch_size, len(paths))
+    decoded = _decode_ahead(list(paths), image_size, ahead=2 * batch_size)
     with tqdm(total=len(paths), unit="image", disable=None if progress else True) as bar:
         for start in range(0, len(paths), batch_size):
             count = min(batch_size, len(paths) - start)
             # Bytes, a quarter of the memory: the model casts them itself.
-            batch = np.zeros((count, *image_size, 3), dtype="uint8")
+            batch, unreadable = np.zeros((count, *image_size, 3), dtype="uint8"), {}
             for place, pixels in enumerate(islice(decoded, count)):
                 if isinstance(pixels, UnreadableImage):
                     unreadable[start + place] = str(pixels)
                 else:
                     batch[place] = pixels
-            rows.append(_probabilities(classifier, batch, flip))
+            yield start, batch, unreadable
             bar.update(count)
-    probabilities = np.concatenate(rows)
-    probabilities[list(unreadable)] = np.nan if unreadable_row is None else unreadable_row
-    return Predictions(paths, probabilities, unreadable)
 
 
 def sample_images(

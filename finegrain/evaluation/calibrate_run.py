@@ -1,0 +1,146 @@
+"""Put a temperature into a run's model, or take it out again, and measure what it did."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from finegrain.errors import UserError
+from finegrain.evaluation.answer_images import Answered
+from finegrain.evaluation.calibrated_model import (
+    file_digest,
+    model_temperature,
+    replace_model,
+)
+from finegrain.evaluation.calibration_error import expected_calibration_error
+from finegrain.evaluation.evaluate_run import VALID, About, answer_all, write_answers
+from finegrain.evaluation.labelled_images import held_out_images
+from finegrain.evaluation.log_loss import SMALLEST
+from finegrain.evaluation.run_data import open_run_data
+from finegrain.evaluation.same_class_scores import same_class_scores
+from finegrain.evaluation.temperature import (
+    answers_from_embeddings,
+    divide_logits,
+    fit_temperature,
+    head_weights,
+)
+from finegrain.evaluation.top_answers import TopAnswers
+from finegrain.training.finished_run import FinishedRun, open_finished_run
+from finegrain.training.results import read_results
+from finegrain.training.run_folder import MODEL, RunFolder
+
+# A change of the temperature below this is no change.
+NOTHING = 1e-3
+FEW = 100
+
+
+def calibrate_run(
+    run_folder: Path, moved_to: Path | None = None, undo: bool = False, openvino: bool = True
+) -> None:
+    """Fit a temperature on the run's validation images and rewrite its model with it.
+
+    predictions.csv and evaluation.json are written anew, from the same look at the images.
+
+    Args:
+        run_folder: a finished run.
+        moved_to: where its data set stands now, if it has moved.
+        undo: take out the temperature that is in the model instead.
+        openvino: use OpenVINO where it is installed and pays.
+
+    Raises:
+        UserError: no such run or data set, no validation images, no temperature that fits, or
+            nothing to undo.
+    """
+    run = open_finished_run(run_folder)
+    digest = file_digest(run_folder / MODEL)
+    inside = model_temperature(run_folder, digest)
+    if undo and inside == 1:
+        raise UserError(f"the model of {run_folder} has no temperature; there is nothing to undo")
+    data = open_run_data(run_folder, moved_to)
+    images = held_out_images(data)
+    if not undo and VALID not in data.splits:
+        raise UserError(
+            f"{data.folder} has no validation images, on which a temperature is fitted; make the "
+            "data set with some, with img2keras.py, and train on that"
+        )
+    model = run.model()
+    # All embeddings are kept: from them the calibrated answers follow without a second look.
+    most = max((len(some.paths) for some in images), default=0)
+    before = answer_all(model, images, run.image_size, openvino, most_compared=most)
+    factor = 1 / inside if undo else _fitted(model, before)
+    changes = abs(factor - 1) > NOTHING
+    if changes:
+        divide_logits(model, factor)
+    total = inside * factor if changes else inside
+    after = [_answered_anew(model, some) for some in before] if changes else before
+    for some, then in zip(before, after, strict=True):
+        print(_line(some, then, fitted_on=not undo))
+    if changes:
+        digest = replace_model(run_folder, model, 1.0 if undo else total)
+    about = About(
+        run_folder, read_results(RunFolder.open(run_folder))["model_from"],
+        1.0 if undo else total, digest, data.folder, data.digest,
+    )  # fmt: skip
+    write_answers(run_folder, after, run.classes, same_class_scores(model), about)
+    print(_closing(run, changes, undo, inside, total))
+
+
+def _fitted(model: keras.Model, answered: list[Answered]) -> float:
+    valid = next(some for some in answered if some.images.split == VALID)
+    embeddings, labels = valid.embeddings, valid.images.labels
+    if not len(labels):
+        raise UserError("none of the run's validation images can be read; put them back")
+    if not np.isfinite(embeddings).all():
+        raise UserError(
+            "the model's embeddings are no finite numbers, its training must have diverged; train "
+            "it again with a smaller learning rate"
+        )
+    if len(labels) < FEW:
+        print(
+            f"warning: {len(labels)} validation images are few to fit a temperature on",
+            file=sys.stderr,
+        )
+    return fit_temperature(embeddings, *head_weights(model), labels)
+
+
+def _answered_anew(model: keras.Model, answered: Answered) -> Answered:
+    labels = answered.images.labels
+    answers = answers_from_embeddings(answered.embeddings, *head_weights(model), labels)
+    return replace(answered, answers=answers)
+
+
+def _line(before: Answered, after: Answered, fitted_on: bool) -> str:
+    errors, losses = (
+        [measure(some.answers) for some in (before, after)]
+        for measure in (_calibration_error, _log_loss)
+    )
+    split = before.images.split
+    hint = "; fitted on these" if split == VALID and fitted_on else ""
+    return (
+        f"{split:<7} calibration error {errors[0]:.4f} -> {errors[1]:.4f}, log loss "
+        f"{losses[0]:.4f} -> {losses[1]:.4f}  ({len(before.images.labels)} images{hint})"
+    )
+
+
+def _calibration_error(answers: TopAnswers) -> float:
+    sound = answers.true_rank > 0
+    if not sound.any():
+        return float("nan")
+    return expected_calibration_error(
+        answers.probabilities[sound, 0], answers.true_rank[sound] == 1
+    )
+
+
+def _log_loss(answers: TopAnswers) -> float:
+    return float(-np.log(np.clip(answers.true_probability.astype("float64"), SMALLEST, 1)).mean())
+
+
+def _closing(run: FinishedRun, changes: bool, undo: bool, inside: float, total: float) -> str:
+    model = run.folder / MODEL
+    if undo:
+        return f"the temperature {inside:.4f} is taken out of {model} again"
+    if not changes:
+        return f"{model} needs no change: its temperature is {inside:.4f} already"
+    return f"temperature {total:.4f} is now inside {model}; --undo takes it out again"

@@ -1,0 +1,73 @@
+"""Is the image most like this one of its class? Retrieval within one set of images."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+RANKS = (1, 5, 10)
+QUERIES = 256
+
+
+@dataclass(frozen=True)
+class NeighbourRanks:
+    """What each query found.
+
+    Attributes:
+        queries: (Q,) row numbers of the images that have another one of their class.
+        first: (Q,) rank of the first image of the query's class, from 1.
+        average_precision: (Q,).
+    """
+
+    queries: np.ndarray
+    first: np.ndarray
+    average_precision: np.ndarray
+
+
+def unit_length(embeddings: np.ndarray) -> np.ndarray:
+    """Embeddings of length 1, (N, D) float32; one that is all zeros stays so."""
+    embeddings = np.asarray(embeddings, "float32")
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return embeddings / np.where(lengths > 0, lengths, 1)
+
+
+def neighbour_ranks(embeddings: np.ndarray, labels: np.ndarray) -> NeighbourRanks:
+    """Each image asks all others, by cosine similarity.
+
+    Images of classes with no other image ask nothing, but are there to be found. Ties are read
+    against the model: of images equally like the query those of other classes come first, and
+    average precision counts all of them as found, as scikit-learn's does. So the order of the
+    images does not matter.
+
+    Memory holds 256 rows of similarities, however many images there are.
+
+    Args:
+        embeddings: (N, D), finite.
+        labels: (N,) class indices.
+    """
+    embeddings, labels = unit_length(embeddings), np.asarray(labels)
+    _, numbers, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    order = np.argsort(numbers, kind="stable")
+    members = np.split(order, np.cumsum(sizes)[:-1])
+    # Queries of a class stand together; their matches are the same rows.
+    queries = order[sizes[numbers[order]] > 1]
+    first, precision = np.empty(len(queries), np.int64), np.empty(len(queries))
+    for start in range(0, len(queries), QUERIES):
+        some = queries[start : start + QUERIES]
+        alike = embeddings[some] @ embeddings.T
+        # The query itself stands below all others, and is no match.
+        alike[np.arange(len(some)), some] = -np.inf
+        for place, query in enumerate(some):
+            matches = members[numbers[query]]
+            found = alike[place, matches[matches != query]]
+            first[start + place], precision[start + place] = _ranks(alike[place], found)
+    return NeighbourRanks(queries, first, precision)
+
+
+def _ranks(alike: np.ndarray, matches: np.ndarray) -> tuple[int, float]:
+    """Rank of the best match, and average precision, from similarities of all and of matches."""
+    matches = np.sort(matches)
+    ordered = np.sort(alike)
+    # How many of all, and of the matches, are at least as like the query as each match.
+    of_all = len(ordered) - np.searchsorted(ordered, matches, side="left")
+    of_matches = len(matches) - np.searchsorted(matches, matches, side="left")
+    return int(of_all[-1] - of_matches[-1] + 1), float((of_matches / of_all).mean())
