@@ -3,12 +3,14 @@
 import numpy as np
 
 from finegrain.report.answers import Answers
+from finegrain.report.nearest import Neighbour
 
 RULE = (
     "A photograph is listed if the model, which has not been trained on it, gives it another "
     "class with at least the probability that this class's own photographs get on average, while "
     "its label gets less than its own photographs get on average (confident learning, Northcutt "
-    "et al. 2021, arXiv 1911.00068). First come those that lack most of it."
+    "et al. 2021, arXiv 1911.00068). First come those whose most similar training photographs are "
+    "of the class answered rather than of the label's."
 )
 
 
@@ -38,3 +40,21 @@ def likely_label_errors(answers: Answers, class_count: int) -> np.ndarray:
     rows = np.flatnonzero(found)
     margin = answers.probability[rows] - answers.true_probability[rows]
     return rows[np.argsort(-margin, kind="stable")]
+
+
+def supported_first(
+    answers: Answers, rows: np.ndarray, nearest: dict[str, list[Neighbour]]
+) -> np.ndarray:
+    """The rows in a new order: by how many more neighbours are of the answer than of the label.
+
+    Args:
+        answers: the answers.
+        rows: suspected ones; of equals the first stays first.
+        nearest: training photographs; a row without them stands as if it had as many of each.
+    """
+
+    def support(row: int) -> int:
+        labels = [one.label for one in nearest.get(answers.paths[row], [])]
+        return labels.count(answers.predicted[row]) - labels.count(answers.labels[row])
+
+    return np.array(sorted(rows.tolist(), key=support, reverse=True), np.int64)

@@ -51,6 +51,13 @@ def measures_of(evaluation: dict[str, Any]) -> list[Measure]:
     ]
 
 
+def measure_rows(evaluation: dict[str, Any]) -> list[tuple[str, list[Measure | None]]]:
+    """Name of each measure that some split has, and what it is for each split."""
+    columns = [{one.name: one for one in measures_of(part)} for part in evaluation.values()]
+    names = dict.fromkeys(name for column in columns for name in column)
+    return [(name, [column.get(name) for column in columns]) for name in names]
+
+
 def measure_notes(evaluation: dict[str, Any]) -> list[str]:
     """Sentences on measures of one split that are missing, one a reason, and its other notes."""
     reasons: dict[str, list[str]] = {}

@@ -13,9 +13,15 @@ from finegrain.report.class_sizes import draw_class_sizes
 from finegrain.report.confusions import confused_pairs, count_classes, count_confusions
 from finegrain.report.curves import draw_curves
 from finegrain.report.evidence import Evidence, gather_evidence
-from finegrain.report.label_errors import likely_label_errors
+from finegrain.report.label_errors import likely_label_errors, supported_first
 from finegrain.report.matrix_drawing import draw_matrix, draw_overview
-from finegrain.report.measures import Measure, draw_reliability, measure_notes, measures_of
+from finegrain.report.measures import (
+    Measure,
+    draw_reliability,
+    measure_notes,
+    measure_rows,
+    measures_of,
+)
 from finegrain.report.pair_views import PairView, view_pair
 from finegrain.report.photographs import Photographs, Picture
 from finegrain.report.run_facts import Fact, run_facts
@@ -24,6 +30,9 @@ from finegrain.report.run_record import RunRecord
 # With more classes the matrix shows the most confused ones.
 MOST_IN_MATRIX = 60
 BLOCK_OF_MANY = 40
+TILES = 5
+# Suspected labels whose neighbours are looked up, to put them in order.
+MOST_SUSPECTS = 200
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,8 @@ class RunView:
         record: what it is made from; its notes say what is missing.
         facts: what was trained on what.
         curves: (title, SVG).
-        measures: split -> its measures.
+        tiles: the measures of the split shown that are said first.
+        measured_splits, measure_rows: all measures; see there.
         measure_notes: split -> what is missing there.
         reliability: SVG.
         sizes: SVG of the class sizes.
@@ -62,7 +72,9 @@ class RunView:
     record: RunRecord
     facts: list[Fact]
     curves: list[tuple[str, Markup]]
-    measures: dict[str, list[Measure]]
+    tiles: list[Measure]
+    measured_splits: list[str]
+    measure_rows: list[tuple[str, list[Measure | None]]]
     measure_notes: dict[str, list[str]]
     reliability: Markup | None = None
     sizes: Markup | None = None
@@ -94,14 +106,16 @@ def view_run(
         data, most_embedded: see `gather_evidence`.
         limits: how much to show.
     """
-    bins = record.evaluation.get(record.split, {}).get("reliability") or []
+    measured = record.evaluation.get(record.split, {})
     view = RunView(
         record,
         run_facts(record),
         draw_curves(record.stages) if record.stages else [],
-        {split: measures_of(part) for split, part in record.evaluation.items()},
+        measures_of(measured)[:TILES],
+        list(record.evaluation),
+        measure_rows(record.evaluation),
         {split: measure_notes(part) for split, part in record.evaluation.items()},
-        draw_reliability(bins),
+        draw_reliability(measured.get("reliability") or []),
     )
     training = record.config.get("data", {}).get("class_counts") or []
     if len(training) == len(record.classes) > 0:
@@ -143,20 +157,21 @@ def _add_cases(
     record = view.record
     answers, classes = record.answers, record.classes
     suspects = likely_label_errors(answers, len(classes))
-    chosen = {
-        "mistakes": worst_mistakes(answers, limits.mistakes),
-        "unsure": least_sure(answers, limits.unsure),
-        "label_errors": suspects[: limits.label_errors],
-    }
-    looked_at = np.unique(np.concatenate([chosen["mistakes"], chosen["unsure"]])).tolist()
-    compared = np.unique(np.concatenate(list(chosen.values()))).tolist()
+    mistakes, unsure = (
+        worst_mistakes(answers, limits.mistakes),
+        least_sure(answers, limits.unsure),
+    )
+    looked_at = np.unique(np.concatenate([mistakes, unsure])).tolist()
+    compared = np.unique(np.concatenate([looked_at, suspects[:MOST_SUSPECTS]])).astype(int)
     evidence = gather_evidence(record, photographs, looked_at, compared, data, most_embedded)
-    for part, rows in chosen.items():
-        cases = [
+    likeliest = supported_first(answers, suspects, evidence.nearest)[: limits.label_errors]
+    view.mistakes, view.unsure, view.label_errors = (
+        [
             make_case(answers, row, classes, photographs, evidence.attention, evidence.nearest)
             for row in rows
         ]
-        setattr(view, part, cases)
+        for rows in (mistakes, unsure, likeliest)
+    )
     view.mistake_count = int((~answers.right).sum())
     view.label_error_count = len(suspects)
     view.looked_for_copies = evidence.looked_for_copies
