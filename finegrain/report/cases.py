@@ -153,4 +153,4 @@ def _remark(labels: list[int], label: int, predicted: int, classes: Sequence[str
             f"{labels.count(third)} of the {len(labels)} most similar training photographs are "
             f"{classes[third]}, neither its label nor the answer."
         )
-    return "The most similar training photographs are of mixed classes: nothing quite like it."
+    return "The most similar training photographs are of several classes."

@@ -48,11 +48,12 @@ def confused_pairs(counts: sparse.csr_array, most: int) -> list[ConfusedPair]:
     sizes = np.asarray(counts.sum(axis=1)).reshape(-1)
     images = sizes[both.row] + sizes[both.col]
     order = np.lexsort((both.col, both.row, images, -both.data))[:most]
-    pairs = zip(both.row[order].tolist(), both.col[order].tolist(), strict=True)
-    return [
-        ConfusedPair(a, b, int(counts[a, b]), int(counts[b, a]), int(sizes[a] + sizes[b]))
-        for a, b in pairs
-    ]
+    if not len(order):
+        return []
+    one, other = both.row[order], both.col[order]
+    columns = (one, other, counts[one, other], counts[other, one], images[order])
+    rows = zip(*(np.asarray(column).reshape(-1).tolist() for column in columns), strict=True)
+    return [ConfusedPair(*row) for row in rows]
 
 
 @dataclass(frozen=True, eq=False)
