@@ -1,0 +1,1 @@
+"""Report: what a finished run knows, as one page that opens from disk."""

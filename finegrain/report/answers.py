@@ -1,0 +1,72 @@
+"""What a run answered, photograph by photograph: rows of `predictions.csv` as arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from finegrain.evaluation.top_answers import NO_CLASS, TOP
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The answers for the photographs of one split.
+
+    Attributes:
+        paths: (N,) objects of type str, as in the table.
+        labels: (N,) int64, the class each photograph has.
+        predicted: (N,) int64, the class it was given.
+        probability: (N,) float64 of the class given, 0 to 1.
+        true_probability: (N,) float64 of the class it has.
+        top: (N,5) int64, the most probable classes; `NO_CLASS` where there are fewer.
+        top_probability: (N,5) float64; NaN where there are fewer.
+        unknown: rows left out because the run does not know one of their classes.
+    """
+
+    paths: np.ndarray
+    labels: np.ndarray
+    predicted: np.ndarray
+    probability: np.ndarray
+    true_probability: np.ndarray
+    top: np.ndarray
+    top_probability: np.ndarray
+    unknown: int = 0
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def right(self) -> np.ndarray:
+        """(N,) bool."""
+        return self.labels == self.predicted
+
+
+def answers_of(table: pd.DataFrame, split: str, classes: Sequence[str]) -> Answers:
+    """The answers of one split, in the order of the table.
+
+    Args:
+        table: from `read_sound_predictions`.
+        split: `train`, `valid` or `test`.
+        classes: class names in index order.
+    """
+    rows = table[table["split"] == split]
+    index_of = {name: number for number, name in enumerate(classes)}
+    labels, predicted = (_indices(rows[column], index_of) for column in ("true", "predicted"))
+    known = (labels != NO_CLASS) & (predicted != NO_CLASS)
+    rows = rows[known]
+    places = [f"top_{place}" for place in range(1, TOP + 1)]
+    return Answers(
+        rows["path"].to_numpy(object),
+        labels[known],
+        predicted[known],
+        rows["probability"].to_numpy(np.float64),
+        rows["true_probability"].to_numpy(np.float64),
+        np.stack([_indices(rows[name], index_of) for name in places], axis=1),
+        np.stack([rows[f"{name}_probability"].to_numpy(np.float64) for name in places], axis=1),
+        int((~known).sum()),
+    )
+
+
+def _indices(names: pd.Series, index_of: dict[str, int]) -> np.ndarray:
+    return np.array([index_of.get(name, NO_CLASS) for name in names], np.int64)

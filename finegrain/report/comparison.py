@@ -1,0 +1,114 @@
+"""Two runs on the same photographs: which is better, by how much, and where they disagree."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binomtest
+
+from finegrain.report.photographs import Photographs, Picture
+from finegrain.report.run_record import RunRecord
+
+DRAWS = 10_000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a run is against another, on the photographs both have answered.
+
+    Attributes:
+        images: of them.
+        accuracy, other_accuracy: top-1 accuracy of each there.
+        only_this, only_other: photographs that only one of them has right.
+        low, high: 95 % interval of `accuracy - other_accuracy`, by paired bootstrap.
+        p_value: of McNemar's exact test, that the two err equally often.
+    """
+
+    images: int
+    accuracy: float
+    other_accuracy: float
+    only_this: int
+    only_other: int
+    low: float
+    high: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A photograph that runs answer differently; answers are (class, probability, right)."""
+
+    picture: Picture
+    path: str
+    true: str
+    answers: list[tuple[str, float, bool]]
+
+
+# path and true class -> (class answered, its probability)
+Named = dict[tuple[str, str], tuple[str, float]]
+
+
+def named_answers(record: RunRecord) -> Named:
+    """A run's answers by names, since runs may number the classes differently."""
+    answers, names = record.answers, record.classes
+    if answers is None:
+        return {}
+    columns = (answers.paths, answers.labels, answers.predicted, answers.probability)
+    return {
+        (path, names[label]): (names[predicted], float(probability))
+        for path, label, predicted, probability in zip(*columns, strict=True)
+    }
+
+
+def difference(this: Named, other: Named, seed: int = 0) -> Difference | None:
+    """Compare two runs; None where they have no photograph of one path and class in common.
+
+    The bootstrap draws photographs with replacement, both runs' answers together; all that
+    counts is how many are drawn of those that one, the other, or neither alone has right, so
+    these three numbers are drawn. McNemar 1947, "Note on the sampling error of the difference
+    between correlated proportions or percentages", with the exact binomial distribution.
+    """
+    common = sorted(this.keys() & other.keys())
+    if not common:
+        return None
+    right = np.array([[run[key][0] == key[1] for run in (this, other)] for key in common])
+    only_this = int((right[:, 0] & ~right[:, 1]).sum())
+    only_other = int((~right[:, 0] & right[:, 1]).sum())
+    shares = np.array([only_this, only_other, len(common) - only_this - only_other]) / len(common)
+    draws = np.random.default_rng(seed).multinomial(len(common), shares, DRAWS)
+    low, high = np.percentile((draws[:, 0] - draws[:, 1]) / len(common), (2.5, 97.5))
+    apart = only_this + only_other
+    p_value = binomtest(only_this, apart).pvalue if apart else 1.0
+    accuracy, other_accuracy = right.mean(axis=0)
+    return Difference(
+        len(common), float(accuracy), float(other_accuracy), only_this, only_other,
+        float(low), float(high), float(p_value),
+    )  # fmt: skip
+
+
+def disagreements(
+    runs: Sequence[Named], photographs: Photographs, most: int
+) -> tuple[int, list[Disagreement]]:
+    """Photographs that all runs have answered, not all alike.
+
+    Returns:
+        How many there are, and the first `most`: those that at least one run has right before the
+        others, the surest wrong answers first.
+    """
+    common = sorted(set.intersection(*(set(run) for run in runs))) if runs else []
+    found = [key for key in common if len({run[key][0] for run in runs}) > 1]
+
+    def rank(key: tuple[str, str]) -> tuple[bool, float]:
+        answers = [run[key] for run in runs]
+        wrong = [probability for name, probability in answers if name != key[1]]
+        return all(name != key[1] for name, _ in answers), -max(wrong)
+
+    return len(found), [
+        Disagreement(
+            photographs.picture(path, f"photograph of {true}, {path}"),
+            path,
+            true,
+            [(*run[path, true], run[path, true][0] == true) for run in runs],
+        )
+        for path, true in sorted(found, key=rank)[:most]
+    ]

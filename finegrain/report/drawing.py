@@ -1,0 +1,105 @@
+"""Charts as SVG inside the page, in the page's own colours and so in dark mode too."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup, escape
+from matplotlib.ticker import MaxNLocator
+
+# About the width of a phone, so that letters keep their size there.
+WIDTH, HEIGHT = 420, 260
+LEFT, RIGHT, TOP, BOTTOM = 44, 18, 22, 38
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The area of a chart between its axes, and where a value lies in it.
+
+    Attributes:
+        x: (from, to) of the horizontal axis.
+        y: (from, to) of the vertical axis.
+    """
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+    def left(self, value: float) -> float:
+        """Distance from the left edge of the picture."""
+        share = (value - self.x[0]) / ((self.x[1] - self.x[0]) or 1)
+        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+
+    def top(self, value: float) -> float:
+        """Distance from the upper edge of the picture."""
+        share = (value - self.y[0]) / ((self.y[1] - self.y[0]) or 1)
+        return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
+
+
+def axes(
+    frame: Frame, x_label: str, y_label: str, whole_x: bool = False, percent: str = ""
+) -> Markup:
+    """Grid, ticks and labels.
+
+    Args:
+        frame: of the chart.
+        x_label, y_label: below, and above the upper left corner.
+        whole_x: ticks at whole numbers only.
+        percent: the axes, of "x" and "y", whose values are shares to be shown in percent.
+    """
+    parts = []
+    for value in ticks(frame.y):
+        y, text = frame.top(value), f"{value:.0%}" if "y" in percent else f"{value:g}"
+        parts.append(
+            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
+            f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{text}</text>'
+        )
+    for value in ticks(frame.x, whole_x):
+        text = f"{value:.0%}" if "x" in percent else f"{value:g}"
+        parts.append(
+            f'<text x="{frame.left(value)}" y="{HEIGHT - BOTTOM + 16}" '
+            f'text-anchor="middle">{text}</text>'
+        )
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    below = f'x="{middle}" y="{HEIGHT - 4}" text-anchor="middle"'
+    parts.append(f"<text {below}>{escape(x_label)}</text>")
+    parts.append(f'<text x="2" y="{TOP - 12}">{escape(y_label)}</text>')
+    return Markup("".join(parts))
+
+
+def ticks(limits: tuple[float, float], whole: bool = False) -> list[float]:
+    """Round numbers inside the limits, about five."""
+    places = MaxNLocator(5, integer=whole, steps=[1, 2, 5, 10]).tick_values(*limits)
+    slack = 1e-9 * (abs(limits[0]) + abs(limits[1]) + 1)
+    return [float(place) for place in places if limits[0] - slack <= place <= limits[1] + slack]
+
+
+def line(
+    frame: Frame, points: Iterable[tuple[float, float]], kind: str, dots: bool = True
+) -> Markup:
+    """Points joined by lines; values that are not finite leave a gap.
+
+    Args:
+        frame: of the chart.
+        points: (x, y) in the chart's values.
+        kind: class of the style sheet.
+        dots: mark each point.
+    """
+    pieces: list[list[str]] = [[]]
+    marks = []
+    for x, y in points:
+        if not np.isfinite([x, y]).all():
+            pieces.append([])
+            continue
+        at = f"{frame.left(x)},{frame.top(y)}"
+        pieces[-1].append(at)
+        if dots:
+            marks.append(f'<circle cx="{frame.left(x)}" cy="{frame.top(y)}" r="2.5"/>')
+    lines = [f'<polyline points="{" ".join(piece)}"/>' for piece in pieces if len(piece) > 1]
+    return Markup(f'<g class="{kind}">{"".join(lines)}{"".join(marks)}</g>')
+
+
+def chart(title: str, parts: Sequence[Markup], height: int = HEIGHT, width: int = WIDTH) -> Markup:
+    """The finished picture, with its title for those who cannot see it."""
+    return Markup(
+        '<svg class="chart" role="img" viewBox="0 0 {} {}" aria-label="{}">{}</svg>'
+    ).format(width, height, title, Markup("").join(parts))

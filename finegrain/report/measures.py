@@ -1,0 +1,112 @@
+"""The measures of evaluation.json as rows of a table."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from finegrain.report.drawing import Frame, axes, chart, line
+
+NAMES = {
+    "top1_accuracy": "Top-1 accuracy",
+    "top5_accuracy": "Top-5 accuracy",
+    "macro_f1": "Macro-F1",
+    "log_loss": "Log loss",
+    "expected_calibration_error": "Expected calibration error",
+    "pair_auc_cosine": "Pairs by cosine: ROC AUC",
+    "pair_eer_cosine": "Pairs by cosine: equal error rate",
+    "pair_auc_same_class": "Pairs by same-class head: ROC AUC",
+    "pair_eer_same_class": "Pairs by same-class head: equal error rate",
+    "recall_at_1": "Recall@1",
+    "recall_at_5": "Recall@5",
+    "recall_at_10": "Recall@10",
+    "mean_average_precision": "Mean average precision",
+}
+# Shown as plain numbers rather than in percent.
+PLAIN = ("log_loss", "pair_auc_cosine", "pair_auc_same_class")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number with its 95 % interval, as text.
+
+    Attributes:
+        name: in words.
+        value: the number.
+        interval: `low to high`, empty where there is none.
+    """
+
+    name: str
+    value: str
+    interval: str
+
+
+def measures_of(evaluation: dict[str, Any]) -> list[Measure]:
+    """The measures of one split that could be taken, in the order of evaluation.json."""
+    return [
+        Measure(NAMES.get(key, key), _text(key, found["value"]), _span(key, found))
+        for key, found in evaluation.get("measures", {}).items()
+        if found is not None
+    ]
+
+
+def measure_rows(evaluation: dict[str, Any]) -> list[tuple[str, list[Measure | None]]]:
+    """Name of each measure that some split has, and what it is for each split."""
+    columns = [{one.name: one for one in measures_of(part)} for part in evaluation.values()]
+    names = dict.fromkeys(name for column in columns for name in column)
+    return [(name, [column.get(name) for column in columns]) for name in names]
+
+
+def measure_notes(evaluation: dict[str, Any]) -> list[str]:
+    """Sentences on measures of one split that are missing, one a reason, and its other notes."""
+    reasons: dict[str, list[str]] = {}
+    for key, reason in evaluation.get("missing", {}).items():
+        reasons.setdefault(reason, []).append(NAMES.get(key, key))
+    missing = [f"No {', '.join(names)}: {reason}." for reason, names in reasons.items()]
+    return missing + [f"{note}." for note in evaluation.get("notes", [])]
+
+
+def _span(key: str, found: dict[str, Any]) -> str:
+    if found.get("low") is None or found.get("high") is None:
+        return ""
+    return f"{_text(key, found['low'])} to {_text(key, found['high'])}"
+
+
+def _text(key: str, value: float) -> str:
+    return f"{value:.3f}" if key in PLAIN else f"{100 * value:.1f} %"
+
+
+def draw_reliability(bins: list[dict[str, Any]]) -> Markup | None:
+    """The reliability diagram: a bar a bin, as dark as its share of photographs.
+
+    Args:
+        bins: rows of `low`, `high`, `count`, `confidence`, `accuracy`.
+
+    Returns:
+        SVG, None where all bins are empty.
+    """
+    filled = [row for row in bins if row["count"]]
+    if not filled:
+        return None
+    frame, most = Frame((0, 1), (0, 1)), max(row["count"] for row in filled)
+    parts = [axes(frame, "confidence of the answer", "right answers", percent="xy")]
+    for row in filled:
+        left, right = frame.left(row["low"]), frame.left(row["high"])
+        top = frame.top(row["accuracy"])
+        parts.append(
+            Markup(
+                '<rect class="bar" x="{}" y="{}" width="{}" height="{}" fill-opacity="{}">'
+                "<title>{} photographs: confidence {}, right {}</title></rect>"
+            ).format(
+                left + 1, top, round(right - left - 2, 1), round(frame.top(0) - top, 1),
+                round(0.25 + 0.75 * float(np.sqrt(row["count"] / most)), 2), row["count"],
+                f"{row['confidence']:.1%}", f"{row['accuracy']:.1%}",
+            )
+        )  # fmt: skip
+    parts.append(line(frame, [(0, 0), (1, 1)], "ideal", dots=False))
+    parts.append(
+        line(frame, [(row["confidence"], row["accuracy"]) for row in filled], "validation")
+    )
+    images = sum(row["count"] for row in filled)
+    return chart(f"Reliability diagram of {images} photographs", parts)

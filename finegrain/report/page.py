@@ -1,0 +1,67 @@
+"""One self-contained HTML page out of the parts of a report."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from finegrain.report.class_rows import MOST_ROWS
+from finegrain.report.comparison import Difference, Disagreement
+from finegrain.report.headlines import headlines
+from finegrain.report.label_errors import RULE
+from finegrain.report.run_facts import setting_rows, stage_rows
+from finegrain.report.run_view import RunView
+from finegrain.whole_files import written_whole
+
+TEMPLATES = Path(__file__).parent / "page"
+SPLIT_NAMES = {"train": "training", "valid": "validation", "test": "test"}
+
+
+def render_page(
+    views: Sequence[RunView],
+    differences: Sequence[Difference | None] = (),
+    disagreements: tuple[int, Sequence[Disagreement]] = (0, ()),
+) -> str:
+    """The page as text.
+
+    All names are escaped by the template engine, and the page forbids itself whatever is not in
+    it: nothing is fetched, and no script runs but its own, which is known by its checksum.
+
+    Args:
+        views: of the runs, at least one.
+        differences: of each further run to the first one.
+        disagreements: see `finegrain.report.comparison.disagreements`.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
+        lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    checksum = hashlib.sha256(script.encode("utf-8")).digest()
+    names = [view.record.name for view in views]
+    return environment.get_template("page.html.jinja").render(
+        views=views,
+        title=f"Report of {', '.join(names)}",
+        differences=differences,
+        disagreement_count=disagreements[0],
+        disagreements=disagreements[1],
+        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        script_checksum=base64.b64encode(checksum).decode("ascii"),
+        split_names=SPLIT_NAMES,
+        label_error_rule=RULE,
+        most_rows=MOST_ROWS,
+        headlines=headlines,
+        setting_rows=setting_rows,
+        stage_rows=stage_rows,
+    )
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write the page; letters that no encoding knows, of odd file names, become signs."""
+    with written_whole(path) as file:
+        file.write_text(page, encoding="utf-8", errors="backslashreplace")

@@ -1,0 +1,93 @@
+"""Photographs of a data set as small pictures inside the page."""
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from finegrain.images.decode import UnreadableImage, open_rgb
+
+SIDE = 160
+QUALITY = 72
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of the page.
+
+    Attributes:
+        alt: what it shows, in words.
+        source: a `data:` address; empty where there is no picture.
+        problem: why there is none.
+    """
+
+    alt: str
+    source: str = ""
+    problem: str = ""
+
+
+class Photographs:
+    """The photographs of a data set folder, found by their path in it.
+
+    Args:
+        folder: the data set folder, wherever it stands now.
+        side: of the small pictures, pixels at most.
+    """
+
+    def __init__(self, folder: Path, side: int = SIDE):
+        self.folder = folder
+        self.side = side
+        self.missing: dict[str, str] = {}
+        self._made: dict[str, str] = {}
+
+    def file(self, path: str) -> Path:
+        """Where a photograph is, or would be; `path` may be absolute."""
+        return self.folder / PurePosixPath(path)
+
+    def picture(self, path: str, alt: str) -> Picture:
+        """A photograph, shrunk to fit; one that is gone or damaged is noted in `missing`."""
+        if path not in self._made and path not in self.missing:
+            try:
+                image = open_rgb(self.file(path), at_least=(self.side, self.side))
+                self._made[path] = jpeg_address(image, self.side)
+            except (UnreadableImage, ValueError) as error:
+                # ValueError: a path that no file can have.
+                self.missing[path] = str(error)
+        if path in self.missing:
+            return Picture(alt, problem=self.missing[path])
+        return Picture(alt, self._made[path])
+
+    def shape(self, path: str) -> tuple[int, int]:
+        """(width, height) that a photograph has after shrinking.
+
+        Raises:
+            UnreadableImage: it cannot be read.
+        """
+        image = open_rgb(self.file(path), at_least=(self.side, self.side))
+        return fitted(image.size, self.side)
+
+
+def fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """(width, height) of a picture shrunk, never enlarged, to fit a square."""
+    shrink = min(1.0, side / max(size))
+    return max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
+
+
+def jpeg_address(image: Image.Image, side: int = SIDE) -> str:
+    """An RGB image, shrunk to fit, as a `data:` address that a page can hold."""
+    small = image.resize(fitted(image.size, side), Image.Resampling.BOX, reducing_gap=2.0)
+    return _address(small, "jpeg", quality=QUALITY, optimize=True)
+
+
+def png_address(pixels: np.ndarray) -> str:
+    """(H,W,2) or (H,W,4) uint8 pixels with transparency as a `data:` address."""
+    return _address(Image.fromarray(pixels), "png", optimize=True)
+
+
+def _address(image: Image.Image, kind: str, **options) -> str:
+    held = io.BytesIO()
+    image.save(held, kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(held.getvalue()).decode('ascii')}"

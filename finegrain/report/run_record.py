@@ -1,0 +1,127 @@
+"""All that a run folder tells, with a note of what it does not."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from finegrain.datasets.manifest import CLASSES
+from finegrain.errors import UserError
+from finegrain.evaluation.evaluation_file import EVALUATION, read_evaluation
+from finegrain.evaluation.history_plot import read_history
+from finegrain.evaluation.prediction_table import PREDICTIONS, read_sound_predictions
+from finegrain.report.answers import Answers, answers_of
+from finegrain.training.results import read_results
+from finegrain.training.run_folder import MODEL, RunFolder
+
+# Of the held-out splits the one to look at: choices are made on the validation.
+SPLITS_LOOKED_AT = ("valid", "test")
+
+
+@dataclass
+class RunRecord:
+    """What the report of one run is made from.
+
+    Attributes:
+        folder: the run folder.
+        config: its config.json.
+        classes: class names in index order.
+        stages: (name, rows of its history) of each stage.
+        results: stage name -> its numbers.
+        evaluation: split -> its measures in evaluation.json; empty where there is none.
+        split: the split whose answers are shown.
+        answers: of that split; None where there are none.
+        notes: sentences on what is missing or left out.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    classes: list[str] = field(default_factory=list)
+    stages: list[tuple[str, list[dict[str, float]]]] = field(default_factory=list)
+    results: dict[str, dict[str, float]] = field(default_factory=dict)
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    split: str = SPLITS_LOOKED_AT[0]
+    answers: Answers | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The run folder's own name."""
+        return self.folder.resolve().name
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the data set stood when the run was trained."""
+        return Path(self.config.get("data", {}).get("folder", ""))
+
+    @property
+    def model_file(self) -> Path:
+        """Where the finished model is, or would be."""
+        return self.folder / MODEL
+
+
+def read_run(folder: Path, split: str | None = None) -> RunRecord:
+    """Read a run folder; only a folder that is no run is refused.
+
+    Args:
+        folder: the run folder.
+        split: whose answers to show; by default the validation's, else the test's.
+
+    Raises:
+        UserError: it has no readable config.json.
+    """
+    record = RunRecord(folder, RunFolder.open(folder).config)
+    record.classes = _classes(record)
+    try:
+        record.stages = [(name, rows) for name, rows in read_history(folder) if rows]
+    except (OSError, ValueError, TypeError) as error:
+        record.notes.append(f"A history.csv cannot be read ({error}), so no curves are drawn.")
+    else:
+        if not record.stages:
+            record.notes.append("No epoch is finished yet, so there are no curves.")
+    try:
+        record.results = read_results(RunFolder(folder, record.config))["stages"]
+        record.evaluation = read_evaluation(folder / EVALUATION)["splits"]
+    except (UserError, KeyError) as error:
+        record.notes.append(f"Measures are missing: {error}.")
+    if not record.model_file.is_file():
+        record.notes.append(
+            f"There is no {MODEL}, so Grad-CAM and nearest training photographs are missing."
+        )
+    _read_answers(record, split)
+    return record
+
+
+def _classes(record: RunRecord) -> list[str]:
+    try:
+        names = json.loads((record.folder / CLASSES).read_text(encoding="utf-8"))
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            return names
+    except (OSError, ValueError):
+        pass
+    record.notes.append(f"{CLASSES} is missing or damaged, so nothing is known of the classes.")
+    return []
+
+
+def _read_answers(record: RunRecord, split: str | None) -> None:
+    try:
+        table, problems = read_sound_predictions(record.folder / PREDICTIONS)
+    except UserError as error:
+        record.notes.append(f"No answers can be shown: {error}.")
+        return
+    record.notes += [f"Some rows are left out: {problem}." for problem in problems]
+    present = set(table["split"])
+    wanted = (split,) if split else SPLITS_LOOKED_AT
+    record.split = next((name for name in wanted if name in present), wanted[0])
+    answers = answers_of(table, record.split, record.classes)
+    if answers.unknown:
+        record.notes.append(
+            f"{answers.unknown} rows of {PREDICTIONS} are left out: {CLASSES} lacks their class."
+        )
+    if len(answers):
+        record.answers = answers
+    else:
+        record.notes.append(
+            f"{PREDICTIONS} has no usable row of a {' or '.join(wanted)} split, so there is "
+            "nothing to show of right and wrong answers."
+        )

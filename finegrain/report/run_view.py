@@ -1,0 +1,192 @@
+"""Everything that the page shows of one run."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from markupsafe import Markup
+
+from finegrain.report.cases import Case, least_sure, make_case, worst_mistakes
+from finegrain.report.class_order import look_alike_order, most_confused
+from finegrain.report.class_rows import ClassRow, class_notes, class_rows
+from finegrain.report.class_sizes import draw_class_sizes
+from finegrain.report.confusions import confused_pairs, count_classes, count_confusions
+from finegrain.report.curves import draw_curves
+from finegrain.report.evidence import Evidence, gather_evidence
+from finegrain.report.label_errors import likely_label_errors, supported_first
+from finegrain.report.matrix_drawing import draw_matrix, draw_overview
+from finegrain.report.measures import (
+    Measure,
+    draw_reliability,
+    measure_notes,
+    measure_rows,
+    measures_of,
+)
+from finegrain.report.pair_views import PairView, view_pair
+from finegrain.report.photographs import Photographs, Picture
+from finegrain.report.run_facts import Fact, run_facts
+from finegrain.report.run_record import RunRecord
+
+# With more classes the matrix shows the most confused ones.
+MOST_IN_MATRIX = 60
+BLOCK_OF_MANY = 40
+TILES = 5
+# Suspected labels whose neighbours are looked up, to put them in order.
+MOST_SUSPECTS = 200
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of each kind is shown at most."""
+
+    pairs: int = 8
+    mistakes: int = 12
+    unsure: int = 9
+    label_errors: int = 12
+    copies: int = 24
+
+
+@dataclass
+class RunView:
+    """The parts of one run's report; what is empty is not known.
+
+    Attributes:
+        record: what it is made from; its notes say what is missing.
+        facts: what was trained on what.
+        curves: (title, SVG).
+        tiles: the measures of the split shown that are said first.
+        measured_splits, measure_rows: all measures; see there.
+        measure_notes: split -> what is missing there.
+        reliability: SVG.
+        sizes: SVG of the class sizes.
+        matrix, overview: the confusion matrix of some classes, and a picture of all.
+        in_matrix: how many classes the matrix shows.
+        pairs: the most confused.
+        mistakes, unsure, label_errors: photographs to look at.
+        mistake_count, label_error_count: how many there are in all.
+        copies, copy_count: (held-out photograph, training photograph, kind), and how many in all.
+        looked_for_copies: see `Evidence`.
+        rows, class_notes: the table of classes.
+    """
+
+    record: RunRecord
+    facts: list[Fact]
+    curves: list[tuple[str, Markup]]
+    tiles: list[Measure]
+    measured_splits: list[str]
+    measure_rows: list[tuple[str, list[Measure | None]]]
+    measure_notes: dict[str, list[str]]
+    reliability: Markup | None = None
+    sizes: Markup | None = None
+    matrix: Markup | None = None
+    overview: Picture | None = None
+    in_matrix: int = 0
+    pairs: list[PairView] = field(default_factory=list)
+    mistakes: list[Case] = field(default_factory=list)
+    unsure: list[Case] = field(default_factory=list)
+    label_errors: list[Case] = field(default_factory=list)
+    mistake_count: int = 0
+    label_error_count: int = 0
+    copies: list[tuple[Picture, Picture, str]] = field(default_factory=list)
+    copy_count: int = 0
+    looked_for_copies: str = ""
+    rows: list[ClassRow] = field(default_factory=list)
+    class_notes: list[str] = field(default_factory=list)
+
+
+def view_run(
+    record: RunRecord, photographs: Photographs, data: Path | None, most_embedded: int,
+    limits: Limits | None = None,
+) -> RunView:  # fmt: skip
+    """Make the parts of a run's report.
+
+    Args:
+        record: of the run.
+        photographs: of its data set.
+        data, most_embedded: see `gather_evidence`.
+        limits: how much to show.
+    """
+    measured = record.evaluation.get(record.split, {})
+    view = RunView(
+        record,
+        run_facts(record),
+        draw_curves(record.stages) if record.stages else [],
+        measures_of(measured)[:TILES],
+        list(record.evaluation),
+        measure_rows(record.evaluation),
+        {split: measure_notes(part) for split, part in record.evaluation.items()},
+        draw_reliability(measured.get("reliability") or []),
+    )
+    training = record.config.get("data", {}).get("class_counts") or []
+    if len(training) == len(record.classes) > 0:
+        view.sizes = draw_class_sizes(training, record.classes)
+    if record.answers is not None:
+        _add_classes(view, photographs, training, limits or Limits())
+        _add_cases(view, photographs, data, most_embedded, limits or Limits())
+    if photographs.missing:
+        path, reason = next(iter(photographs.missing.items()))
+        record.notes.append(
+            f"{len(photographs.missing)} photographs of this page cannot be shown, such as {path} "
+            f"({reason}); if the data set has moved, tell where it stands with --data."
+        )
+    return view
+
+
+def _add_classes(view: RunView, photographs: Photographs, training, limits: Limits) -> None:
+    record, classes = view.record, view.record.classes
+    counts = count_confusions(record.answers, len(classes))
+    shown = np.arange(len(classes))
+    if len(classes) > MOST_IN_MATRIX:
+        shown = np.sort(most_confused(counts, BLOCK_OF_MANY))
+        view.overview = draw_overview(counts, look_alike_order(counts))
+    if len(shown):
+        order = shown[look_alike_order(counts[shown][:, shown])]
+        view.matrix, view.in_matrix = draw_matrix(counts, order, classes), len(shown)
+    view.pairs = [
+        view_pair(pair, record.answers, classes, photographs)
+        for pair in confused_pairs(counts, limits.pairs)
+    ]
+    fared = count_classes(counts)
+    view.rows = class_rows(fared, classes, training)
+    view.class_notes = class_notes(fared, classes)
+
+
+def _add_cases(
+    view: RunView, photographs: Photographs, data: Path | None, most_embedded: int, limits: Limits
+) -> None:
+    record = view.record
+    answers, classes = record.answers, record.classes
+    suspects = likely_label_errors(answers, len(classes))
+    mistakes, unsure = (
+        worst_mistakes(answers, limits.mistakes),
+        least_sure(answers, limits.unsure),
+    )
+    looked_at = np.unique(np.concatenate([mistakes, unsure])).tolist()
+    compared = np.unique(np.concatenate([looked_at, suspects[:MOST_SUSPECTS]])).astype(int)
+    evidence = gather_evidence(record, photographs, looked_at, compared, data, most_embedded)
+    likeliest = supported_first(answers, suspects, evidence.nearest)[: limits.label_errors]
+    view.mistakes, view.unsure, view.label_errors = (
+        [
+            make_case(answers, row, classes, photographs, evidence.attention, evidence.nearest)
+            for row in rows
+        ]
+        for rows in (mistakes, unsure, likeliest)
+    )
+    view.mistake_count = int((~answers.right).sum())
+    view.label_error_count = len(suspects)
+    view.looked_for_copies = evidence.looked_for_copies
+    view.copy_count = len(evidence.copies)
+    view.copies = _show_copies(evidence, photographs, limits)
+
+
+def _show_copies(
+    evidence: Evidence, photographs: Photographs, limits: Limits
+) -> list[tuple[Picture, Picture, str]]:
+    return [
+        (
+            photographs.picture(copy.path, copy.path),
+            photographs.picture(copy.training_path, copy.training_path),
+            copy.kind,
+        )
+        for copy in evidence.copies[: limits.copies]
+    ]
