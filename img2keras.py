@@ -5,8 +5,8 @@
 PHOTOS may be laid out as typeid_randhash.jpg (the class is all before the last underscore), as
 type.num.jpg, as a folder per class, or as a folder of images with a CSV of id,label; links to
 files and folders are followed. PHOTOS may also be a JSON of images, annotations and categories as
-FGVC, iNaturalist and COCO have it, or a folder that holds one. The layout is found by itself, or
-forced with --layout.
+FGVC, iNaturalist and COCO have it, or a folder that holds one; or Market-1501, whose query and
+gallery go to folders of those names. The layout is found by itself, or forced with --layout.
 
 Every image is opened once. What cannot be decoded is left out and listed with the reason. Copies
 of one photograph, equal or nearly so, are found by checksum and perceptual hash and kept on one
@@ -39,7 +39,7 @@ class Settings:
 
     source: Path  # folder of labelled photographs, or a JSON of annotations such as train.json
     output: Path  # data set folder to make, for example data/dogs
-    # auto, json_annotations, csv_labels, class_folders, type_num or typeid_randhash
+    # auto, json_annotations, csv_labels, market1501, class_folders, type_num or typeid_randhash
     layout: str = "auto"
     valid_fraction: float = 0.1  # share of each class for validation, at least one image
     test_fraction: float = 0.0  # share of each class for a labelled test split
@@ -65,6 +65,7 @@ def main(settings: Settings) -> None:
     )
     from finegrain.datasets.layouts import find_layout, list_source
     from finegrain.datasets.layouts.left_out import left_out_lines
+    from finegrain.datasets.retrieval import apart, with_retrieval
     from finegrain.datasets.split import check_fractions, split_images
 
     started = time.monotonic()
@@ -88,6 +89,7 @@ def main(settings: Settings) -> None:
 
     # Open every image once.
     table, unreadable = gather_images(records, listing.folder, settings.workers or None)
+    table, retrieval = apart(table)
     check_classes(records, table, unreadable)
 
     # Which of them show the same picture, and who goes where?
@@ -102,12 +104,13 @@ def main(settings: Settings) -> None:
         settings.seed,
     )
     rows = manifest_rows(table, splits, groups)
-    copied = write_data_folder(output, rows, unreadable, settings.link)
+    placed = with_retrieval(rows, retrieval)
+    copied = write_data_folder(output, placed, unreadable, settings.link)
 
     tell_findings(output, rows, unreadable)
-    tell_result(output, rows, copied)
+    tell_result(rows, placed, copied)
     settle_statistics(output, rows, settings)
-    print(f"\n{len(rows)} images in {output} after {time.monotonic() - started:.0f} s; next:")
+    print(f"\n{len(placed)} images in {output} after {time.monotonic() - started:.0f} s; next:")
     tell_next(output)
 
 
@@ -153,15 +156,15 @@ def tell_findings(output: Path, rows, unreadable) -> None:
     print(f"  full list: {output / 'duplicates.csv'}")
 
 
-def tell_result(output: Path, rows, copied: int) -> None:
+def tell_result(rows, placed, copied: int) -> None:
+    from finegrain.datasets.retrieval import retrieval_lines
     from finegrain.datasets.summary import class_table, counted, list_few
 
     if copied:
-        print(
-            f"copied  {copied} of {len(rows)} images, because the file system refused to link them"
-        )
+        total = len(placed)
+        print(f"copied  {copied} of {total} images, because the file system refused to link them")
     print()
-    print(class_table(rows))
+    print("\n".join([class_table(rows), *retrieval_lines(placed)]))
     with_valid = set(rows["label"][rows["split"] == "valid"])
     without = sorted(set(rows["label"]) - with_valid)
     if without:

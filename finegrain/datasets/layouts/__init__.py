@@ -9,6 +9,7 @@ from finegrain.datasets.layouts import (
     class_folders,
     csv_labels,
     json_annotations,
+    market1501,
     type_num,
     typeid_randhash,
 )
@@ -24,6 +25,7 @@ def known_layouts() -> dict[str, Layout]:
     table = (
         json_annotations.LAYOUT,
         csv_labels.LAYOUT,
+        market1501.LAYOUT,
         class_folders.LAYOUT,
         type_num.LAYOUT,
         typeid_randhash.LAYOUT,
