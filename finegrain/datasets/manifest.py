@@ -56,8 +56,12 @@ class DataSet:
         return np.array([index[label] for label in self.rows(split)["label"]], np.int64)
 
 
-def open_data_set(folder: Path | str) -> DataSet:
+def open_data_set(folder: Path | str, may_lack_images: bool = False) -> DataSet:
     """Open a data set folder and check that it can be trained on.
+
+    Args:
+        folder: the folder.
+        may_lack_images: do not look whether the images are all there; for who can do without.
 
     Raises:
         UserError: no such folder, no or a broken manifest, an unfinished or altered folder,
@@ -77,7 +81,7 @@ def open_data_set(folder: Path | str) -> DataSet:
     table = table[~table["split"].isin(RETRIEVAL)].reset_index(drop=True)
     _check_rows(table, classes, folder)
     missing = [path for path in table["path"] if not (folder / path).is_file()]
-    if missing:
+    if missing and not may_lack_images:
         raise UserError(
             f"{len(missing)} of {len(table)} images in {folder / MANIFEST} are missing, the first "
             f"is {missing[0]}; start the img2keras.py command that made the folder again"
