@@ -6,6 +6,8 @@ import numpy as np
 
 # Rows of distances at a time: 256 x 20,000 take 20 MB.
 BLOCK = 256
+# Lengths below lose digits in float32.
+SMALLEST = 1e-15
 
 
 def unit_rows(embeddings: np.ndarray) -> np.ndarray:
@@ -20,9 +22,15 @@ def unit_rows(embeddings: np.ndarray) -> np.ndarray:
             "embeddings must be (N,D) and finite. "
             f"Received: shape {rows.shape}, all finite: {bool(np.isfinite(rows).all())}"
         )
-    # Through float64: the square of a large embedding is beyond float32.
-    lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype="float64"))
-    return (rows / np.where(lengths > 0, lengths, 1)[:, None]).astype("float32")
+    with np.errstate(over="ignore", under="ignore"):
+        lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows)).astype("float64")
+    # The squares of very large or small numbers are beyond float32.
+    odd = ~((lengths > SMALLEST) & np.isfinite(lengths))
+    lengths[odd] = np.linalg.norm(rows[odd].astype("float64"), axis=1)
+    lengths[lengths == 0] = 1
+    unit = np.empty_like(rows)
+    np.divide(rows, lengths[:, None], out=unit, casting="same_kind")
+    return unit
 
 
 def cosine_distances(
