@@ -55,7 +55,7 @@ def clustered(rng, people: int, views: int, width: int = 12, noise: float = 0.8)
 )
 def test_as_the_paper_spells_it_out(k1, k2, weight):
     rng = np.random.default_rng(k1)
-    embeddings, _ = clustered(rng, 12, 7)
+    embeddings, _ = clustered(rng, 8, 6)
     query, gallery = embeddings[::5], np.delete(embeddings, np.s_[::5], axis=0)
     got = np.concatenate(list(re_ranked_distances(query, gallery, k1, k2, weight, block=8)))
     np.testing.assert_allclose(got, reference(query, gallery, k1, k2, weight), atol=2e-5)
