@@ -5,8 +5,9 @@
 PHOTOS may be laid out as typeid_randhash.jpg (the class is all before the last underscore), as
 type.num.jpg, as a folder per class, or as a folder of images with a CSV of id,label; links to
 files and folders are followed. PHOTOS may also be a JSON of images, annotations and categories as
-FGVC, iNaturalist and COCO have it, or a folder that holds one, or the folder CUB_200_2011 as its
-archive unpacks. The layout is found by itself, or forced with --layout.
+FGVC, iNaturalist and COCO have it, or a folder that holds one; or the folder CUB_200_2011 as its
+archive unpacks; or Market-1501, whose query and gallery go to folders of those names. The layout
+is found by itself, or forced with --layout.
 
 Every image is opened once. What cannot be decoded is left out and listed with the reason. Copies
 of one photograph, equal or nearly so, are found by checksum and perceptual hash and kept on one
@@ -44,7 +45,8 @@ class Settings:
 
     source: Path  # folder of labelled photographs, or a JSON of annotations such as train.json
     output: Path  # data set folder to make, for example data/dogs
-    # auto, json_annotations, cub, csv_labels, class_folders, type_num or typeid_randhash
+    # auto, json_annotations, cub, csv_labels, market1501, class_folders, type_num or
+    # typeid_randhash
     layout: str = "auto"
     valid_fraction: float = 0.1  # share of each class for validation, at least one image
     test_fraction: float = 0.0  # share of each class for a labelled test split
@@ -80,6 +82,7 @@ def main(settings: Settings) -> None:
     )
     from finegrain.datasets.layouts import find_layout, list_source
     from finegrain.datasets.official_split import keep_official_split, read_official_split
+    from finegrain.datasets.retrieval import apart, with_retrieval
     from finegrain.datasets.split import check_fractions, split_images
 
     started = time.monotonic()
@@ -100,6 +103,7 @@ def main(settings: Settings) -> None:
 
     # Open every image once.
     table, unreadable = gather_images(records, listing.folder, settings.workers or None)
+    table, retrieval = apart(table)
     check_classes(records, table, unreadable)
     clipped = []
     if boxes is not None:
@@ -120,12 +124,13 @@ def main(settings: Settings) -> None:
     if boxes is not None:
         table = make_crops(table, settings.workers or None)
     rows = manifest_rows(table, splits, groups)
-    copied = write_data_folder(output, rows, unreadable, settings.link)
+    placed = with_retrieval(rows, retrieval)
+    copied = write_data_folder(output, placed, unreadable, settings.link)
 
     tell_findings(output, rows, unreadable, clipped)
-    tell_result(output, rows, copied, official and official.path, settings.split)
+    tell_result(rows, placed, copied, official and official.path, settings.split)
     settle_statistics(output, rows, settings)
-    print(f"\n{len(rows)} images in {output} after {time.monotonic() - started:.0f} s; next:")
+    print(f"\n{len(placed)} images in {output} after {time.monotonic() - started:.0f} s; next:")
     tell_next(output)
 
 

@@ -14,11 +14,14 @@ from finegrain.datasets.gather import Unreadable
 from finegrain.datasets.made_earlier import DUPLICATES, UNREADABLE
 from finegrain.datasets.manifest import CLASSES, COLUMNS, MANIFEST
 from finegrain.datasets.place_images import Placement, finish, place_images
+from finegrain.datasets.retrieval import CAMERA, IDENTITY
 from finegrain.datasets.split import SPLITS
 from finegrain.errors import UserError
 from finegrain.whole_files import written_whole
 
 MORE_COLUMNS = ("bytes", "source", "image_id", "group")
+# Of layouts that have them.
+OWN_COLUMNS = (CATEGORY_ID, IDENTITY, CAMERA, CROP)
 
 
 def check_output(source: Path, output: Path) -> None:
@@ -95,7 +98,7 @@ def write_data_folder(
 
     Args:
         output: the data folder.
-        rows: from `manifest_rows`.
+        rows: from `manifest_rows`, and from `apart` those that are for retrieval only.
         unreadable: from `gather_images`.
         link: see `place_images`.
 
@@ -110,13 +113,14 @@ def write_data_folder(
         Placement(*row) for row in zip(rows["file"], rows["path"], rows["sha1"], crops, strict=True)
     ]
     copied = place_images(output, placements, link)
-    classes = json.dumps(class_order(rows["label"]), ensure_ascii=False, indent=0)
+    learned = rows["label"][rows["split"].isin(SPLITS)]
+    classes = json.dumps(class_order(learned), ensure_ascii=False, indent=0)
     with written_whole(output / CLASSES) as beside:
         beside.write_text(classes + "\n", encoding="utf-8")
     duplicates = duplicate_rows(rows)
     _write_csv(output / DUPLICATES, duplicates.columns, duplicates.itertuples(index=False))
     _write_csv(output / UNREADABLE, ("path", "reason"), unreadable)
-    columns = [*COLUMNS, *MORE_COLUMNS, *rows.columns.intersection([CATEGORY_ID, CROP])]
+    columns = [*COLUMNS, *MORE_COLUMNS, *(c for c in OWN_COLUMNS if c in rows)]
     manifest = rows[columns].astype({"group": str}).replace({"group": {"0": ""}})
     if CROP in manifest:
         manifest[CROP] = [" ".join(map(str, edges)) for edges in manifest[CROP]]

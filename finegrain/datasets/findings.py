@@ -12,6 +12,7 @@ from finegrain.datasets.gather import Unreadable
 from finegrain.datasets.layouts import Layout, Listing, Record
 from finegrain.datasets.layouts.left_out import left_out_lines
 from finegrain.datasets.official_split import OFFICIAL_VALID
+from finegrain.datasets.retrieval import retrieval_lines
 from finegrain.datasets.summary import class_table, counted, list_few
 
 
@@ -68,18 +69,25 @@ def tell_findings(
 
 
 def tell_result(
-    output: Path, rows: pd.DataFrame, copied: int, official: Path | None, split: str
+    rows: pd.DataFrame, placed: pd.DataFrame, copied: int, official: Path | None, split: str
 ) -> None:
-    """The split, a line a class, and the classes without validation."""
+    """The split, a line a class, and the classes without validation.
+
+    Args:
+        rows: of the classes.
+        placed: the same and what is there for retrieval.
+        copied: how many files could not be linked.
+        official: where the split comes from, if the source brought one.
+        split: which was asked for.
+    """
     if copied:
-        print(
-            f"copied  {copied} of {len(rows)} images, because the file system refused to link them"
-        )
+        total = len(placed)
+        print(f"copied  {copied} of {total} images, because the file system refused to link them")
     if official is not None:
         valid = "are the validation" if split == OFFICIAL_VALID else "go to test/"
         print(f"split  that of {official}, whose test images {valid}")
     print()
-    print(class_table(rows))
+    print("\n".join([class_table(rows), *retrieval_lines(placed)]))
     with_valid = set(rows["label"][rows["split"] == "valid"])
     without = sorted(set(rows["label"]) - with_valid)
     if without:

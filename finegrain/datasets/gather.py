@@ -21,23 +21,24 @@ def read_records(listing: Listing, layout: Layout) -> list[Record]:
 
     Raises:
         UserError: a class cannot be a folder, there is one class only, or two images of a class
-            have one file name.
+            have one file name; query and gallery count apart.
     """
     records = sorted(
         layout.read(listing),
         key=lambda record: (natural_key(record.label), natural_key(record.path.as_posix())),
     )
-    labels = {record.label for record in records}
-    for label in sorted(labels):
+    for label in sorted({record.label for record in records}):
         check_class_name(label)
+    labels = {record.label for record in records if record.part is None}
     if len(labels) < 2:
         raise UserError(
             f"{listing.folder} holds one class only ({''.join(labels) or 'none'}) as "
             f"{layout.example}; a classifier needs two or more"
         )
-    taken: dict[tuple[str, str], Path] = {}
+    taken: dict[tuple[str | None, str, str], Path] = {}
     for record in records:
-        other = taken.setdefault((record.label, record.file_name), record.path)
+        place = (record.part, record.label, record.file_name)
+        other = taken.setdefault(place, record.path)
         if other != record.path:
             raise UserError(
                 f"{other} and {record.path} have one name and one class, {record.label}; "
@@ -54,7 +55,8 @@ def gather_images(
     Returns:
         A table of the readable ones (columns `file` with the path, `name` with the file name in
         the data set, `source` with the POSIX path below the source, `image_id`, `label`,
-        `category_id` where the layout has one, and the fields of `Scan`), and the others.
+        `category_id`, `part` and further columns where the layout has them, and the fields of
+        `Scan`), and the others.
     """
     problems = {record.path: _problem(record) for record in records}
     paths = [path for path, problem in problems.items() if problem is None]
@@ -70,7 +72,9 @@ def gather_images(
             named["image_id"] = record.id
             if record.category_id is not None:
                 named["category_id"] = record.category_id
-            rows.append({**named, "label": record.label, **asdict(scan)})
+            if record.part is not None:
+                named["part"] = record.part
+            rows.append({**named, "label": record.label, **record.columns, **asdict(scan)})
     return pd.DataFrame(rows), unreadable
 
 
@@ -80,6 +84,7 @@ def check_classes(records: list[Record], table: pd.DataFrame, unreadable: Unread
     Raises:
         UserError: a class has a single readable image, or none.
     """
+    records = [record for record in records if record.part is None]
     readable = Counter(table["label"]) if len(table) else Counter()
     few = [name for name in dict.fromkeys(r.label for r in records) if readable[name] < 2]
     if not few:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from finegrain.datasets.manifest import CLASSES, MANIFEST, UNFINISHED
 from finegrain.datasets.scan import checksum
-from finegrain.datasets.split import SPLITS
+from finegrain.datasets.split import RETRIEVAL, SPLITS
 from finegrain.errors import UserError
 from finegrain.whole_files import written_whole
 
@@ -38,7 +38,8 @@ def read_made(output: Path) -> Made:
         for path, sha1 in _read_list(output / name):
             parts = PurePosixPath(path).parts
             # Only what a run can have made: an edited list must not lead elsewhere.
-            if len(parts) == 3 and parts[0] in SPLITS and ".." not in parts:
+            placed = len(parts) == 3 and parts[0] in SPLITS + RETRIEVAL
+            if placed and ".." not in parts:
                 made[path].add(sha1)
         ours = True
     for name in (CLASSES, DUPLICATES, UNREADABLE):

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from finegrain.datasets.split import SPLITS
+from finegrain.datasets.split import RETRIEVAL, SPLITS
 from finegrain.errors import UserError
 
 MANIFEST = "manifest.csv"
@@ -25,7 +25,8 @@ class DataSet:
     Attributes:
         folder: the folder, absolute.
         classes: class names; index i is label i.
-        table: the manifest, one row an image; `path` is relative to the folder, with `/`.
+        table: the manifest, one row an image; `path` is relative to the folder, with `/`. Images
+            for retrieval only are left out, see `finegrain.datasets.retrieval`.
         digest: 64 hexadecimal digits over paths, labels, splits, checksums and the class order;
             the same wherever the folder stands.
     """
@@ -77,6 +78,7 @@ def open_data_set(folder: Path | str, may_lack_images: bool = False) -> DataSet:
             raise UserError(f"{folder} has no {name}; make the data set with: {again}")
     classes = _read_classes(folder / CLASSES)
     table = read_manifest(folder / MANIFEST)
+    table = table[~table["split"].isin(RETRIEVAL)].reset_index(drop=True)
     _check_rows(table, classes, folder)
     missing = [path for path in table["path"] if not (folder / path).is_file()]
     if missing and not may_lack_images:

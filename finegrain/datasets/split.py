@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from finegrain.errors import UserError
 
 SPLITS = ("train", "valid", "test")
+# Beside them, images for retrieval only: of people that no split knows, seen by several cameras.
+RETRIEVAL = ("query", "gallery")
 
 
 def split_images(

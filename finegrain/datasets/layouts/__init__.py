@@ -10,6 +10,7 @@ from finegrain.datasets.layouts import (
     csv_labels,
     cub,
     json_annotations,
+    market1501,
     type_num,
     typeid_randhash,
 )
@@ -35,6 +36,7 @@ def known_layouts() -> dict[str, Layout]:
         json_annotations.LAYOUT,
         cub.LAYOUT,
         csv_labels.LAYOUT,
+        market1501.LAYOUT,
         class_folders.LAYOUT,
         type_num.LAYOUT,
         typeid_randhash.LAYOUT,

@@ -1,7 +1,7 @@
 """What a layout is: a way in which folders and file names tell the class of a photograph."""
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from finegrain.datasets.layouts.listing import Listing
@@ -20,6 +20,10 @@ class Record:
     category_id: str | None = None
     # Its file name in the data set, where that is not the one it has in the source.
     rename: str | None = None
+    # `query` or `gallery`: it is for retrieval only, and no class to learn.
+    part: str | None = None
+    # Further columns of the manifest.
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def file_name(self) -> str:
@@ -54,10 +58,10 @@ class Layout:
     """A row of the table of layouts.
 
     `matches` looks at names only and is cheap; `read` yields the records in any order and raises
-    `UserError` where the source breaks the layout's own rules. With `own_index` a file lists the
-    images, wherever they stand below the source, and what else stands there does not matter.
-    Some layouts bring a split or boxes along; these are read when they are wanted, and cover
-    every record that has no problem.
+    `UserError` where the source breaks the layout's own rules. With `own_index` the layout knows
+    by a file or by the names of folders which images are its own; what it left out is told, and
+    what else stands below the source does not matter. Some layouts bring a split or boxes along;
+    these are read when they are wanted, and cover every record that has no problem.
     """
 
     name: str

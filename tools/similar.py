@@ -1,0 +1,157 @@
+"""Which known images are most like this one?
+
+    python tools/similar.py --run runs/dogs --index data/dogs PHOTO.jpg ANOTHER.jpg
+
+A label alone may be right or wrong; the photographs that the model finds most alike show what it
+saw. They are those with the smallest cosine distance between the embeddings: 0 for the same
+picture, 1 for nothing in common. Each is printed with its class, its distance and the split it
+comes from, and `similar.jpg` shows them: the query to the left, its nearest beside it.
+
+The index is a data set folder, or any folder of images, in itself or in folders of classes. Its
+embeddings are computed once and stored in the run folder; stopped at any moment, the same command
+goes on. The search is exact, and for a million images takes the time of reading their embeddings.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from finegrain.command import load_keras, run_command
+from finegrain.errors import UserError
+
+if TYPE_CHECKING:
+    from finegrain.evaluation.nearest_embeddings import Nearest
+    from finegrain.evaluation.similar_index import SimilarIndex
+
+FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
+MOST_NAMED_FILES = 5
+
+
+@dataclass
+class Settings:
+    """Find the images of an index that are most like the given ones."""
+
+    # finished run, whose embeddings tell what is alike
+    run: Path
+    # data set folder, or any folder of images, to look in
+    index: Path
+    # the images to look for
+    images: tyro.conf.Positional[tuple[Path, ...]]
+    # how many of the nearest
+    k: int = 8
+    # sheet of photographs to write, .jpg or .png
+    output: Path = Path("similar.jpg")
+    # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
+    openvino: bool = True
+    # threads that decode images
+    workers: int = 2
+
+    def check(self) -> None:
+        """Refuse what is wrong whatever the run is, before Keras is loaded."""
+        if not self.images:
+            raise UserError("no image to look for; name one or several after the flags")
+        for flag in ("k", "workers"):
+            if getattr(self, flag) < 1:
+                raise UserError(f"--{flag} must be at least 1, but is {getattr(self, flag)}")
+        if self.output.suffix.lower() not in FORMATS:
+            raise UserError(f"--output {self.output} must end in .jpg or .png")
+        if self.output.is_dir():
+            raise UserError(f"--output {self.output} is a folder; name a file")
+
+
+def main(settings: Settings) -> None:
+    settings.check()
+    check_images(settings.images)
+    # Keras takes seconds to load, which a mistake in the flags need not wait for.
+    load_keras()
+    from finegrain.evaluation.nearest_embeddings import nearest_embeddings
+    from finegrain.evaluation.similar_index import open_index
+
+    with open_index(settings.run, settings.index, settings.openvino, settings.workers) as index:
+        tell_unreadable(index)
+        if settings.k > len(index.images):
+            raise UserError(
+                f"--k {settings.k} asks for more images than the {len(index.images)} readable ones "
+                f"of {settings.index}; ask for fewer"
+            )
+        nearest = nearest_embeddings(index.blocks(), embed(settings), settings.k)
+    tell_nearest(settings, index, nearest)
+    draw(settings, index, nearest)
+
+
+def check_images(images: tuple[Path, ...]) -> None:
+    """Refuse images that cannot be read.
+
+    Raises:
+        UserError: names the first.
+    """
+    from finegrain.images.decode import UnreadableImage, open_rgb
+
+    reasons = []
+    for path in images:
+        try:
+            open_rgb(path)
+        except UnreadableImage as error:
+            reasons.append(f"{path} cannot be read ({error})")
+    if reasons:
+        more = f", nor can {len(reasons) - 1} more" if len(reasons) > 1 else ""
+        raise UserError(f"{reasons[0]}{more}; give images that can")
+
+
+def embed(settings: Settings):
+    """The embeddings of the images to look for, (Q,D)."""
+    import numpy as np
+
+    from finegrain.features.feature_computer import FeatureComputer
+    from finegrain.images.decode import read_pixels
+    from finegrain.models.classifier import EMBEDDING
+    from finegrain.stores.row_layout import RowKind
+    from finegrain.training.run_source import run_source
+
+    source = run_source(settings.run)
+    kinds = {EMBEDDING: RowKind((source.width,), "float32")}
+    compute = FeatureComputer(source.network, kinds, settings.openvino, len(settings.images))
+    pixels = (read_pixels(path, source.image_size) for path in settings.images)
+    return np.concatenate([compute(image[None])[EMBEDDING] for image in pixels])
+
+
+def tell_unreadable(index: "SimilarIndex") -> None:
+    lost = index.unreadable
+    if lost:
+        print(f"warning: {len(lost)} of {len(lost) + len(index.images)} images cannot be read:")
+        for image in lost[:MOST_NAMED_FILES]:
+            print(f"  {image.path}: {image.reason}")
+
+
+def tell_nearest(settings: Settings, index: "SimilarIndex", nearest: "Nearest") -> None:
+    print(f"index    {len(index.images)} images in {settings.index}")
+    for path, distances, rows in zip(settings.images, *nearest, strict=True):
+        print(f"\n{path}")
+        for place, (distance, row) in enumerate(zip(distances, rows, strict=True), start=1):
+            known = index.images[row]
+            print(f"  {place:3}  {distance:.4f}  {known.label or '-'}  {known.name}")
+
+
+def draw(settings: Settings, index: "SimilarIndex", nearest: "Nearest") -> None:
+    from finegrain.evaluation.contact_sheet import MOST_ROWS, Tile, contact_sheet
+    from finegrain.whole_files import written_whole
+
+    sheet = []
+    for path, distances, rows in zip(settings.images, *nearest, strict=True):
+        tiles = [Tile(path, "looked for", path.name)]
+        for distance, row in zip(distances, rows, strict=True):
+            known = index.images[row]
+            note = " · ".join(filter(None, (f"distance {distance:.4f}", known.split)))
+            tiles.append(Tile(known.path, known.label or known.path.name, note))
+        sheet.append(tiles)
+    picture = contact_sheet(sheet[:MOST_ROWS])
+    with written_whole(settings.output) as beside:
+        picture.save(beside, FORMATS[settings.output.suffix.lower()], quality=90)
+    left_out = f", without the last {len(sheet) - MOST_ROWS}" if len(sheet) > MOST_ROWS else ""
+    print(f"\nwrote    {settings.output}{left_out}")
+
+
+if __name__ == "__main__":
+    run_command(main, Settings)
