@@ -19,7 +19,7 @@ CSS = """
 .gradio-container { font-family: system-ui, sans-serif; }
 .gradio-container main { width: 100%; max-width: 1100px !important; margin: 0 auto !important; }
 .grid-wrap { min-height: 0 !important; max-height: none !important; }
-.grid-container { grid-template-columns: repeat(auto-fill, minmax(130px, 1fr)) !important; }
+.grid-container { grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)) !important; }
 """
 
 
