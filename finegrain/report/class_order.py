@@ -3,7 +3,6 @@
 import numpy as np
 from scipy import sparse
 from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import pdist
 
 from finegrain.report.confusions import confused_pairs
 
@@ -34,12 +33,11 @@ def look_alike_order(counts: sparse.csr_array) -> np.ndarray:
         block = counts[chosen][:, chosen].toarray().astype(np.float64)
         shares = block / np.maximum(block.sum(axis=1, keepdims=True), 1)
         alike = shares + shares.T
-        # pdist cannot tell the direction of a class without answers inside the block.
-        alike[np.arange(len(chosen)), np.arange(len(chosen))] += 1e-6
-        tree = linkage(
-            pdist(alike, "cosine").clip(0), "average",
-            optimal_ordering=len(chosen) <= MOST_ORDERED_BEST,
-        )  # fmt: skip
+        lengths = np.linalg.norm(alike, axis=1, keepdims=True)
+        rows = alike / np.maximum(lengths, np.finfo(float).tiny)
+        # As pdist's "cosine", which takes a hundred times as long for 2,000 classes.
+        distances = np.clip(1 - rows @ rows.T, 0, None)[np.triu_indices(len(chosen), 1)]
+        tree = linkage(distances, "average", optimal_ordering=len(chosen) <= MOST_ORDERED_BEST)
         chosen = chosen[leaves_list(tree)]
     return np.concatenate([chosen, others]).astype(np.int64)
 

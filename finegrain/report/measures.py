@@ -70,7 +70,8 @@ def measure_notes(evaluation: dict[str, Any]) -> list[str]:
 def _span(key: str, found: dict[str, Any]) -> str:
     if found.get("low") is None or found.get("high") is None:
         return ""
-    return f"{_text(key, found['low'])} to {_text(key, found['high'])}"
+    low = _text(key, found["low"]).removesuffix(" %")
+    return f"{low} to {_text(key, found['high'])}"
 
 
 def _text(key: str, value: float) -> str:

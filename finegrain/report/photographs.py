@@ -60,15 +60,6 @@ class Photographs:
             return Picture(alt, problem=self.missing[path])
         return Picture(alt, self._made[path])
 
-    def shape(self, path: str) -> tuple[int, int]:
-        """(width, height) that a photograph has after shrinking.
-
-        Raises:
-            UnreadableImage: it cannot be read.
-        """
-        image = open_rgb(self.file(path), at_least=(self.side, self.side))
-        return fitted(image.size, self.side)
-
 
 def fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
     """(width, height) of a picture shrunk, never enlarged, to fit a square."""
