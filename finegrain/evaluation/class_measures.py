@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom
 from sklearn.metrics import accuracy_score, f1_score
 
 from finegrain.evaluation.bootstrap import PERCENTILES, Statistic, counted, intervals, mean_of
@@ -92,6 +91,9 @@ def per_class(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str,
         take the share of. The interval is the bootstrap's over the class's images, whose exact
         percentiles are those of a binomial distribution.
     """
+    # Takes a second to load, which every start of a training script would pay.
+    from scipy.stats import binom
+
     index = {name: number for number, name in enumerate(classes)}
     true, predicted = (rows[name].map(index).to_numpy(np.int64) for name in ("true", "predicted"))
     count = len(classes)
