@@ -3,6 +3,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . tools/environment.sh
+# A browser and Graphviz, for the tests that use them; where they cannot be had, those tests skip.
+if [ "${CI:-}" = true ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    { command -v chromium && command -v dot; } >/dev/null ||
+        { apt-get -qq update && apt-get -qq install -y chromium graphviz; } >/dev/null 2>&1 || true
+fi
 make_environment requirements.txt requirements-test.txt
 # Most tests wait for one process of their own; those of a file share what they made.
 exec "$python" -m pytest -n 2 --dist loadfile "$@"
