@@ -8,6 +8,7 @@ if [ "${CI:-}" = true ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; 
     { command -v chromium && command -v dot; } >/dev/null ||
         { apt-get -qq update && apt-get -qq install -y chromium graphviz; } >/dev/null 2>&1 || true
 fi
-make_environment requirements.txt requirements-test.txt
+# The optional requirements too; their tests skip where these are absent.
+make_environment requirements.txt requirements-test.txt requirements-export.txt requirements-demo.txt
 # Most tests wait for one process of their own; those of a file share what they made.
 exec "$python" -m pytest -n 2 --dist loadfile "$@"
