@@ -17,6 +17,8 @@ NUMBER_COLUMNS = ("probability", "true_probability", "true_rank")
 TOP_COLUMNS = tuple(
     name for place in range(1, TOP + 1) for name in (f"top_{place}", f"top_{place}_probability")
 )
+# A softmax in float32 may end a hair above 1; it is read as 1.
+LARGEST = 1 + 1e-5
 COLUMNS = (*TEXT_COLUMNS, *NUMBER_COLUMNS, *TOP_COLUMNS)
 
 
@@ -110,7 +112,7 @@ def read_sound_predictions(path: Path) -> tuple[pd.DataFrame, list[str]]:
     probability, true_probability = numbers["probability"], numbers["true_probability"]
     rank = numbers["true_rank"]
     shares = [column for column in numbers if column != "true_rank"]
-    outside = np.any([(numbers[column] < 0) | (numbers[column] > 1) for column in shares], axis=0)
+    outside = np.any([(numbers[column] < 0) | (numbers[column] > LARGEST) for column in shares], axis=0)
     wrong = {
         "has no probability that is a number": (probability.isna() | true_probability.isna()),
         "has a probability outside 0 to 1": outside,
@@ -129,7 +131,9 @@ def read_sound_predictions(path: Path) -> tuple[pd.DataFrame, list[str]]:
                 "with tools/evaluate.py"
             )
             sound[found] = False
-    table = table.assign(**{column: values.astype("float32") for column, values in numbers.items()})
+    table = table.assign(
+        **{column: numbers[column].clip(upper=1).astype("float32") for column in shares}
+    )
     table = table[sound].reset_index(drop=True)
     return table.assign(true_rank=rank[sound].to_numpy().astype("int64")), problems
 

@@ -62,6 +62,14 @@ def test_of_two_classes_the_later_columns_are_empty(tmp_path):
     assert again["top_4_probability"].isna().all() and (again["top_4"] == "").all()
 
 
+def test_a_softmax_that_ends_a_hair_above_one_is_one(tmp_path):
+    table = table_of()[0]
+    table.loc[2, ["probability", "top_1_probability"]] = np.float32(1.0000002)
+    write_predictions(tmp_path / "p.csv", table)
+    again = read_predictions(tmp_path / "p.csv")
+    assert len(again) == 9 and again.loc[2, "probability"] == again.loc[2, "top_1_probability"] == 1
+
+
 def test_names_that_are_no_utf8(tmp_path):
     table = table_of(1)[0].assign(path="valid/\udcff.jpg")
     write_predictions(tmp_path / "p.csv", table)
