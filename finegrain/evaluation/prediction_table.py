@@ -112,7 +112,9 @@ def read_sound_predictions(path: Path) -> tuple[pd.DataFrame, list[str]]:
     probability, true_probability = numbers["probability"], numbers["true_probability"]
     rank = numbers["true_rank"]
     shares = [column for column in numbers if column != "true_rank"]
-    outside = np.any([(numbers[column] < 0) | (numbers[column] > LARGEST) for column in shares], axis=0)
+    outside = np.any(
+        [(numbers[column] < 0) | (numbers[column] > LARGEST) for column in shares], axis=0
+    )
     wrong = {
         "has no probability that is a number": (probability.isna() | true_probability.isna()),
         "has a probability outside 0 to 1": outside,
