@@ -14,9 +14,9 @@ from finegrain.evaluation.prediction_table import prediction_rows
 from finegrain.evaluation.top_answers import TopAnswers, joined_answers, top_answers
 from finegrain.inference.inference import Inference, open_inference
 from finegrain.inference.keras_engine import KerasEngine
-from finegrain.models.classifier import EMBEDDING
+from finegrain.models.classifier import representation
 from finegrain.models.full_precision import in_full_precision
-from finegrain.models.heads.category import CATEGORY, HIDDEN
+from finegrain.models.heads.category import CATEGORY
 
 # Embeddings are kept of so many images a split at most: 160 MB for Xception.
 MOST_COMPARED = 20_000
@@ -66,12 +66,11 @@ class Answered:
 
 
 def answering_model(model: keras.Model) -> keras.Model:
-    """`image` (B, H, W, 3) -> probabilities (B, C) and what the softmax sees, (B, D).
+    """`image` (B, H, W, 3) -> probabilities (B, C) and what stands for an image, (B, D).
 
-    The second is `hidden` where the model has such a layer, else `embedding`.
+    The second is that of the layer `representation` names.
     """
-    names = [layer.name for layer in model.layers]
-    below = model.get_layer(HIDDEN if HIDDEN in names else EMBEDDING).output
+    below = model.get_layer(representation(model)).output
     outputs = [model.get_layer(CATEGORY).output, below]
     return keras.Model(model.get_layer("image").output, outputs, name="answering")
 

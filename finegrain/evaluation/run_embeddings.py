@@ -29,9 +29,9 @@ def run_embeddings(
 ) -> FeatureFile:
     """The embeddings of all images of a run's data set, computed if they are not there yet.
 
-    They are those of the layer below the softmax: `embedding`, or `hidden` where the model has
-    one. They stand in the run folder until its model changes; stopped at any moment, the same
-    call goes on. Images that cannot be read have no row and are listed in the file.
+    They are those of the layer that `representation` names. They stand in the run folder until its
+    model changes; stopped at any moment, the same call goes on. Images that cannot be read have
+    no row and are listed in the file.
 
     Args:
         run_folder: a finished run.

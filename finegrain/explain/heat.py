@@ -38,7 +38,7 @@ def lay_over(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
         heat: (h, w) float, 0 to 1, over the whole picture.
 
     Returns:
-        (H, W, 3) uint8; where the heat is 0, the picture itself.
+        (H, W, 3) uint8; where all heat around is 0, the picture itself.
     """
     import matplotlib
 

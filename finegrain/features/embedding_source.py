@@ -9,8 +9,7 @@ import keras
 from finegrain.errors import UserError
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import BackboneSpec
-from finegrain.models.classifier import EMBEDDING, image_embedding
-from finegrain.models.heads.category import HIDDEN
+from finegrain.models.classifier import image_embedding, representation
 
 
 @dataclass(frozen=True)
@@ -69,13 +68,11 @@ def model_source(
 
     Args:
         name: of the file.
-        model: finished model, `image` -> its heads, with a layer `embedding`, or `hidden` above
-            it, which is taken then.
+        model: finished model, `image` -> its heads; see `representation` for the layer taken.
         made_from: as JSON values.
     """
-    names = [layer.name for layer in model.layers]
-    embedding = model.get_layer(HIDDEN if HIDDEN in names else EMBEDDING).output
-    network = keras.Model(model.get_layer("image").output, [embedding], name="below")
+    output = model.get_layer(representation(model)).output
+    network = keras.Model(model.get_layer("image").output, [output], name="below")
     return EmbeddingSource(name, name, network, made_from)
 
 

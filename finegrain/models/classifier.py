@@ -4,7 +4,8 @@ import keras
 
 from finegrain.models.backbone_table import BackboneSpec
 from finegrain.models.head_size import MEMORY_GB, check_head_fits
-from finegrain.models.heads.category import CATEGORY, category_head
+from finegrain.models.heads.category import CATEGORY, HIDDEN, category_head
+from finegrain.models.heads.same_class import SAME_CLASS
 from finegrain.models.image_heads import EMBEDDING, PLAIN, ImageHead, head_embedding
 from finegrain.models.layers import Preprocess
 
@@ -58,6 +59,16 @@ def classifier(model: keras.Model) -> keras.Model:
     return keras.Model(
         model.get_layer("image").output, model.get_layer(CATEGORY).output, name="classifier"
     )
+
+
+def representation(model: keras.Model) -> str:
+    """Name of the layer that stands for an image where images are compared or exported.
+
+    `hidden`, what the softmax learns from, where there is one; but `embedding` where a pair head
+    compares images by it.
+    """
+    names = [layer.name for layer in model.layers]
+    return HIDDEN if HIDDEN in names and SAME_CLASS not in names else EMBEDDING
 
 
 def embedder(model: keras.Model) -> keras.Model:
