@@ -39,7 +39,8 @@ def test_both_exports_are_measured_on_the_same_photographs(script, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     plain, ours = (numbers(line) for line in done.stdout.splitlines()[-2:])
-    assert [plain[0], ours[0]] == ["36", "40"] or [plain[0], ours[0]] == ["40", "40"]
+    # One of the four of each class is for validation, which the plain way leaves out.
+    assert [plain[0], ours[0]] == ["30", "40"]
     assert all(float(row[2]) > 0 and float(row[5]) > 0.1 for row in (plain, ours))
 
 
