@@ -21,6 +21,9 @@ each at its own image size:
     python baidu_dog_test.py --run runs/dogs-1 runs/dogs-2 runs/dogs-3 \
         --images TEST --output predict.txt --flip
 
+TEST may also be a JSON such as FGVC's test.json, which lists the images with ids of its own. Where
+the data set was made from a JSON, the classes go by its category ids.
+
 An image that cannot be decoded still gets a row, the class prior, and a warning: leaderboards
 refuse a short file.
 """

@@ -3,8 +3,10 @@
     python img2keras.py --source PHOTOS --output data/dogs
 
 PHOTOS may be laid out as typeid_randhash.jpg (the class is all before the last underscore), as
-type.num.jpg, as a folder per class, or as a folder of images with a CSV of id,label; the layout
-is found by itself, or forced with --layout.
+type.num.jpg, as a folder per class, or as a folder of images with a CSV of id,label; links to
+files and folders are followed. PHOTOS may also be a JSON of images, annotations and categories as
+FGVC, iNaturalist and COCO have it, or a folder that holds one, or the folder CUB_200_2011 as its
+archive unpacks. The layout is found by itself, or forced with --layout.
 
 Every image is opened once. What cannot be decoded is left out and listed with the reason. Copies
 of one photograph, equal or nearly so, are found by checksum and perceptual hash and kept on one
@@ -12,9 +14,15 @@ side of the split, because a photograph seen in training is no test; copies that
 labels are reported, because one of the labels is wrong. The split is stratified and drawn from
 the images' content and the seed: the same photographs give the same split on every machine.
 
+CUB_200_2011 brings a split of its own, which is kept unless --split seeded says otherwise: its
+test images go to test/, and the validation is drawn from its training images. Most papers call
+the accuracy on its test images the validation accuracy; --split official_valid has it their way.
+--crop boxes cuts each bird out along its box; crops are files of their own.
+
 The result is what every training script reads: train/, valid/ (and test/) with a folder a class,
 manifest.csv with a row an image, classes.json with the class order, duplicates.csv and
 unreadable.csv. The images are hard links, which take no space; the source is never changed.
+--statistics writes statistics.json besides: mean and standard deviation over all pixels.
 Running it again gives the same result, or moves the images to where the new settings want them;
 a file that it did not make is never touched.
 """
@@ -34,29 +42,44 @@ from finegrain.errors import UserError
 class Settings:
     """Turn a folder of labelled photographs into a data set that the training scripts read."""
 
-    source: Path  # folder of labelled photographs
+    source: Path  # folder of labelled photographs, or a JSON of annotations such as train.json
     output: Path  # data set folder to make, for example data/dogs
-    layout: str = "auto"  # auto, csv_labels, class_folders, type_num or typeid_randhash
+    # auto, json_annotations, cub, csv_labels, class_folders, type_num or typeid_randhash
+    layout: str = "auto"
     valid_fraction: float = 0.1  # share of each class for validation, at least one image
     test_fraction: float = 0.0  # share of each class for a labelled test split
     seed: int = 0  # another seed draws another split
-    # hard: no space taken, but a later edit of one file shows in both; copy where it is refused
+    # seeded: drawn by the fractions above; official: the source's own, its test images to test/,
+    # a validation drawn from its training images; official_valid: its test images to valid/;
+    # auto: official where the source brings one, else seeded
+    split: Literal["auto", "seeded", "official", "official_valid"] = "auto"
+    crop: Literal["none", "boxes"] = "none"  # boxes: cut each photograph to its box
+    crop_margin: float = 0.1  # share of the box's width and height to add on each of its sides
+    # hard: no space taken, but a later edit of one file shows in both; copy where it is refused;
+    # crops are always files of their own
     link: Literal["hard", "symlink", "copy"] = "hard"
     # bits of 64 in which the hashes of near-duplicates may differ; -1: equal files only
     near_distance: int = 10
-    workers: int = 0  # threads that read images; 0: one a core, eight at most
+    # also measure mean and standard deviation of the channels, into statistics.json
+    statistics: bool = False
+    # threads that read images, and processes of --statistics; 0: one a core, of threads 8 at most
+    workers: int = 0
 
 
 def main(settings: Settings) -> None:
+    from finegrain.datasets.crops import make_crops, place_boxes, read_boxes
     from finegrain.datasets.data_folder import check_output, manifest_rows, write_data_folder
     from finegrain.datasets.duplicates import group_duplicates
+    from finegrain.datasets.findings import tell_findings, tell_result, tell_source
     from finegrain.datasets.gather import (
         check_classes,
         gather_images,
         hashes_and_thumbnails,
+        not_listed,
         read_records,
     )
     from finegrain.datasets.layouts import find_layout, list_source
+    from finegrain.datasets.official_split import keep_official_split, read_official_split
     from finegrain.datasets.split import check_fractions, split_images
 
     started = time.monotonic()
@@ -68,35 +91,40 @@ def main(settings: Settings) -> None:
     # What is there?
     source, output = settings.source, settings.output
     listing = list_source(source)
-    check_output(source, output)
+    check_output(listing.folder, output)
     layout = find_layout(listing, settings.layout)
     records = read_records(listing, layout)
-    found = "forced" if settings.layout != "auto" else "found"
-    print(f"source   {source}")
-    print(f"layout   {layout.name} ({layout.example}), {found}")
-    print(f"images   {len(records)} of {len({record.label for record in records})} classes")
-    tell_left_out(listing, records)
+    official = read_official_split(listing, layout, records, settings.split, settings.test_fraction)
+    boxes = read_boxes(listing, layout, records, settings.crop)
+    tell_source(source, listing, layout, records, settings.layout != "auto")
 
     # Open every image once.
-    table, unreadable = gather_images(records, source, settings.workers or None)
+    table, unreadable = gather_images(records, listing.folder, settings.workers or None)
     check_classes(records, table, unreadable)
+    clipped = []
+    if boxes is not None:
+        table, nothing_left, clipped = place_boxes(table, boxes, settings.crop_margin)
+        unreadable += nothing_left
+        check_classes(records, table, unreadable)
+    unreadable += not_listed(listing)
 
     # Which of them show the same picture, and who goes where?
     hashes, thumbnails = hashes_and_thumbnails(table)
     groups = group_duplicates(table["sha1"], hashes, thumbnails, settings.near_distance)
-    splits = split_images(
-        table["label"].tolist(),
-        groups.tolist(),
-        table["sha1"].tolist(),
-        settings.valid_fraction,
-        settings.test_fraction,
-        settings.seed,
-    )
+    fraction, seed = settings.valid_fraction, settings.seed
+    if official is not None:
+        splits = keep_official_split(table, groups, official, settings.split, fraction, seed)
+    else:
+        labels, sums = table["label"].tolist(), table["sha1"].tolist()
+        splits = split_images(labels, groups.tolist(), sums, fraction, settings.test_fraction, seed)
+    if boxes is not None:
+        table = make_crops(table, settings.workers or None)
     rows = manifest_rows(table, splits, groups)
     copied = write_data_folder(output, rows, unreadable, settings.link)
 
-    tell_findings(output, rows, unreadable)
-    tell_result(output, rows, copied)
+    tell_findings(output, rows, unreadable, clipped)
+    tell_result(output, rows, copied, official and official.path, settings.split)
+    settle_statistics(output, rows, settings)
     print(f"\n{len(rows)} images in {output} after {time.monotonic() - started:.0f} s; next:")
     tell_next(output)
 
@@ -107,72 +135,40 @@ def check_numbers(settings: Settings) -> None:
             f"--near-distance must lie from -1 to 16, got {settings.near_distance}; 10 finds "
             "copies, above 12 many pairs are different photographs"
         )
+    if not 0 <= settings.crop_margin <= 10:
+        raise UserError(
+            f"--crop-margin must lie from 0 to 10, got {settings.crop_margin}; 0.1 adds a tenth "
+            "of the box on each side"
+        )
+    if settings.crop == "none" and settings.crop_margin != Settings.crop_margin:
+        raise UserError("--crop-margin is for crops; add --crop boxes")
+    if settings.split == "official_valid" and settings.valid_fraction != Settings.valid_fraction:
+        raise UserError(
+            "--valid-fraction has no say in --split official_valid, whose validation is the "
+            "official test part; leave one of them away"
+        )
     if settings.workers < 0:
         raise UserError(f"--workers must be 0 or more, got {settings.workers}")
 
 
-def tell_left_out(listing, records) -> None:
-    """Name what the layout did not take: files that are no images, and images without a class."""
-    taken = {record.path for record in records}
-    unlabelled = [path for path in listing.all_images if path not in taken]
-    empty = [listing.folder / name for name, images in listing.folders.items() if not images]
-    for what, paths in [
-        ("hidden files and files that are no images", listing.ignored + listing.broken_links),
-        ("images without a class", unlabelled),
-        ("folders without images", empty),
-        ("folders inside class folders", listing.unentered),
-    ]:
-        if paths:
-            more = ", ..." if len(paths) > 3 else ""
-            print(f"ignored  {what}: {len(paths)} ({', '.join(p.name for p in paths[:3])}{more})")
-
-
-def tell_findings(output: Path, rows, unreadable) -> None:
-    """Unreadable files, duplicates and label conflicts: the count, the first few, the list."""
-    from finegrain.datasets.data_folder import duplicate_rows
-    from finegrain.datasets.summary import counted, list_few
-
-    print()
-    if unreadable:
-        print(f"unreadable  {counted(unreadable, 'image')} left out:")
-        print(list_few([f"{path}: {reason}" for path, reason in unreadable]))
-        print(f"  full list: {output / 'unreadable.csv'}")
-    duplicates = duplicate_rows(rows)
-    groups = [group for _, group in duplicates.groupby("group")]
-    if not groups:
-        print("duplicates  none found")
-        return
-    exact = sum(duplicates["kind"] == "exact")
-    print(
-        f"duplicates  {counted(duplicates, 'image')} ({exact} exact, "
-        f"{len(duplicates) - exact} near) in {counted(groups, 'group')}, each kept on one side "
-        "of the split:"
+def settle_statistics(output: Path, rows, settings: Settings) -> None:
+    """Measure the pixels if that is wanted; else see that no older numbers are taken for these."""
+    from finegrain.datasets.statistics_file import (
+        STATISTICS,
+        remove_outdated_statistics,
+        statistics_table,
+        throughput,
+        write_statistics,
     )
-    print(list_few([" = ".join(group["source"][:4]) for group in groups]))
-    conflicts = [group for group in groups if group["label"].nunique() > 1]
-    if conflicts:
-        print(
-            f"label conflicts  {counted(conflicts, 'group')} with one picture in several classes:"
-        )
-        labelled = [group["source"] + " (" + group["label"] + ")" for group in conflicts]
-        print(list_few([" = ".join(names[:4]) for names in labelled]))
-    print(f"  full list: {output / 'duplicates.csv'}")
 
-
-def tell_result(output: Path, rows, copied: int) -> None:
-    from finegrain.datasets.summary import class_table, counted, list_few
-
-    if copied:
-        print(
-            f"copied  {copied} of {len(rows)} images, because the file system refused to link them"
-        )
-    print()
-    print(class_table(rows))
-    with_valid = set(rows["label"][rows["split"] == "valid"])
-    without = sorted(set(rows["label"]) - with_valid)
-    if without:
-        print(f"\nno validation image  {counted(without, 'class')}, all images are duplicates:")
-        print(list_few(without))
+    if not settings.statistics:
+        if remove_outdated_statistics(output, rows):
+            print(f"\nremoved  {output / STATISTICS}, which told of other images or splits")
+        return
+    measured, seconds = write_statistics(output, rows, settings.workers)
+    speed = throughput(measured["all"], seconds)
+    print(f"\n{statistics_table(measured)}\nmeasured in {seconds:.1f} s: {speed}")
+    print(f"  in full digits: {output / STATISTICS}")
 
 
 def tell_next(output: Path) -> None:

@@ -6,6 +6,9 @@ Two stages. First the backbone is frozen and only the new softmax learns, by Ada
 steps are large and would wreck pretrained filters. Then the backbone's last blocks learn too, by
 SGD with a small rate. The best epoch on the validation images is kept of each.
 
+The recipe of FGVC flowers trains all layers by Adam, InceptionResNetV2 with a layer of 2048
+between its embedding and the softmax: `--unfreeze-from 0 --unfrozen-optimizer adam --hidden 2048`.
+
 What comes next: `single_model_test.py` writes a submission from this run, `froze_fine_tune.py`
 trains the multi-loss model that should beat it, and `trick_tune.py --run` retrains either one
 without augmentation.
@@ -15,6 +18,7 @@ On 100 dog breeds (18,300 images, top-1 error of the leaderboard) this recipe wa
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from finegrain.command import load_keras, run_command
 from finegrain.training.settings import TrainingSettings
@@ -26,6 +30,11 @@ class Settings(TrainingSettings):
 
     The same command, started again, goes on after the last finished epoch.
     """
+
+    # width of a ReLU layer between embedding and softmax, with a dropout of its own; 0 for none
+    hidden: int = 0
+    # optimizer of the unfrozen stage
+    unfrozen_optimizer: Literal["sgd", "adam"] = "sgd"
 
 
 def main(settings: Settings) -> None:
@@ -51,7 +60,7 @@ def main(settings: Settings) -> None:
     unfrozen = Stage(
         name="2-unfrozen",
         unfreeze_from=session.unfreeze_from(settings.unfreeze_from),
-        optimizer="sgd",
+        optimizer=settings.unfrozen_optimizer,
         learning_rate=settings.unfrozen_learning_rate,
         epochs=settings.unfrozen_epochs,
         augmentation=settings.augmentation() if settings.unfrozen_augmentation else None,

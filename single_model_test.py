@@ -13,6 +13,9 @@ own file:
     python single_model_test.py --run runs/cats-dogs --images TEST --output predict.csv \
         --format kaggle-label --sample-submission sample_submission.csv
 
+TEST may also be a JSON such as FGVC's test.json, which lists the images with ids of its own. Where
+the data set was made from a JSON, the classes go by its category ids.
+
 Two things make the answers a little better for more time: `--flip` averages each image with its
 mirror image, and several runs are averaged class by class, each at its own image size:
 

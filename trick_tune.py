@@ -7,9 +7,9 @@ judged on straight ones. The trick is to go on for some epochs on the photograph
 a rate so small that what was learnt stays. Everything else is as in stage 2 of the run: the same
 images, losses, pairs and layers. Training ends when the validation loss no longer falls.
 
-Works on a run of `froze_fine_tune.py` or of `single_model.py`; afterwards the run's model.keras is
-the retrained one. On 100 dog breeds this was reported to take the multi-loss model from a top-1
-error of 0.211 to 0.2045. What we measured stands in the README.
+Works on a run of `froze_fine_tune.py`, `single_model.py` or `recipes/bird_fine_tune.py`; afterwards
+the run's model.keras is the retrained one. On 100 dog breeds this was reported to take the
+multi-loss model from a top-1 error of 0.211 to 0.2045. What we measured stands in the README.
 """
 
 from dataclasses import dataclass, replace

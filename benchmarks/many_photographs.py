@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from tqdm import tqdm
+from side_by_side.noise_photos import draw_noise
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
@@ -40,7 +39,7 @@ class Settings:
 
 def main(settings: Settings) -> None:
     photos, data = settings.output / "photos", settings.output / "data"
-    draw(photos, settings.images, settings.classes)
+    draw_noise(photos, settings.images, settings.classes)
     run = settings.output / "runs" / "many"
     subprocess.run(["rm", "-rf", run.parent], check=True)
     measured("img2keras.py", "--source", photos, "--output", data)
@@ -52,17 +51,6 @@ def main(settings: Settings) -> None:
     )  # fmt: skip
     for store in sorted((run.parent / "cache").glob("embedding-*.h5")):
         open_and_read(store)
-
-
-def draw(folder: Path, images: int, classes: int) -> None:
-    """Write JPEGs of coloured noise, `folder/class_<n>/<n>.jpg`; those there are kept."""
-    rng = np.random.default_rng(0)
-    for number in tqdm(range(images), desc="drawing", unit="image", disable=None):
-        noise = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
-        file = folder / f"class_{number % classes}" / f"{number}.jpg"
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(noise).resize((128, 96), Image.Resampling.BICUBIC).save(file)
 
 
 def measured(script: str, *arguments) -> None:

@@ -10,11 +10,10 @@ user would type, as processes of their own, and shows them. Stopped, the same co
 """
 
 import json
-import shlex
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from side_by_side.commands import call
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
@@ -83,15 +82,6 @@ def train_all(settings: Settings, seed: int) -> None:
          "--images-per-class", settings.images_per_class)  # fmt: skip
     for run in (single, multi):
         call("trick_tune.py", "--run", run, "--epochs", settings.retrain_epochs)
-
-
-def call(script: str, *arguments) -> None:
-    """Run a script of the project as a user does, showing the command."""
-    words = [script, *map(str, arguments)]
-    print(f"$ python {shlex.join(words)}", flush=True)
-    done = subprocess.run([sys.executable, *words], check=False)
-    if done.returncode:
-        raise UserError(f"{script} ended with status {done.returncode}; see its message above")
 
 
 def results_table(settings: Settings) -> str:

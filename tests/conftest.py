@@ -1,6 +1,8 @@
 """Fixtures that several test files share."""
 
+import runpy
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,63 @@ def drawn_data(tmp_path_factory, script) -> Path:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder / "data"
+
+
+@pytest.fixture
+def script_here(monkeypatch, capfd):
+    """Call a script in this process, which spares the seconds that Keras takes to load.
+
+    Returns its exit status, standard output and standard error.
+    """
+
+    def call(name: str, *arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        status = 0
+        try:
+            runpy.run_path(str(REPOSITORY / name), run_name="__main__")
+        except SystemExit as ended:
+            status = ended.code
+        return status, *capfd.readouterr()
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def make_features():
+    """Write a file as `export_features.py` does, of numbers given rather than computed.
+
+    Splits are `{split: (paths, labels, embeddings)}`.
+    """
+    import numpy as np
+
+    from finegrain.stores.row_layout import RowKind
+    from finegrain.stores.row_store import RowStore
+
+    def make(path, classes, splits, data="d", view=None, group=None, category_ids=None,
+             views="plain", unreadable=None):  # fmt: skip
+        columns = {name: {} for name in ("path", "id", "label", "group", "view")}
+        for split, (paths, labels, _) in splits.items():
+            columns["path"][split] = list(paths)
+            columns["id"][split] = [name.rpartition("/")[2].rpartition(".")[0] for name in paths]
+            columns["label"][split] = np.array(labels, np.int64)
+            nothing = np.zeros(len(paths), np.int64)
+            columns["group"][split] = np.array((group or {}).get(split, nothing))
+            columns["view"][split] = np.array((view or {}).get(split, nothing))
+        columns["class"] = {"names": classes}
+        if category_ids:
+            columns["class"]["category_ids"] = category_ids
+        for split, names in (unreadable or {}).items():
+            columns.setdefault("unreadable", {})[split] = names
+            columns.setdefault("unreadable_id", {})[split] = [name.split(".")[0] for name in names]
+            columns.setdefault("unreadable_reason", {})[split] = ["empty file"] * len(names)
+        width = next(iter(splits.values()))[2].shape[1]
+        key = {"backbone": path.stem, "data": data, "views": {"kind": views}}
+        counts = {split: len(paths) for split, (paths, _, _) in splits.items()}
+        store = RowStore.create(path, key, {"embedding": RowKind((width,), "float32")}, counts,
+                                columns)  # fmt: skip
+        for split, (_, _, embeddings) in splits.items():
+            store.write(split, range(len(embeddings)), {"embedding": embeddings})
+        store.close()
+        return path
+
+    return make

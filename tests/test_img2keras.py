@@ -1,5 +1,6 @@
 """img2keras.py as a user runs it."""
 
+import json
 import os
 import shutil
 import signal
@@ -239,7 +240,7 @@ def test_bad_sources_get_one_sentence(source: Path, tmp_path: Path, spoil, expec
         (["--valid-fraction", "0.6", "--test-fraction", "0.4"], "leave nothing to train on"),
         (["--near-distance", "40"], "--near-distance must lie"),
         (["--workers", "-1"], "--workers must be"),
-        (["--layout", "cub"], "give --layout one of auto, csv_labels, class_folders"),
+        (["--layout", "birds"], "give --layout one of auto, json_annotations, cub, csv_labels"),
     ],
 )
 def test_bad_values_get_one_sentence(source: Path, tmp_path: Path, flags: list[str], expected: str):
@@ -262,6 +263,92 @@ def test_a_failed_run_loses_nothing(source: Path, tmp_path: Path):
         path.rename(path.with_suffix(".txt"))
     img2keras(source, tmp_path / "data", ok=False)
     assert tree(tmp_path / "data") == first
+
+
+def test_json_of_annotations(tmp_path: Path):
+    names = [f"category_{1 + n % 2}/{n}.jpg" for n in range(8)]
+    root = photographs(tmp_path / "flowers", [f"train/{name}" for name in names])
+    (root / "train" / names[4]).unlink()
+    content = {
+        "images": [{"id": 100 + n, "file_name": name} for n, name in enumerate(names)],
+        "annotations": [{"image_id": 100 + n, "category_id": n % 2} for n in range(7)],
+        "categories": [{"id": 0, "name": "rose"}, {"id": 1, "name": "iris"}, {"id": 5}],
+    }
+    (root / "train.json").write_text(json.dumps(content))
+    for source in (root, root / "train.json"):
+        printed = img2keras(source, tmp_path / "data")
+        assert "json_annotations (annotations in a JSON), found" in printed
+        assert "images in train.json without an annotation: 1 (107)" in printed
+        assert "categories in train.json without an image: 1 (5)" in printed
+        assert "train/category_1/4.jpg: no such file" in printed
+        rows = open_data_set(tmp_path / "data").table.set_index("image_id")
+        assert dict(zip(rows.index, rows["category_id"], strict=True)) == {
+            "100": "0", "101": "1", "102": "0", "103": "1", "105": "1", "106": "0",
+        }  # fmt: skip
+        assert rows.at["103", "label"] == "iris"
+        assert rows.at["103", "source"] == "train/category_2/3.jpg"
+
+    before = tree(tmp_path / "data")
+    content["images"][3]["file_name"] = "../../secret.jpg"
+    (root / "train.json").write_text(json.dumps(content))
+    message = img2keras(root, tmp_path / "data", ok=False)
+    assert "images[3]" in message and "leads out of the data folder" in message
+    assert "lie inside one another" in img2keras(root / "train.json", root / "data", ok=False)
+    assert tree(tmp_path / "data") == before
+
+
+def test_json_with_one_file_name_in_several_folders(tmp_path: Path):
+    names = [f"sequence{n}/frame.jpg" for n in range(8)]
+    root = photographs(tmp_path / "frames", names)
+    content = {
+        "images": [{"id": 10 + n, "file_name": name} for n, name in enumerate(names)],
+        "annotations": [{"image_id": 10 + n, "category_id": n % 2} for n in range(8)],
+    }
+    (root / "all.json").write_text(json.dumps(content))
+    img2keras(root, tmp_path / "data")
+    rows = open_data_set(tmp_path / "data").table
+    for row in rows.itertuples():
+        assert row.path == f"{row.split}/{row.label}/{row.image_id}.jpg"
+        assert row.source == f"sequence{int(row.image_id) - 10}/frame.jpg"
+        assert os.path.samefile(tmp_path / "data" / row.path, root / row.source)
+    assert len(rows) == 8
+
+
+def test_links_to_type_num_become_links_in_class_folders(tmp_path: Path):
+    names = [f"{c}.{n}.jpg" for c in ("cat", "dog") for n in range(6)]
+    photographs(tmp_path / "disk", names)
+    (tmp_path / "train").mkdir()
+    for name in names:
+        (tmp_path / "train" / name).symlink_to(f"../disk/{name}")
+    for link in ("symlink", "hard"):
+        assert "type_num" in img2keras(tmp_path / "train", tmp_path / "data", "--link", link)
+        for row in open_data_set(tmp_path / "data").table.itertuples():
+            placed = tmp_path / "data" / row.path
+            assert row.path == f"{row.split}/{row.label}/{row.label}.{row.image_id}.jpg"
+            assert placed.is_symlink() == (link == "symlink")
+            assert placed.samefile(tmp_path / "disk" / row.source)
+    # The class folders made are a source as good as the files they were made from.
+    img2keras(tmp_path / "train", tmp_path / "data", "--link", "symlink")
+    printed = img2keras(tmp_path / "data" / "train", tmp_path / "again")
+    assert "class_folders" in printed
+    assert open_data_set(tmp_path / "again").classes == ["cat", "dog"]
+
+
+def test_statistics_are_measured_and_outlive_no_other_split(source: Path, tmp_path: Path):
+    output = tmp_path / "data"
+    printed = img2keras(source, output, "--statistics", "--workers", "2")
+    found = json.loads((output / "statistics.json").read_text())
+    for split in ("train", "valid", "all"):
+        paths = output.glob("*/*/*.jpg" if split == "all" else f"{split}/*/*.jpg")
+        pixels = np.concatenate([np.asarray(Image.open(path)).reshape(-1, 3) for path in paths])
+        assert found[split]["pixels"] == len(pixels)
+        np.testing.assert_allclose(found[split]["mean"], pixels.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(found[split]["std"], pixels.std(axis=0), rtol=1e-12)
+    assert "images and" in printed and "million pixels a second" in printed
+    img2keras(source, output)
+    assert (output / "statistics.json").exists()
+    assert "removed" in img2keras(source, output, "--seed", "1")
+    assert not (output / "statistics.json").exists()
 
 
 @pytest.fixture
@@ -310,6 +397,23 @@ def test_ctrl_c_says_how_to_go_on(slow_command: list, tmp_path: Path):
     assert not (tmp_path / "data").exists()
 
 
+def test_ctrl_c_while_pixels_are_measured(slow_command: list, tmp_path: Path):
+    running = subprocess.Popen(
+        [*slow_command, "--statistics", "--workers", "3"], stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL, cwd=ROOT, preexec_fn=obey_ctrl_c, start_new_session=True,
+    )  # fmt: skip
+    seen = b""
+    while b"measuring pixels" not in seen:
+        seen += running.stderr.read(1)
+    # As a terminal does it: every process of the command hears it.
+    os.killpg(running.pid, signal.SIGINT)
+    _, rest = running.communicate()
+    assert running.returncode == 130
+    assert b"Traceback" not in rest and b"stopped" in rest
+    assert len(open_data_set(tmp_path / "data").table) == 300
+    assert not (tmp_path / "data" / "statistics.json").exists()
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the photographs of ../shared are absent")
 def test_real_flowers(tmp_path: Path):
     printed = img2keras(SHARED / "flowers" / "train", tmp_path / "data", "--link", "symlink")
@@ -317,4 +421,3 @@ def test_real_flowers(tmp_path: Path):
     assert [len(data.paths(split)) for split in data.splits] == [918, 102]
     assert np.bincount(data.labels("valid")).tolist() == [6] * 17
     assert "duplicates  140 images (0 exact, 140 near) in 70 groups" in printed
-    assert "--source" in img2keras(SHARED / "flowers", tmp_path / "data", ok=False)

@@ -41,7 +41,7 @@ def main(settings: Settings) -> None:
         for stage, numbers in sorted(read_results(run)["stages"].items()):
             if settings.only_finished and stage == "1-frozen":
                 continue
-            rows.append((path, f"{run.config['recipe']}, {STAGE_NAMES[stage]}", numbers))
+            rows.append((path, described(run.config, stage), numbers))
     if not rows:
         names = ", ".join(map(str, settings.run))
         raise UserError(f"no stage of {names} is finished yet; start its training command again")
@@ -56,6 +56,16 @@ def main(settings: Settings) -> None:
             f"{what:<{width}}  {valid:>10}  {test:>6}  {numbers['epochs']:>6}  "
             f"{numbers['seconds']:>7.0f}  {path}"
         )
+
+
+def described(config: dict, stage: str) -> str:
+    """A recipe and one of its stages in words."""
+    settings = config["settings"]
+    # Runs of bird_fine_tune.py carry the name of a model.
+    name = f"{settings['model']}, {config['recipe']}" if "model" in settings else config["recipe"]
+    if stage == "2-unfrozen" and settings["unfreeze_from"] == "0":
+        return f"{name}, all layers unfrozen"
+    return f"{name}, {STAGE_NAMES[stage]}"
 
 
 if __name__ == "__main__":

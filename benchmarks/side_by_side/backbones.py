@@ -5,8 +5,10 @@ from pathlib import Path
 from finegrain.errors import UserError
 
 # Module of keras.applications -> class, and first layer that stages 2 and 3 train.
-BUILDERS = {"xception": "Xception", "mobilenet_v2": "MobileNetV2"}
-BOUNDARIES = {"xception": 105, "mobilenet_v2": "block_13_expand"}
+BUILDERS = {
+    "xception": "Xception", "inception_v3": "InceptionV3", "mobilenet_v2": "MobileNetV2",
+}  # fmt: skip
+BOUNDARIES = {"xception": 105, "inception_v3": "mixed8", "mobilenet_v2": "block_13_expand"}
 
 
 def family(backbone: str) -> tuple[str, dict[str, float]]:
@@ -16,7 +18,7 @@ def family(backbone: str) -> tuple[str, dict[str, float]]:
         UserError: the recipe as first coded is not kept for this backbone.
     """
     name, dot, width = backbone.partition("_0.")
-    if name not in BUILDERS or (dot and name == "xception") or (dot and not width.isdecimal()):
+    if name not in BUILDERS or (dot and name != "mobilenet_v2") or (dot and not width.isdecimal()):
         raise UserError(
             f"--backbone {backbone} is none that the recipe as first coded is kept for; "
             f"give {', '.join(BUILDERS)} or mobilenet_v2_0.35"

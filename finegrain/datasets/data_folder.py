@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from finegrain.datasets.category_ids import CATEGORY_ID
 from finegrain.datasets.class_names import class_order
+from finegrain.datasets.crops import CROP
 from finegrain.datasets.gather import Unreadable
 from finegrain.datasets.made_earlier import DUPLICATES, UNREADABLE
 from finegrain.datasets.manifest import CLASSES, COLUMNS, MANIFEST
@@ -49,8 +51,8 @@ def manifest_rows(table: pd.DataFrame, splits: list[str], groups: Iterable[int])
     """
     rows = table.assign(split=splits, group=list(groups))
     rows["path"] = [
-        f"{split}/{label}/{file.name}"
-        for split, label, file in zip(rows["split"], rows["label"], rows["file"], strict=True)
+        f"{split}/{label}/{name}"
+        for split, label, name in zip(rows["split"], rows["label"], rows["name"], strict=True)
     ]
     rank = {label: number for number, label in enumerate(class_order(rows["label"]))}
     order = pd.DataFrame(
@@ -103,8 +105,9 @@ def write_data_folder(
     Raises:
         UserError: see `place_images`.
     """
+    crops = rows[CROP] if CROP in rows else [None] * len(rows)
     placements = [
-        Placement(*row) for row in rows[["file", "path", "sha1"]].itertuples(index=False, name=None)
+        Placement(*row) for row in zip(rows["file"], rows["path"], rows["sha1"], crops, strict=True)
     ]
     copied = place_images(output, placements, link)
     classes = json.dumps(class_order(rows["label"]), ensure_ascii=False, indent=0)
@@ -113,7 +116,10 @@ def write_data_folder(
     duplicates = duplicate_rows(rows)
     _write_csv(output / DUPLICATES, duplicates.columns, duplicates.itertuples(index=False))
     _write_csv(output / UNREADABLE, ("path", "reason"), unreadable)
-    manifest = rows[[*COLUMNS, *MORE_COLUMNS]].astype({"group": str}).replace({"group": {"0": ""}})
+    columns = [*COLUMNS, *MORE_COLUMNS, *rows.columns.intersection([CATEGORY_ID, CROP])]
+    manifest = rows[columns].astype({"group": str}).replace({"group": {"0": ""}})
+    if CROP in manifest:
+        manifest[CROP] = [" ".join(map(str, edges)) for edges in manifest[CROP]]
     _write_csv(output / MANIFEST, manifest.columns, manifest.itertuples(index=False))
     finish(output)
     return copied

@@ -37,7 +37,7 @@ def read_records(listing: Listing, layout: Layout) -> list[Record]:
         )
     taken: dict[tuple[str, str], Path] = {}
     for record in records:
-        other = taken.setdefault((record.label, record.path.name), record.path)
+        other = taken.setdefault((record.label, record.file_name), record.path)
         if other != record.path:
             raise UserError(
                 f"{other} and {record.path} have one name and one class, {record.label}; "
@@ -52,8 +52,9 @@ def gather_images(
     """Scan all images.
 
     Returns:
-        A table of the readable ones (columns `file` with the path, `source` with the POSIX path
-        below the source, `image_id`, `label` and the fields of `Scan`), and the others.
+        A table of the readable ones (columns `file` with the path, `name` with the file name in
+        the data set, `source` with the POSIX path below the source, `image_id`, `label`,
+        `category_id` where the layout has one, and the fields of `Scan`), and the others.
     """
     problems = {record.path: _problem(record) for record in records}
     paths = [path for path, problem in problems.items() if problem is None]
@@ -65,7 +66,10 @@ def gather_images(
         if isinstance(scan, str):
             unreadable.append((below, scan))
         else:
-            named = {"file": record.path, "source": below, "image_id": record.id}
+            named = {"file": record.path, "name": record.file_name, "source": below}
+            named["image_id"] = record.id
+            if record.category_id is not None:
+                named["category_id"] = record.category_id
             rows.append({**named, "label": record.label, **asdict(scan)})
     return pd.DataFrame(rows), unreadable
 
@@ -90,6 +94,11 @@ def check_classes(records: list[Record], table: pd.DataFrame, unreadable: Unread
     )
 
 
+def not_listed(listing: Listing) -> Unreadable:
+    """The images that a source holds but its own index does not list, with the reason."""
+    return [(_below(path, listing.folder), reason) for path, reason in listing.not_listed]
+
+
 def hashes_and_thumbnails(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """(N,) uint64 and (N, 64) uint8, as `group_duplicates` takes them."""
     hashes = np.array(table["hash"].tolist(), np.uint64)
@@ -98,7 +107,7 @@ def hashes_and_thumbnails(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _problem(record: Record) -> str | None:
-    if record.problem is None and has_control_signs(record.path.name):
+    if record.problem is None and has_control_signs(record.file_name):
         return "the file name holds a line break, a control sign, or bytes that are no UTF-8"
     return record.problem
 

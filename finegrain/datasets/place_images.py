@@ -1,4 +1,4 @@
-"""Put the images of a data set into its folder: as hard links, symbolic links or copies."""
+"""Put the images of a data set into its folder: as links or copies, or cut to a part of them."""
 
 import contextlib
 import errno
@@ -11,7 +11,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from finegrain.datasets.crop_file import Edges, crop_jpeg
 from finegrain.datasets.made_earlier import (
+    is_ours,
     read_made,
     refuse_foreign,
     remove_stale,
@@ -26,11 +28,15 @@ HALF_PLACED = ".placing"
 
 @dataclass(frozen=True)
 class Placement:
-    """One image to be: where it comes from, and where it goes below the data folder."""
+    """One image to be: where it comes from, and where it goes below the data folder.
+
+    With `crop` a part of the source is written as a file of its own, of checksum `sha1`.
+    """
 
     source: Path
     path: str
     sha1: str
+    crop: Edges | None = None
 
 
 def place_images(output: Path, placements: list[Placement], link: str = "hard") -> int:
@@ -53,7 +59,7 @@ def place_images(output: Path, placements: list[Placement], link: str = "hard") 
     """
     with _explained(output):
         made = read_made(output)
-        missing = [p for p in placements if not _is_placed(p.source, output / p.path, link)]
+        missing = [p for p in placements if not _is_placed(p, output / p.path, link)]
         refuse_foreign(output, [placement.path for placement in missing], made)
         write_unfinished(output, made, [(p.path, p.sha1) for p in placements])
         remove_stale(output, made, {placement.path for placement in placements})
@@ -64,7 +70,7 @@ def place_images(output: Path, placements: list[Placement], link: str = "hard") 
         ):
             target = output / placement.path
             target.parent.mkdir(parents=True, exist_ok=True)
-            copied += _place(placement.source, target, output / HALF_PLACED, link)
+            copied += _place(placement, target, output / HALF_PLACED, link)
     return copied
 
 
@@ -74,7 +80,10 @@ def finish(output: Path) -> None:
     (output / UNFINISHED).unlink(missing_ok=True)
 
 
-def _is_placed(source: Path, target: Path, link: str) -> bool:
+def _is_placed(placement: Placement, target: Path, link: str) -> bool:
+    source = placement.source
+    if placement.crop is not None:
+        return not target.is_symlink() and is_ours(target, {placement.sha1})
     if target.is_symlink():
         return link == "symlink" and target.readlink() == source.resolve()
     if not target.is_file():
@@ -87,12 +96,16 @@ def _is_placed(source: Path, target: Path, link: str) -> bool:
     return same and (link == "copy" or link == "hard" and original.st_dev != placed.st_dev)
 
 
-def _place(source: Path, target: Path, beside: Path, link: str) -> bool:
+def _place(placement: Placement, target: Path, beside: Path, link: str) -> bool:
     """Place one image, whole or not at all; True if it was copied in place of a link."""
     # A link to a link would break when the first one goes.
-    source = source.resolve()
+    source = placement.source.resolve()
     beside.unlink(missing_ok=True)
     refused = False
+    if placement.crop is not None:
+        beside.write_bytes(crop_jpeg(placement.source, placement.crop, placement.sha1))
+        os.replace(beside, target)
+        return refused
     try:
         if link == "hard":
             os.link(source, beside)

@@ -10,7 +10,8 @@ from finegrain.training.stage_folder import HISTORY
 from finegrain.whole_files import written_whole
 
 PICTURE = "history.png"
-BLUE, ORANGE, GREY = "#1f6fb2", "#d9730d", "#8a8a8a"
+BLUE, ORANGE, GREY = "#1f6fb2", "#d9730d", "#6f6f6f"
+TRAINING, VALIDATION, RATE_DROP = "training", "validation", "learning rate lowered to"
 
 
 def read_history(run: Path) -> list[tuple[str, list[dict[str, float]]]]:
@@ -32,10 +33,10 @@ def read_history(run: Path) -> list[tuple[str, list[dict[str, float]]]]:
 
 
 def plot_history(run: Path) -> Path:
-    """Draw identification loss and top-1 error over all epochs of a run.
+    """Draw identification loss and top-1 accuracy over all epochs of a run.
 
     Stage borders are vertical lines with the stage's name; a drop of the learning rate inside a
-    stage is a dotted one.
+    stage is a dotted one with the rate from there on.
 
     Args:
         run: a run folder with at least one finished epoch.
@@ -45,45 +46,60 @@ def plot_history(run: Path) -> Path:
     """
     stages = read_history(run)
     rows = [row for _, stage in stages for row in stage]
-    epochs = range(1, len(rows) + 1)
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    loss_axes, error_axes = figure.subplots(1, 2)
-    for axes, name, wanted in (
-        (loss_axes, "identification loss", ("category_loss", "loss")),
-        (error_axes, "top-1 error", ("category_accuracy", "accuracy")),
-    ):
-        for prefix, colour, label in (("", BLUE, "training"), ("val_", ORANGE, "validation")):
-            values = [_first(row, [prefix + key for key in wanted]) for row in rows]
-            if axes is error_axes:
-                values = [1 - value for value in values]
-            axes.plot(epochs, values, color=colour, marker="o", markersize=3, label=label)
-        # Room above the highest point for the stages' names.
-        top = 1.25 * axes.dataLim.y1 or 1
-        axes.set(xlabel="epoch", title=name, xlim=(0.5, len(rows) + 0.5), ylim=(0, top))
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    highest = _draw_curves(loss_axes, rows, "identification loss", ("category_loss", "loss"))
+    # Room above the curves for the stages' names.
+    loss_axes.set_ylim(0, 1.4 * highest or 1)
+    _draw_curves(accuracy_axes, rows, "top-1 accuracy", ("category_accuracy", "accuracy"))
+    accuracy_axes.set(ylim=(0, 1.3), yticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
+    for axes in (loss_axes, accuracy_axes):
+        axes.set(xlabel="epoch", xlim=(0.5, len(rows) + 0.5))
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        _mark_stages(axes, stages)
-    loss_axes.legend(frameon=False)
+        _mark_stages(axes, stages, tell_rates=axes is accuracy_axes)
+    lines = {line.get_label(): line for line in accuracy_axes.get_lines()}
+    told = [label for label in (TRAINING, VALIDATION, RATE_DROP) if label in lines]
+    figure.legend(
+        [lines[label] for label in told], told, loc="outside lower center", ncols=3, frameon=False
+    )
     with written_whole(run / PICTURE) as file:
         figure.savefig(file, dpi=130)
     return run / PICTURE
+
+
+def _draw_curves(axes, rows: list[dict[str, float]], title: str, wanted: tuple[str, str]) -> float:
+    """Draw a number of training and validation; gives the highest one."""
+    axes.set_title(title)
+    highest = 0.0
+    for prefix, colour, label in (("", BLUE, TRAINING), ("val_", ORANGE, VALIDATION)):
+        values = [_first(row, [prefix + key for key in wanted]) for row in rows]
+        numbers = range(1, len(rows) + 1)
+        axes.plot(numbers, values, color=colour, marker="o", markersize=3, label=label)
+        highest = max([highest, *values])
+    return highest
 
 
 def _first(row: dict[str, float], keys: list[str]) -> float:
     return next(row[key] for key in keys if key in row)
 
 
-def _mark_stages(axes, stages) -> None:
+def _mark_stages(axes, stages, tell_rates: bool) -> None:
+    style = {
+        "transform": axes.get_xaxis_transform(), "fontsize": 9, "color": GREY, "rotation": 90,
+        "in_layout": False, "clip_on": True,
+    }  # fmt: skip
     start = 0
     for name, rows in stages:
         if start:
             axes.axvline(start + 0.5, color=GREY, linewidth=1)
-        axes.text(
-            start + 0.6, 0.99, name, transform=axes.get_xaxis_transform(),
-            fontsize=8, color=GREY, va="top", rotation=90, in_layout=False, clip_on=True,
-        )  # fmt: skip
+        axes.text(start + 0.6, 0.99, name, va="top", **style)
         for number in range(1, len(rows)):
-            if rows[number]["learning_rate"] < rows[number - 1]["learning_rate"]:
-                axes.axvline(start + number + 0.5, color=GREY, linewidth=1, linestyle=":")
+            rate = rows[number]["learning_rate"]
+            if rate < rows[number - 1]["learning_rate"]:
+                place = start + number + 0.5
+                axes.axvline(place, color=GREY, linewidth=1, linestyle=":", label=RATE_DROP)
+                if tell_rates:
+                    axes.text(place, 0.02, f" {rate:g}", va="bottom", **style)
         start += len(rows)

@@ -3,6 +3,7 @@
 from finegrain.errors import UserError
 from finegrain.evaluation.history_plot import plot_history
 from finegrain.evaluation.metrics import top1_error
+from finegrain.evaluation.model_picture import MODEL_PICTURE, draw_model
 from finegrain.evaluation.predict import predict_probabilities, sample_images
 from finegrain.inference.inference import open_inference
 from finegrain.inference.keras_engine import KerasEngine
@@ -21,6 +22,8 @@ JUDGED_SPLITS = ("valid", "test")
 def close_stage(session: Session, stage: Stage, is_final: bool) -> None:
     """Measure a finished stage, write down its numbers and plot; after the last, the model.
 
+    `history.png` gets the stage's epochs, `model.png` shows the layers of what is trained.
+
     What was measured before is not measured again, and the model of a later stage is not
     replaced by an earlier one's.
 
@@ -29,6 +32,8 @@ def close_stage(session: Session, stage: Stage, is_final: bool) -> None:
         stage: the stage just trained, or found finished.
         is_final: whether the script ends with this stage.
     """
+    if not (session.run.path / MODEL_PICTURE).exists():
+        draw_model(session.model, session.run.path / MODEL_PICTURE)
     results = read_results(session.run)
     if stage.name not in results["stages"]:
         folder = session.folder(stage)

@@ -2,13 +2,20 @@
 
 import os
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 from finegrain.errors import UserError
 from finegrain.evaluation.class_probabilities import ClassProbabilities
 from finegrain.evaluation.sample_submission import SampleSubmission
-from finegrain.evaluation.submission_formats import LINES_OF_FORMAT, SubmissionFormat
+from finegrain.evaluation.submission_formats import (
+    KAGGLE_CLIP,
+    LINES_OF_FORMAT,
+    SubmissionFormat,
+    kaggle_label_lines,
+    label_lines,
+)
 from finegrain.whole_files import written_whole
 
 
@@ -17,12 +24,14 @@ def write_submission(
     output: Path,
     submission_format: SubmissionFormat = "baidu",
     sample: SampleSubmission | None = None,
+    category_ids: bool = False,
+    clip: tuple[float, float] = KAGGLE_CLIP,
 ) -> int:
     """Write a submission, replacing one of the same name.
 
     - `baidu`: `label<TAB>id`, no header.
-    - `kaggle-label`: `id,label`; of two classes the probability of the second one, clipped to
-      [0.005, 0.995]; of more classes the name of the most probable one.
+    - `kaggle-label`: `id,label`; of two classes the probability of the second one, clipped; of
+      more classes, or where they go by category ids, the most probable one.
     - `probabilities`: `id,<class>,...`, one column a class.
 
     Args:
@@ -30,6 +39,9 @@ def write_submission(
         output: the file; its folder is made where it is missing.
         submission_format: one of the above.
         sample: gives header, ids, and their order; not for `baidu`.
+        category_ids: the table's classes are a JSON's category ids, which leaderboards that
+            came with a JSON want whole: of two classes one, too, and no probability.
+        clip: smallest and largest probability that `kaggle-label` writes.
 
     Returns:
         The number of rows written.
@@ -45,7 +57,10 @@ def write_submission(
         table = ClassProbabilities(sample.ids, table.classes, table.probabilities)
         header = sample.header
     _refuse_control_characters(table, "\t\r\n" if submission_format == "baidu" else "\r\n")
-    lines = LINES_OF_FORMAT[submission_format](table, header)
+    lines_of = LINES_OF_FORMAT[submission_format]
+    if submission_format == "kaggle-label":
+        lines_of = label_lines if category_ids else partial(kaggle_label_lines, clip=clip)
+    lines = lines_of(table, header)
     # Names of files are bytes to the system; what is no UTF-8 goes out as it came in.
     content = "".join(lines).encode("utf-8", "surrogateescape")
     with written_whole(output) as file:

@@ -22,22 +22,38 @@ def baidu_lines(table: ClassProbabilities, header: Sequence[str] | None = None) 
 
 
 def kaggle_label_lines(
-    table: ClassProbabilities, header: Sequence[str] | None = None
+    table: ClassProbabilities,
+    header: Sequence[str] | None = None,
+    clip: tuple[float, float] = KAGGLE_CLIP,
 ) -> Iterator[str]:
     """`id,label`: the name of the most probable class.
 
     Where there are two classes, as in cats against dogs, the label is the probability of the
-    second one, clipped to [0.005, 0.995].
+    second one, clipped.
+
+    Args:
+        table: the answers.
+        header: the two column names, where they are not `id` and `label`.
+        clip: smallest and largest probability.
+    """
+    if len(table.classes) != 2:
+        yield from label_lines(table, header)
+        return
+    yield _csv_line(header or ["id", "label"])
+    second = np.clip(table.probabilities[:, 1], *np.float32(clip)).astype(str)
+    for row in zip(table.ids, second):
+        yield _csv_line(row)
+
+
+def label_lines(table: ClassProbabilities, header: Sequence[str] | None = None) -> Iterator[str]:
+    """`id,label`: the name of the most probable class, however many there are.
 
     Args:
         table: the answers.
         header: the two column names, where they are not `id` and `label`.
     """
     yield _csv_line(header or ["id", "label"])
-    labels = table.most_probable()
-    if len(table.classes) == 2:
-        labels = np.clip(table.probabilities[:, 1], *np.float32(KAGGLE_CLIP)).astype(str)
-    for row in zip(table.ids, labels):
+    for row in zip(table.ids, table.most_probable()):
         yield _csv_line(row)
 
 

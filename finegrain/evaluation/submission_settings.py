@@ -15,7 +15,8 @@ class SubmissionSettings:
 
     # finished run; several are averaged: --run A B C
     run: tuple[Path, ...]
-    # folder of the unlabelled test images; an image's id is its file name without suffix
+    # folder of the unlabelled test images, whose ids are their file names without suffix; or a
+    # JSON that lists them with ids, such as test.json
     images: Path
     # submission file to write; an earlier one is replaced
     output: Path

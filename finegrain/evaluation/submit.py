@@ -21,6 +21,7 @@ from finegrain.evaluation.predict import (
 from finegrain.evaluation.sample_submission import SampleSubmission, read_sample_submission
 from finegrain.evaluation.submission import check_output, check_sample_fits, write_submission
 from finegrain.evaluation.submission_settings import SubmissionSettings
+from finegrain.evaluation.submitted_classes import as_submitted, submitted_classes
 from finegrain.evaluation.unlabelled_folder import unlabelled_images
 from finegrain.inference.inference import Inference, open_inference
 from finegrain.training.finished_run import FinishedRun, open_finished_run
@@ -54,19 +55,24 @@ def submit(settings: SubmissionSettings, runs: Sequence[FinishedRun]) -> None:
         runs: from `open_runs`.
 
     Raises:
-        UserError: see `unlabelled_images`, `read_sample_submission` and `write_submission`.
+        UserError: see `unlabelled_images`, `submitted_classes`, `read_sample_submission` and
+            `write_submission`.
     """
     images = unlabelled_images(settings.images, runs[0].classes)
     print(f"images  {len(images)} in {settings.images}")
+    ids = submitted_classes(runs)
     sample = None
     if settings.sample_submission is not None:
-        sample = _read_fitting_sample(settings, runs[0].classes)
+        sample = _read_fitting_sample(settings, list(ids.values()) if ids else runs[0].classes)
         images = _asked_for(images, sample)
     check_output(settings.output)
     tables = [_predict_run(run, images, settings, warn=run is runs[0]) for run in runs]
-    count = write_submission(mean_of(tables), settings.output, settings.format, sample)
+    table = as_submitted(mean_of(tables), ids)
+    count = write_submission(table, settings.output, settings.format, sample, ids is not None)
     print(f"wrote   {count} rows to {settings.output} in the format {settings.format}")
-    if settings.format == "kaggle-label" and len(runs[0].classes) == 2:
+    if ids is not None:
+        print("        the classes go by the category ids of the JSON the data set was made from")
+    elif settings.format == "kaggle-label" and len(runs[0].classes) == 2:
         print(f"        the label is the probability of {runs[0].classes[1]}")
 
 

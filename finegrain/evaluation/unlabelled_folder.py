@@ -1,25 +1,26 @@
-"""The images of a leaderboard's test folder, by id."""
+"""The images of a leaderboard's test folder, or of the JSON that lists them, by id."""
 
 import re
 from collections.abc import Collection
 from pathlib import Path
 
 from finegrain.errors import UserError
+from finegrain.evaluation.listed_images import listed_images
 from finegrain.images.decode import IMAGE_SUFFIXES
 
 
 def unlabelled_images(folder: Path, classes: Collection[str] = ()) -> dict[str, Path]:
-    """List a folder of test images.
+    """List a folder of test images, or the images of a JSON (see `listed_images`).
 
-    The id of an image is its file name without the suffix. Files that are hidden or have no
-    image suffix are left out; so are subfolders, as long as they hold no training classes.
+    The id of an image in a folder is its file name without the suffix. Files that are hidden or
+    have no image suffix are left out; so are subfolders, unless they hold training classes.
 
     Args:
-        folder: holds the images themselves, without subfolders.
+        folder: holds the images themselves, without subfolders; or the JSON.
         classes: names of the training classes, to tell a training folder from a test folder.
 
     Returns:
-        id -> path, sorted as a person sorts: `2` before `10`.
+        id -> path, sorted as a person sorts: `2` before `10`; of a JSON, in its own order.
 
     Raises:
         UserError: no such folder, no images in it, two images with one id, or images that
@@ -27,8 +28,13 @@ def unlabelled_images(folder: Path, classes: Collection[str] = ()) -> dict[str, 
     """
     if not folder.exists():
         raise UserError(f"there is no folder {folder}; --images takes the folder of test images")
+    if folder.is_file() and folder.suffix.lower() == ".json":
+        return listed_images(folder)
     if not folder.is_dir():
-        raise UserError(f"{folder} is a file; --images takes the folder that holds the test images")
+        raise UserError(
+            f"{folder} is a file; --images takes the folder that holds the test images, or a JSON "
+            "that lists them"
+        )
     images = _images_in(folder)
     with_images = [name for name in _visible_subfolders(folder) if _images_in(folder / name)]
     if with_images and not images:

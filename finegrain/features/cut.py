@@ -1,16 +1,18 @@
 """Cut a training model in two: what stands still, and what learns."""
 
+import math
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
 from finegrain.models.backbone import BACKBONE_LAYER
-from finegrain.models.classifier import EMBEDDING, embedder
+from finegrain.models.classifier import embedder
+from finegrain.models.image_heads import EMBEDDING, feature_map
 from finegrain.models.multi_loss import PARTNER
 from finegrain.stores.row_layout import RowKind
 
-ACTIVATION = "activation"
+ACTIVATION, BACKBONE_MAP = "activation", "backbone_map"
 
 
 @dataclass(frozen=True)
@@ -22,24 +24,62 @@ class Cut:
         above: dict of the features by kind, and `partner` where the training model takes it ->
             the training model's outputs. Holds all that is trained.
         kinds: name of a feature -> shape and dtype it is stored with.
-        boundary: index of the first backbone layer above the cut; None above the embedding.
+        name: where it is cut: at the `embedding`, at the `backbone_map`, or between
+            layers of the backbone, where an `activation` passes.
+        boundary: index of the first backbone layer above the cut; None above the backbone.
     """
 
     below: keras.Model
     above: keras.Model
     kinds: dict[str, RowKind]
-    boundary: int | None
+    name: str
+    boundary: int | None = None
+
+
+def cut_above_backbone(model: keras.Model) -> Cut:
+    """Cut where the least passes, for a stage that trains nothing of the backbone.
+
+    At the embedding, unless what makes it of the feature map learns too, or it is the larger one:
+    the outer product of a bilinear head is.
+    """
+    numbers = math.prod(feature_map(model).shape[1:])
+    if _head_stands_still(model) and model.get_layer(EMBEDDING).output.shape[-1] <= numbers:
+        return cut_at_embedding(model)
+    return cut_at_feature_map(model)
 
 
 def cut_at_embedding(model: keras.Model) -> Cut:
-    """Cut between backbone and heads, for a stage that trains the heads alone."""
-    embedding = embedder(model)
-    width = embedding.output.shape[-1]
-    inputs = {EMBEDDING: keras.Input((width,), name=EMBEDDING)}
-    outputs = _heads(model, inputs[EMBEDDING], inputs)
-    below = keras.Model(embedding.input, [embedding.output], name="below")
+    """Cut between the embedding and the heads on it."""
+    embedding = embedder(model).output
+    return _cut_at(model, EMBEDDING, embedding, "float32")
+
+
+def cut_at_feature_map(model: keras.Model) -> Cut:
+    """Cut between the backbone and all that stands on it."""
+    return _cut_at(model, BACKBONE_MAP, feature_map(model), "float16")
+
+
+def _head_stands_still(model: keras.Model) -> bool:
+    """Whether what makes an embedding of a feature map does the same in every epoch.
+
+    Pooling and an outer product do; a convolution learns, a Dropout is drawn anew.
+    """
+    head = keras.Model(feature_map(model), model.get_layer(EMBEDDING).output)
+    return not any(
+        layer.trainable_variables
+        or getattr(layer, "seed_generator", None)
+        or isinstance(layer, keras.layers.BatchNormalization)
+        for layer in head._flatten_layers(include_self=False)
+    )
+
+
+def _cut_at(model: keras.Model, name: str, tensor, dtype: str) -> Cut:
+    shape = tuple(tensor.shape[1:])
+    inputs = {name: keras.Input(shape, name=name)}
+    outputs = _outputs(model, tensor, inputs[name], inputs)
+    below = keras.Model(model.get_layer("image").output, [tensor], name="below")
     above = keras.Model(inputs, outputs, name=model.name)
-    return Cut(below, above, {EMBEDDING: RowKind((width,), "float32")}, None)
+    return Cut(below, above, {name: RowKind(shape, dtype)}, name)
 
 
 def cut_at_boundary(model: keras.Model, first_trainable: int) -> Cut | None:
@@ -69,18 +109,16 @@ def cut_at_boundary(model: keras.Model, first_trainable: int) -> Cut | None:
         f"{ACTIVATION}_{number}": keras.Input(tensor.shape[1:], name=f"{ACTIVATION}_{number}")
         for number, tensor in enumerate(tensors)
     }
-    feature_map = keras.Model(tensors, backbone.output)(list(inputs.values()))
+    upper = keras.Model(tensors, backbone.output)(list(inputs.values()))
     kinds = {name: RowKind(tuple(entry.shape[1:]), "float16") for name, entry in inputs.items()}
-    embedding = model.get_layer(EMBEDDING)(feature_map)
-    outputs = _heads(model, embedding, inputs)
+    outputs = _outputs(model, feature_map(model), upper, inputs)
     above = keras.Model(inputs, outputs, name=model.name)
-    return Cut(below, above, kinds, boundary)
+    return Cut(below, above, kinds, ACTIVATION, boundary)
 
 
-def _heads(model: keras.Model, embedding, inputs: dict):
-    """The training model's outputs from an embedding; adds `partner` to the inputs."""
-    taken = [model.get_layer(EMBEDDING).output]
-    given = [embedding]
+def _outputs(model: keras.Model, tensor, replaced_by, inputs: dict):
+    """The training model's outputs with a tensor in it replaced; adds `partner` to the inputs."""
+    taken, given = [tensor], [replaced_by]
     if PARTNER in [layer.name for layer in model.layers]:
         inputs[PARTNER] = keras.Input((), dtype="int32", name=PARTNER)
         taken.append(model.get_layer(PARTNER).output)

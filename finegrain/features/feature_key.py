@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from finegrain.features.cut import Cut
 from finegrain.images.photo_batches import PhotoBatches
 from finegrain.images.pixel_store import photos_digest
@@ -44,21 +46,21 @@ def feature_key(
         "features": {kind: [list(what.shape), what.dtype] for kind, what in cut.kinds.items()},
         "images": digests,
         "weights": weights_digest(cut.below),
-        "network": network_digest(cut),
+        "network": network_digest(cut.below, cut.boundary),
         "image_size": list(some.image_size),
         "augmentation": augmented,
         "engine": engine,
     }
 
 
-def network_digest(cut: Cut) -> str:
-    """SHA-256 over the layers below the cut, but for their names, which differ by process."""
+def network_digest(below: keras.Model, boundary: int | None = None) -> str:
+    """SHA-256 over the layers below a cut, but for their names, which differ by process."""
     layers = [
         [type(layer).__name__, _without_names(layer.get_config())]
-        for layer in cut.below._flatten_layers(include_self=False)
+        for layer in below._flatten_layers(include_self=False)
         if not hasattr(layer, "layers")
     ]
-    content = json.dumps([cut.boundary, layers], sort_keys=True, default=str)
+    content = json.dumps([boundary, layers], sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()
 
 

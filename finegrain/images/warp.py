@@ -24,7 +24,7 @@ def can_warp(image: np.ndarray, fill_mode: str, order: int) -> bool:
         image.dtype in (np.uint8, np.float32)
         and image.ndim == 3
         and image.shape[2] in CHANNELS
-        and 0 < min(image.shape[:2])
+        and min(image.shape[:2]) > 0
         and max(image.shape[:2]) <= LARGEST_SIDE
         and fill_mode in BORDERS
         and order == 1

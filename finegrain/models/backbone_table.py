@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from finegrain.errors import UserError
+from finegrain.models.vgg16_conv5 import VGG16Conv5
 from finegrain.models.xception_small import XceptionSmall
 
 # What an unlisted backbone unfreezes: the last fifth of its layers, as 105 of 132 in Xception.
@@ -47,6 +48,7 @@ def listed_backbones() -> dict[str, BackboneSpec]:
         BackboneSpec("inception_resnet_v2", apps.InceptionResNetV2, 299, "tf", "mixed_7a"),
         BackboneSpec("resnet50", apps.ResNet50, 224, "caffe", "conv5_block1_1_conv"),
         BackboneSpec("vgg16", apps.VGG16, 224, "caffe", "block5_conv1"),
+        BackboneSpec("vgg16_conv5", VGG16Conv5, 224, "caffe", "block5_conv1", {}),
         BackboneSpec("efficientnet_b0", apps.EfficientNetB0, 224, "none", "block6a_expand_conv"),
         BackboneSpec("efficientnet_b1", apps.EfficientNetB1, 240, "none", "block6a_expand_conv"),
         BackboneSpec("efficientnet_b2", apps.EfficientNetB2, 260, "none", "block6a_expand_conv"),

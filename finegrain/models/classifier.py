@@ -3,36 +3,54 @@
 import keras
 
 from finegrain.models.backbone_table import BackboneSpec
+from finegrain.models.head_size import MEMORY_GB, check_head_fits
 from finegrain.models.heads.category import CATEGORY, category_head
+from finegrain.models.image_heads import EMBEDDING, PLAIN, ImageHead, head_embedding
 from finegrain.models.layers import Preprocess
 
-EMBEDDING = "embedding"
 
-
-def image_embedding(backbone: keras.Model, spec: BackboneSpec):
+def image_embedding(
+    backbone: keras.Model, spec: BackboneSpec, head: ImageHead = PLAIN, seed: int = 0
+):
     """The way from pixels to an embedding, preprocessing inside.
 
     Args:
         backbone: headless network, from `build_backbone`.
         spec: the row it was built from.
+        head: how the feature map becomes an embedding.
+        seed: see `head_embedding`.
 
     Returns:
         The Keras tensors `image` (B, H, W, 3), RGB 0 to 255, and `embedding` (B, D) float32.
     """
     image = keras.Input(backbone.input_shape[1:], name="image")
     pixels = Preprocess(spec.preprocessing, name="preprocess")(image)
-    # float32 under mixed precision too: the mean of a map in bfloat16 loses digits.
-    pool = keras.layers.GlobalAveragePooling2D(dtype="float32", name=EMBEDDING)
-    embedding = pool(backbone(pixels))
-    return image, embedding
+    return image, head_embedding(backbone(pixels), head, seed)
 
 
 def softmax_model(
-    backbone: keras.Model, spec: BackboneSpec, classes: int, dropout: float = 0.5
+    backbone: keras.Model,
+    spec: BackboneSpec,
+    classes: int,
+    dropout: float = 0.5,
+    hidden: int = 0,
+    *,
+    head: ImageHead = PLAIN,
+    hidden_dropout: float | None = None,
+    seed: int = 0,
+    memory_gb: float = MEMORY_GB,
 ) -> keras.Model:
-    """The softmax-only baseline: `image` (B, H, W, 3) -> `category` (B, C) probabilities."""
-    image, embedding = image_embedding(backbone, spec)
-    return keras.Model(image, category_head(embedding, classes, dropout), name="softmax")
+    """The softmax-only baseline: `image` (B, H, W, 3) -> `category` (B, C) probabilities.
+
+    Args: see `image_embedding`, `category_head` and `check_head_fits`.
+
+    Raises:
+        UserError: the head's weights do not fit the memory.
+    """
+    check_head_fits(head, backbone.output_shape[-1], hidden or classes, memory_gb)
+    image, embedding = image_embedding(backbone, spec, head, seed)
+    category = category_head(embedding, classes, dropout, hidden, hidden_dropout)
+    return keras.Model(image, category, name="softmax")
 
 
 def classifier(model: keras.Model) -> keras.Model:

@@ -9,15 +9,26 @@ import keras
 
 from finegrain.models.backbone_table import BackboneSpec
 from finegrain.models.classifier import embedder, image_embedding
+from finegrain.models.head_size import MEMORY_GB, check_head_fits
 from finegrain.models.heads.category import CATEGORY, category_head
 from finegrain.models.heads.same_class import SAME_CLASS, SQUARED_DIFFERENCE, same_class_head
+from finegrain.models.image_heads import PLAIN, ImageHead
 from finegrain.models.layers import TakePartner
 
 PARTNER = "partner"
 
 
 def multi_loss_model(
-    backbone: keras.Model, spec: BackboneSpec, classes: int, dropout: float = 0.5
+    backbone: keras.Model,
+    spec: BackboneSpec,
+    classes: int,
+    dropout: float = 0.5,
+    hidden: int = 0,
+    *,
+    head: ImageHead = PLAIN,
+    hidden_dropout: float | None = None,
+    seed: int = 0,
+    memory_gb: float = MEMORY_GB,
 ) -> keras.Model:
     """The training model of the recipe.
 
@@ -26,17 +37,26 @@ def multi_loss_model(
         spec: the row it was built from.
         classes: number of classes C.
         dropout: dropout before the softmax.
+        hidden: see `category_head`; pairs are compared by their embeddings below it.
+        head: how the feature map becomes an embedding.
+        hidden_dropout: see `category_head`.
+        seed: see `head_embedding`.
+        memory_gb: see `check_head_fits`.
 
     Returns:
         Model from a dict of `image` (B, H, W, 3), RGB 0 to 255, and `partner` (B,) int32,
         indices inside the batch, to a dict of `category` (B, C) and `same_class` (B, 2)
         probabilities; column 1 of `same_class` is "same".
+
+    Raises:
+        UserError: the head's weights do not fit the memory.
     """
-    image, embedding = image_embedding(backbone, spec)
+    check_head_fits(head, backbone.output_shape[-1], hidden or classes, memory_gb)
+    image, embedding = image_embedding(backbone, spec, head, seed)
     partner = keras.Input((), dtype="int32", name=PARTNER)
     partner_embedding = TakePartner(name="take_partner")([embedding, partner])
     outputs = {
-        CATEGORY: category_head(embedding, classes, dropout),
+        CATEGORY: category_head(embedding, classes, dropout, hidden, hidden_dropout),
         SAME_CLASS: same_class_head(embedding, partner_embedding),
     }
     return keras.Model({"image": image, PARTNER: partner}, outputs, name="multi_loss")

@@ -40,11 +40,12 @@ def write_layout(
     kinds: Mapping[str, RowKind],
     rows: Mapping[str, int],
     columns: Mapping[str, Mapping[str, Sequence]],
+    notes: Mapping[str, Any],
 ) -> None:
     """Write the file of an empty store; the arguments are those of `RowStore.create`."""
     with written_whole(path) as beside, h5py.File(beside, "w") as file:
         file.attrs["key"] = canonical(key)
-        for name, value in key.items():
+        for name, value in {**notes, **key}.items():
             file.attrs[name] = value if isinstance(value, int | str) else canonical(value)
         for name, by_split in columns.items():
             for split, entries in by_split.items():

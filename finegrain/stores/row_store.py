@@ -79,6 +79,7 @@ class RowStore:
         kinds: Mapping[str, RowKind],
         rows: Mapping[str, int],
         columns: Mapping[str, Mapping[str, Sequence]] | None = None,
+        notes: Mapping[str, Any] | None = None,
     ) -> "RowStore":
         """Make an empty store.
 
@@ -89,11 +90,13 @@ class RowStore:
             rows: split -> number of rows N.
             columns: name -> split -> N entries (text or integers) that describe the rows, in
                 datasets `<name>/<split>`.
+            notes: further attributes, JSON values, which another maker of the same rows may have
+                otherwise.
 
         Raises:
             UserError: the file cannot be written.
         """
-        write_layout(path, key, kinds, rows, columns or {})
+        write_layout(path, key, kinds, rows, columns or {}, notes or {})
         return cls(path, key)
 
     def _read_layout(self, file: h5py.File) -> None:

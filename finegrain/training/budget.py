@@ -3,6 +3,7 @@
 import math
 
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
+from finegrain.models.image_heads import EMBEDDING, feature_map
 from finegrain.training.session import Session
 from finegrain.training.stage import Stage
 from finegrain.training.train_stage import prepare_stage
@@ -15,9 +16,20 @@ def print_budget(session: Session, stages: list[Stage]) -> None:
     height, width = feed.image_size
     print(f"{session.run.path}: {session.run.config['recipe']} on {session.run.config['backbone']}")
     print(f"  images    {images}; {len(data.classes)} classes; {height} x {width} pixels")
+    if "head" in session.run.config["settings"]:
+        print(f"  head      {_head_line(session)}")
     print(f"  device    {session.computing}")
     for stage in stages:
         print(f"  {stage.name:<9} {_stage_line(session, stage)}")
+
+
+def _head_line(session: Session) -> str:
+    model = session.model
+    shape = " x ".join(map(str, feature_map(model).shape[1:]))
+    width = model.get_layer(EMBEDDING).output.shape[-1]
+    count = model.count_params() - model.get_layer(BACKBONE_LAYER).count_params()
+    name = session.run.config["settings"]["head"]
+    return f"{name}: from {shape} features to {width:,} an image; {count:,} parameters"
 
 
 def _stage_line(session: Session, stage: Stage) -> str:

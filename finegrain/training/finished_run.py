@@ -23,6 +23,8 @@ class FinishedRun:
         classes: class names in index order.
         class_counts: (C,) training images a class.
         image_size: (height, width) of the model's input in pixels.
+        category_ids: what a submission calls the classes, in index order, where the data set
+            came from a JSON; None where it calls them by name.
     """
 
     folder: Path
@@ -30,6 +32,7 @@ class FinishedRun:
     classes: list[str]
     class_counts: np.ndarray
     image_size: tuple[int, int]
+    category_ids: list[str] | None = None
 
     def model(self) -> keras.Model:
         """The finished training model.
@@ -71,6 +74,7 @@ def open_finished_run(folder: Path) -> FinishedRun:
             classes=classes,
             class_counts=np.asarray(run.config["data"]["class_counts"]),
             image_size=tuple(run.config["image_size"]),
+            category_ids=run.config["data"].get("category_ids"),
         )
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{folder} is damaged ({error}); restore it or train again") from error

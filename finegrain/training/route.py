@@ -7,7 +7,13 @@ from typing import Protocol
 import keras
 import numpy as np
 
-from finegrain.features.cut import Cut, cut_at_boundary, cut_at_embedding
+from finegrain.features.cut import (
+    ACTIVATION,
+    BACKBONE_MAP,
+    Cut,
+    cut_above_backbone,
+    cut_at_boundary,
+)
 from finegrain.features.feature_batches import FeatureBatches
 from finegrain.features.feature_computer import FeatureComputer, FeatureOverflow
 from finegrain.features.feature_key import feature_key
@@ -15,11 +21,19 @@ from finegrain.features.fill import fill
 from finegrain.images.photo_batches import PhotoBatches
 from finegrain.images.pixel_store import PixelStore
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
+from finegrain.models.image_heads import EMBEDDING
 from finegrain.stores.row_store import RowStore
 from finegrain.training.augmenting import augmenting
 from finegrain.training.feed import Feed
 from finegrain.training.precision import MIXED_BFLOAT16
 from finegrain.training.stage import Stage
+
+# What a store holds, by where the model was cut.
+STORED = {
+    EMBEDDING: "embeddings",
+    BACKBONE_MAP: "feature maps of the backbone",
+    ACTIVATION: "activations at the boundary",
+}
 
 
 class Batches(Protocol):
@@ -106,15 +120,16 @@ def _cut(model: keras.Model, stage: Stage, feed: Feed) -> tuple[Cut | None, str]
     if not stage.fixed_views:
         return None, "each epoch has new augmented views (fixed ones: --views, --unfrozen-views)"
     if stage.unfreeze_from is None:
-        return cut_at_embedding(model), ""
-    first = boundary_index(model.get_layer(BACKBONE_LAYER), stage.unfreeze_from)
-    cut = cut_at_boundary(model, first)
+        cut = cut_above_backbone(model)
+    else:
+        first = boundary_index(model.get_layer(BACKBONE_LAYER), stage.unfreeze_from)
+        cut = cut_at_boundary(model, first)
     if cut is None:
         return None, "the first layers are trained too"
     learning = [id(variable) for variable in model.trainable_variables]
     if learning != [id(variable) for variable in cut.above.trainable_variables]:
         # The optimizer in a checkpoint goes by the order of variables.
-        return None, "the layers of this backbone cannot be cut in order"
+        return None, "the layers of this model cannot be cut in order"
     return cut, ""
 
 
@@ -124,14 +139,14 @@ def _stored(
     """Batches from a filled store, or why there is none."""
     views = {"valid": 1, "train": stage.fixed_views}
     rows = {split: views[split] * len(batches.paths) for split, batches in photos.items()}
-    # Rounding to 8 bits is 0.5 % of an activation at the boundary, ten times float16's; so only
-    # where the layers above round to 8 bits as well.
+    # Rounding to 8 bits is 0.5 % of an activation, ten times float16's; so only where the layers
+    # above round to 8 bits as well.
     policy = keras.config.dtype_policy().name
-    bfloat16 = cut.boundary is None or policy == MIXED_BFLOAT16
+    bfloat16 = cut.name == EMBEDDING or policy == MIXED_BFLOAT16
     engine = f"{'openvino' if feed.openvino else 'keras'} {policy}"
     folder = feed.stores()
     store = folder.open(
-        "embedding" if cut.boundary is None else "activation",
+        cut.name,
         feature_key(cut, photos, feed.checksums(), stage.fixed_views, engine),
         cut.kinds,
         rows,
@@ -143,7 +158,7 @@ def _stored(
         cut.below, cut.kinds, feed.openvino, sum(rows.values()), bfloat16
     )
     try:
-        _tell(store, stage, rows, folder.reason)
+        _tell(store, cut, stage, rows, folder.reason)
         stopped = fill(store, photos, computer, feed.workers)
     except FeatureOverflow as error:
         store.close()
@@ -170,8 +185,8 @@ def _columns(photos: dict[str, PhotoBatches], views: dict[str, int], feed: Feed)
     return columns
 
 
-def _tell(store: RowStore, stage: Stage, rows: dict[str, int], reason: str) -> None:
-    what = "embeddings" if stage.unfreeze_from is None else "activations at the boundary"
+def _tell(store: RowStore, cut: Cut, stage: Stage, rows: dict[str, int], reason: str) -> None:
+    what = STORED[cut.name]
     views = f", {stage.fixed_views} augmented views each" if stage.augmentation else ""
     have = sum(int(store.done(split).sum()) for split in rows)
     print(

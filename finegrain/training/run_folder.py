@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from finegrain.datasets.category_ids import category_ids
 from finegrain.datasets.manifest import DataSet
 from finegrain.errors import UserError
 from finegrain.models.full_precision import in_full_precision
@@ -96,13 +97,18 @@ class RunFolder:
 
 
 def describe_data(data: DataSet) -> dict[str, Any]:
-    """What a run's config says of its data set: folder, digest, images a split and a class."""
+    """What a run's config says of its data set: folder, digest, images a split and a class.
+
+    With `category_ids` where submissions call the classes by ids instead of names.
+    """
     train = data.labels("train").tolist()
+    ids = category_ids(data)
     return {
         "folder": str(data.folder),
         "digest": data.digest,
         "images": {split: len(data.paths(split)) for split in data.splits},
         "class_counts": [train.count(index) for index in range(len(data.classes))],
+        **({} if ids is None else {"category_ids": ids}),
     }
 
 

@@ -1,5 +1,6 @@
 """One sitting of training: data, run folder and model, brought together from the settings."""
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from finegrain.models.backbone import (
 )
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
+from finegrain.models.head_size import MEMORY_GB
+from finegrain.models.image_heads import PLAIN, find_head
 from finegrain.models.multi_loss import multi_loss_model
 from finegrain.training.computing import Computing, set_up_computing
 from finegrain.training.feed import Feed, check_feed
@@ -103,7 +106,10 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         # A run goes on in the precision it was begun in, on whatever device.
         precision = RunFolder.recorded(settings.run).get("precision", "auto")
     computing = set_up_computing(precision, settings.jit, settings.seed)
-    model = _build(recipe, spec, settings.weights, (side, side), data, settings.dropout)
+    model = _build(
+        recipe, spec, settings.weights, (side, side), data, settings.recorded(),
+        getattr(settings, "memory_gb", MEMORY_GB),
+    )  # fmt: skip
     # Before a run folder is bound to these settings.
     boundary_index(model.get_layer(BACKBONE_LAYER), settings.unfreeze_from)
     config = {
@@ -152,7 +158,8 @@ def reopen_session(
         config.get("precision", "auto"), settings.get("jit", "auto"), settings["seed"]
     )
     spec = find_backbone(config["backbone"])
-    model = _build(config["recipe"], spec, "none", size, data, settings["dropout"])
+    # Where it was trained, it fitted.
+    model = _build(config["recipe"], spec, "none", size, data, settings, memory_gb=math.inf)
     return Session(data, run, model, feed, computing)
 
 
@@ -161,7 +168,19 @@ def cache_beside(run: Path) -> Path:
     return run.absolute().parent / "cache"
 
 
-def _build(recipe, spec, weights, size, data, dropout) -> keras.Model:
-    backbone = build_backbone(spec, weights, size)
+def _build(recipe, spec, weights, size, data, settings, memory_gb) -> keras.Model:
+    """The training model that the recorded settings of a run describe."""
     assemble = multi_loss_model if recipe == MULTI_LOSS else softmax_model
-    return assemble(backbone, spec, len(data.classes), dropout)
+    # Before the weights are loaded, or downloaded: a head's name may be mistyped.
+    head = find_head(settings.get("head", PLAIN.name), settings.get("compact", 0))
+    return assemble(
+        build_backbone(spec, weights, size),
+        spec,
+        len(data.classes),
+        settings["dropout"],
+        settings.get("hidden", 0),
+        head=head,
+        hidden_dropout=settings.get("hidden_dropout"),
+        seed=settings["seed"],
+        memory_gb=memory_gb,
+    )

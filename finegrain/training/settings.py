@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from finegrain.images.augment import Augmentation
 
 # Flags that change nothing in the result, so a run may go on with other values.
-FREE_FLAGS = ("data", "run", "workers", "cache", "cache_gb")
+FREE_FLAGS = ("data", "run", "workers", "cache", "cache_gb", "memory_gb")
 
 
 @dataclass

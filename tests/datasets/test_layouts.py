@@ -152,6 +152,28 @@ def test_linked_class_folders_are_entered(tmp_path: Path):
     assert labels(source)[1] == {"cat/1.jpg": "cat", "dog/1.jpg": "dog", "dog/2.jpg": "dog"}
 
 
+def test_folders_of_links_as_the_dogs_against_cats_recipe_makes_them(tmp_path: Path):
+    names = ("cat.0.jpg", "cat.1.jpg", "dog.0.jpg", "dog.1.jpg")
+    make(tmp_path / "train", *names)
+    for name in names:
+        link = tmp_path / "train2" / name.partition(".")[0] / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(f"../../train/{name}")
+    (tmp_path / "linked").symlink_to("train")
+    of = {f"{name[:3]}/{name}": name[:3] for name in names}
+    assert labels(tmp_path / "train2") == ("class_folders", of)
+    assert labels(tmp_path / "linked")[0] == "type_num"
+
+
+def test_links_that_lead_round_in_a_circle(tmp_path: Path):
+    make(tmp_path, "cat/1.jpg", "dog/2.jpg")
+    for name in ("cat/round.jpg", "dog/round"):
+        (tmp_path / name).symlink_to(tmp_path / name)
+    assert labels(tmp_path)[1] == {
+        "cat/1.jpg": "cat", "dog/2.jpg": "dog", "cat/round.jpg": "cat",
+    }  # fmt: skip
+
+
 def test_nothing_to_find(tmp_path: Path):
     assert "does not exist" in refused(tmp_path / "absent")
     assert "holds no images" in refused(make(tmp_path / "none", "a.txt"))
@@ -162,7 +184,7 @@ def test_nothing_to_find(tmp_path: Path):
 
 def test_unknown_and_wrongly_forced_layouts(tmp_path: Path):
     make(tmp_path, "a/1.jpg", "b/2.jpg")
-    assert "auto, csv_labels" in refused(tmp_path, "cub")
+    assert "auto, json_annotations, cub, csv_labels" in refused(tmp_path, "birds")
     for name in known_layouts().keys() - {"class_folders"}:
         assert refused(tmp_path, name)
 
@@ -189,5 +211,5 @@ def test_real_photographs():
         "dogs": "typeid_randhash", "cats_dogs": "type_num", "flowers": "class_folders",
     }  # fmt: skip
     assert [len(set(of.values())) for _, of in found.values()] == [10, 2, 17]
-    for name in found:
+    for name in ("dogs", "cats_dogs"):
         assert f"--source {SHARED / name / 'train'}" in refused(SHARED / name)

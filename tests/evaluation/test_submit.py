@@ -1,5 +1,6 @@
 """Runs and a folder of images in, a submission out, in one process with tiny runs."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ class ColourRun:
     class_counts: np.ndarray
     image_size: tuple[int, int] = (4, 4)
     sharpness: float = 4.0
+    category_ids: list[str] | None = None
 
     def classifier(self) -> keras.Model:
         image = keras.Input((*self.image_size, 3))
@@ -137,6 +139,72 @@ def test_two_classes_say_whose_probability_it_is(photos, capsys):
     labels = dict(read_lines(settings)[1:])
     assert labels["8"] == "0.005" and labels["9"] == "0.995" and float(labels["7"]) == 0.5
     assert "the label is the probability of green" in capsys.readouterr().out
+
+
+IDS = {"red": "30", "green": "10", "blue": "20"}
+
+
+def test_classes_of_a_json_go_by_their_category_ids(photos, capsys):
+    runs = [
+        run_of(name, classes, [1, 1, 1], category_ids=ids)
+        for name, classes, ids in [
+            ("a", ["red", "green", "blue"], ["30", "10", "20"]),
+            ("b", ["blue", "red", "green"], ["20", "30", "10"]),
+            # Trained on folders of the same classes, it knows of no ids.
+            ("c", ["blue", "red", "green"], None),
+        ]
+    ]
+    for submission_format in ("baidu", "kaggle-label"):
+        settings = settings_of(photos, format=submission_format)
+        submit(settings, runs)
+        rows = read_lines(settings)
+        pairs = rows[1:] if submission_format == "kaggle-label" else [row[::-1] for row in rows]
+        assert dict(pairs) == {image: IDS[name] for image, name in TRUTH.items()}
+    assert "category ids of the JSON" in capsys.readouterr().out
+    settings = settings_of(photos, format="probabilities")
+    submit(settings, runs)
+    assert read_lines(settings)[0] == ["id", "30", "10", "20"]
+
+
+def test_two_classes_of_a_json_get_an_id_and_no_probability(photos, capsys):
+    settings = settings_of(photos, format="kaggle-label")
+    submit(settings, [run_of("a", ["red", "green"], [1, 1], category_ids=["5", "6"])])
+    labels = dict(read_lines(settings)[1:])
+    assert labels["8"] == "5" and labels["9"] == "6"
+    assert "the label is the probability" not in capsys.readouterr().out
+
+
+def test_columns_of_a_sample_are_category_ids_too(photos):
+    sample = photos.parent / "sample.csv"
+    sample.write_text("id,20,10,30\n12,0,0,0\n")
+    settings = settings_of(photos, format="probabilities", sample_submission=sample)
+    ids = list(IDS.values())
+    submit(settings, [run_of("a", ["red", "green", "blue"], [1, 1, 1], category_ids=ids)])
+    header, row = read_lines(settings)
+    assert header == ["id", "20", "10", "30"] and float(row[1]) > 0.9
+
+
+def test_runs_whose_ids_contradict_each_other(photos):
+    runs = [
+        run_of("a", ["red", "green"], [1, 1], category_ids=["5", "6"]),
+        run_of("b", ["green", "red"], [1, 1], category_ids=["5", "6"]),
+    ]
+    with pytest.raises(UserError, match="green has the category_id 6 in one and 5 in"):
+        submit(settings_of(photos, format="kaggle-label"), runs)
+
+
+def test_images_under_the_ids_of_a_json(photos):
+    (photos / "8.png").unlink()
+    listed = photos.parent / "test.json"
+    entries = [{"id": 1000 + int(image), "file_name": f"{image}.png"} for image in TRUTH]
+    listed.write_text(json.dumps({"images": entries[::-1]}))
+    photos.rename(photos.parent / "test")
+    settings = settings_of(listed, format="kaggle-label")
+    # The missing one is red, and so is most of what the run was trained on.
+    submit(settings, [run_of("a", ["red", "green", "blue"], [3, 1, 1])])
+    assert read_lines(settings)[1:] == [
+        [str(1000 + int(image)), name] for image, name in reversed(TRUTH.items())
+    ]
 
 
 def test_a_diverged_model_is_not_submitted(photos):

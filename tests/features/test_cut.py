@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from finegrain.features.cut import cut_at_boundary, cut_at_embedding
+from finegrain.features.cut import cut_above_backbone, cut_at_boundary, cut_at_embedding
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index, build_backbone, freeze
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
+from finegrain.models.image_heads import find_head
 from finegrain.models.multi_loss import multi_loss_model
 
 # Sides as small as each network takes.
@@ -65,6 +66,48 @@ def test_cut_at_the_embedding(assemble):
     assert [id(variable) for variable in cut.above.trainable_variables] == learning
     assert cut.above.output_names == model.output_names
     assert {name: kind.dtype for name, kind in cut.kinds.items()} == {"embedding": "float32"}
+
+
+# Head, its compact width, and where the least passes of what stands still.
+HEADS = [
+    ("plain", 0, "embedding", (1280,)),
+    ("attention", 0, "backbone_map", (2, 2, 1280)),
+    ("se", 0, "backbone_map", (2, 2, 1280)),
+    ("cbam", 0, "backbone_map", (2, 2, 1280)),
+    ("bilinear_attention", 0, "backbone_map", (2, 2, 1280)),
+    # Nothing of a sketch learns, so it is stored where it is smaller than the map.
+    ("bilinear", 640, "embedding", (640,)),
+    ("bilinear", 8192, "backbone_map", (2, 2, 1280)),
+]
+
+
+@pytest.mark.parametrize("name,compact,place,shape", HEADS)
+def test_cut_above_a_frozen_backbone_below_whatever_learns(name, compact, place, shape):
+    spec = find_backbone("mobilenet_v2_0.35")
+    keras.utils.set_random_seed(1)
+    model = multi_loss_model(
+        build_backbone(spec, "none", (64, 64)), spec, 3, hidden=8, head=find_head(name, compact)
+    )
+    freeze(model.get_layer(BACKBONE_LAYER), None)
+    cut = cut_above_backbone(model)
+    assert cut.name == place
+    assert {kind: row.shape for kind, row in cut.kinds.items()} == {place: shape}
+    images, partner = batch(64)
+    assert_same(model, cut, images, {"partner": partner})
+    assert not cut.below.trainable_variables
+    learning = [id(variable) for variable in model.trainable_variables]
+    assert [id(variable) for variable in cut.above.trainable_variables] == learning
+
+
+def test_cut_inside_a_backbone_with_a_head_on_its_map():
+    spec = find_backbone("mobilenet_v2_0.35")
+    model = softmax_model(build_backbone(spec, "none", (64, 64)), spec, 3, head=find_head("cbam"))
+    first = boundary_index(model.get_layer(BACKBONE_LAYER), spec.unfreeze_from)
+    freeze(model.get_layer(BACKBONE_LAYER), first)
+    cut = cut_at_boundary(model, first)
+    assert_same(model, cut, batch(64)[0], {})
+    learning = [id(variable) for variable in model.trainable_variables]
+    assert [id(variable) for variable in cut.above.trainable_variables] == learning
 
 
 def test_xception_is_cut_where_one_tensor_passes():

@@ -14,6 +14,7 @@ from finegrain.images.augment import Augmentation
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
+from finegrain.models.image_heads import find_head
 from finegrain.models.multi_loss import multi_loss_model
 from finegrain.training.feed import Feed
 from finegrain.training.route import choose_route
@@ -43,9 +44,9 @@ def feed(data, cache=None, gigabytes=1.0):
     return Feed(data, (SIDE, SIDE), 8, seed=3, cache=cache, cache_gb=gigabytes, openvino=False)
 
 
-def train(tmp_path, stage, feed, name):
+def train(tmp_path, stage, feed, name, assemble=multi_loss_model):
     """Train a new model; its weights and its history."""
-    model = new_model()
+    model = new_model(assemble)
     folder = StageFolder(tmp_path / name, {})
     train_stage(model, stage, feed, folder)
     return model.get_weights(), folder.history
@@ -64,6 +65,24 @@ def test_a_frozen_stage_from_embeddings_is_the_same_to_rounding(data, tmp_path, 
     np.testing.assert_allclose(losses(fast_history), losses(history), rtol=1e-5)
     for fast, direct in zip(fast_weights, weights, strict=True):
         np.testing.assert_allclose(fast, direct, rtol=1e-3, atol=2e-5)
+
+
+def test_a_head_on_the_map_learns_from_stored_maps_as_from_photographs(data, tmp_path, capsys):
+    def assemble(*arguments):
+        return softmax_model(*arguments, head=find_head("attention"))
+
+    _, history = train(tmp_path, FROZEN, feed(data), "direct", assemble)
+    assert "direct" in capsys.readouterr().out
+    cache = tmp_path / "cache"
+    _, fast_history = train(tmp_path, FROZEN, feed(data, cache), "stored", assemble)
+    assert "stored    feature maps of the backbone" in capsys.readouterr().out
+    np.testing.assert_allclose(losses(fast_history), losses(history), rtol=5e-3)
+    # Another head finds them there.
+    train(tmp_path, FROZEN, feed(data, cache), "cbam", lambda *arguments: softmax_model(
+        *arguments, head=find_head("cbam")
+    ))  # fmt: skip
+    total = len(data.paths("train")) + len(data.paths("valid"))
+    assert f"{total} of {total} there already" in capsys.readouterr().out
 
 
 def test_an_unfrozen_stage_from_activations_agrees_within_float16(data, tmp_path, capsys):

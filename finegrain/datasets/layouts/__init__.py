@@ -5,17 +5,40 @@ To add a layout: write a module beside this one with a `LAYOUT = Layout(...)`, a
 stand before those that go by names.
 """
 
-from finegrain.datasets.layouts import class_folders, csv_labels, type_num, typeid_randhash
-from finegrain.datasets.layouts.layout import Layout, Record
+from finegrain.datasets.layouts import (
+    class_folders,
+    csv_labels,
+    cub,
+    json_annotations,
+    type_num,
+    typeid_randhash,
+)
+from finegrain.datasets.layouts.layout import Box, Layout, OfficialSplit, Record
 from finegrain.datasets.layouts.listing import Listing, list_source
 from finegrain.errors import UserError
 
-__all__ = ["Layout", "Listing", "Record", "find_layout", "known_layouts", "list_source"]
+__all__ = [
+    "Box",
+    "Layout",
+    "Listing",
+    "OfficialSplit",
+    "Record",
+    "find_layout",
+    "known_layouts",
+    "list_source",
+]
 
 
 def known_layouts() -> dict[str, Layout]:
     """The layouts by name, in the order in which they are tried."""
-    table = (csv_labels.LAYOUT, class_folders.LAYOUT, type_num.LAYOUT, typeid_randhash.LAYOUT)
+    table = (
+        json_annotations.LAYOUT,
+        cub.LAYOUT,
+        csv_labels.LAYOUT,
+        class_folders.LAYOUT,
+        type_num.LAYOUT,
+        typeid_randhash.LAYOUT,
+    )
     return {layout.name: layout for layout in table}
 
 
@@ -33,13 +56,18 @@ def find_layout(listing: Listing, name: str = "auto") -> Layout:
     if name != "auto" and name not in layouts:
         choices = ", ".join(["auto", *layouts])
         raise UserError(f"there is no layout {name!r}; give --layout one of {choices}")
+    forced = layouts.get(name)
+    if forced is not None and forced.own_index:
+        # It says itself, better than could be said here, what of its index is missing.
+        return forced
+    if forced is None:
+        for layout in layouts.values():
+            if layout.matches(listing):
+                return layout
     if not listing.all_images:
         raise UserError(_no_images(listing))
-    if name != "auto":
-        return layouts[name]
-    for layout in layouts.values():
-        if layout.matches(listing):
-            return layout
+    if forced is not None:
+        return forced
     examples = ", ".join(layout.example for layout in layouts.values())
     raise UserError(
         f"nothing tells the classes of the images in {listing.folder} (such as "

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from finegrain.datasets.class_names import natural_key
+from finegrain.datasets.layouts.find_annotations import annotation_files, data_folder_of
 from finegrain.errors import UserError
 from finegrain.images.decode import IMAGE_SUFFIXES
 
@@ -14,12 +15,15 @@ class Listing:
     """The images of a source folder and of the folders in it, one level deep, in natural order.
 
     Attributes:
-        folder: the source.
+        folder: the source, or where the source is a JSON, the folder its images stand in.
         images: images in the source itself.
         folders: for each folder in the source, by name, its images.
         ignored: files that are no images, and everything whose name begins with a dot.
         unentered: folders inside those folders, which no layout looks into.
         broken_links: links that lead nowhere and are not named like images.
+        annotation_files: the JSON that was given as the source, or those that it holds.
+        left_out: what the layout's `read` found and did not yield: (what it is, names).
+        not_listed: images that the layout's own index does not list, as (image, reason).
     """
 
     folder: Path
@@ -28,6 +32,9 @@ class Listing:
     ignored: list[Path] = field(default_factory=list)
     unentered: list[Path] = field(default_factory=list)
     broken_links: list[Path] = field(default_factory=list)
+    annotation_files: list[Path] = field(default_factory=list)
+    left_out: list[tuple[str, list[str]]] = field(default_factory=list)
+    not_listed: list[tuple[Path, str]] = field(default_factory=list)
 
     @property
     def in_folders(self) -> list[Path]:
@@ -41,18 +48,22 @@ class Listing:
 def list_source(folder: Path) -> Listing:
     """List the images of a source folder; links to folders and files are followed.
 
+    A source may also be a JSON of annotations, which lists its images itself.
+
     Raises:
         UserError: there is no such folder, or it or a folder in it may not be read.
     """
+    if folder.is_file() and folder.suffix.lower() == ".json":
+        return Listing(data_folder_of(folder), annotation_files=[folder])
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise UserError(f"{folder} {what}; give the folder of photographs with --source")
-    listing = Listing(folder)
+    listing = Listing(folder, annotation_files=annotation_files(folder))
     for entry in _entries(folder):
         path = folder / entry.name
         if entry.name.startswith("."):
             listing.ignored.append(path)
-        elif entry.is_dir():
+        elif _is_folder(entry):
             listing.folders[entry.name] = _images_inside(path, listing)
         elif _named_like_an_image(entry):
             listing.images.append(path)
@@ -69,7 +80,7 @@ def _images_inside(folder: Path, listing: Listing) -> list[Path]:
         path = folder / entry.name
         if entry.name.startswith("."):
             listing.ignored.append(path)
-        elif entry.is_dir():
+        elif _is_folder(entry):
             listing.unentered.append(path)
         elif _named_like_an_image(entry):
             images.append(path)
@@ -86,7 +97,15 @@ def _entries(folder: Path) -> list[os.DirEntry]:
         raise UserError(f"{folder} cannot be read: {error.strerror}") from error
 
 
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link that leads round in a circle.
+        return False
+
+
 def _named_like_an_image(entry: os.DirEntry) -> bool:
     # A pipe or a socket would wait for ever; a link that leads nowhere is reported as unreadable.
-    ordinary = entry.is_file() or entry.is_symlink()
+    ordinary = entry.is_symlink() or entry.is_file()
     return ordinary and Path(entry.name).suffix.lower() in IMAGE_SUFFIXES

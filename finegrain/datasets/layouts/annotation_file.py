@@ -1,0 +1,147 @@
+"""The JSON of annotations that FGVC, iNaturalist and COCO share.
+
+    {"images": [{"id": 7, "file_name": "category_3/7.jpg"}, ...],
+     "annotations": [{"image_id": 7, "category_id": 2}, ...],
+     "categories": [{"id": 2, "name": "bluebell"}, ...]}
+
+Files of test images have `images` only; some FGVC files have neither `images` nor `categories`.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from finegrain.errors import UserError
+
+# (where it stands, such as "train.json: images[3]"; the object)
+Entry = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class AnnotationFile:
+    """What a JSON says, checked; every id is text, as a submission writes it.
+
+    Attributes:
+        path: the JSON.
+        images: image id -> its file name, or None where none is given.
+        labels: image id -> its different category ids, in the order of the annotations.
+        categories: category id -> its name, or None where none is given; None if the file has
+            no list of categories.
+    """
+
+    path: Path
+    images: dict[str, str | None]
+    labels: dict[str, list[str]]
+    categories: dict[str, str | None] | None
+
+
+def read_annotation_file(path: Path) -> AnnotationFile:
+    """Read a JSON and check that its parts fit together.
+
+    Raises:
+        UserError: names the file and the entry: no JSON, a list or an id that is missing, two
+            images or categories with one id, an annotation for an image or a category that is
+            not listed, a file name that leads out of the data folder.
+    """
+    content = _load(path)
+    images = _by_id(path, content, "images")
+    categories = _by_id(path, content, "categories")
+    labels: dict[str, list[str]] = {}
+    for where, entry in _entries(path, content, "annotations"):
+        image, category = _id(entry, "image_id", where), _id(entry, "category_id", where)
+        if images is not None and image not in images:
+            raise UserError(
+                f"{where} is for the image {image}, which `images` does not list; add the image "
+                "or remove the annotation"
+            )
+        if categories is not None and category not in categories:
+            raise UserError(
+                f"{where} has the category_id {category}, which `categories` does not list; add "
+                "the category or mend the annotation"
+            )
+        known = labels.setdefault(image, [])
+        if category not in known:
+            known.append(category)
+    if images is None:
+        files = dict.fromkeys(labels)
+    else:
+        files = {image: _file_name(entry, where) for image, (where, entry) in images.items()}
+    named = categories and {number: _name(entry) for number, (_, entry) in categories.items()}
+    return AnnotationFile(path, files, labels, named)
+
+
+def refuse_leaving(name: str, where: str) -> str:
+    """Give back a path below the data folder.
+
+    Raises:
+        UserError: it is absolute or goes upward, in the manner of any system.
+    """
+    parts = {*PurePosixPath(name).parts, *PureWindowsPath(name).parts}
+    if ".." in parts or re.match(r"[/\\]|[A-Za-z]:[/\\]", name):
+        raise UserError(
+            f"{where} has the file name {name!r}, which leads out of the data folder; paths must "
+            "stay below it"
+        )
+    return name
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged or no JSON ({error}); download it again") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must be an object with `images` and `annotations`, not a list")
+    return content
+
+
+def _entries(path: Path, content: dict[str, Any], key: str) -> Iterator[Entry]:
+    entries = content.get(key) or []
+    if not isinstance(entries, list):
+        raise UserError(f"`{key}` in {path} is no list; correct the file")
+    for row, entry in enumerate(entries):
+        where = f"{path}: {key}[{row}]"
+        if not isinstance(entry, dict):
+            raise UserError(f"{where} is no object with an id; correct the file")
+        yield where, entry
+
+
+def _by_id(path: Path, content: dict[str, Any], key: str) -> dict[str, Entry] | None:
+    if content.get(key) is None:
+        return None
+    found: dict[str, Entry] = {}
+    for where, entry in _entries(path, content, key):
+        identity = _id(entry, "id", where)
+        other = found.setdefault(identity, (where, entry))
+        if other[0] != where:
+            raise UserError(
+                f"{where} has the id {identity}, as {other[0].rpartition(' ')[2]} has; each "
+                "needs one of its own"
+            )
+    return found
+
+
+def _id(entry: dict[str, Any], key: str, where: str) -> str:
+    value = entry.get(key)
+    if isinstance(value, bool) or not isinstance(value, (int, str)) or value == "":
+        raise UserError(f"{where} has no {key} that is a whole number or a text; correct the file")
+    return str(value)
+
+
+def _file_name(entry: dict[str, Any], where: str) -> str | None:
+    name = entry.get("file_name")
+    if name is None:
+        return None
+    if not isinstance(name, str) or not name:
+        raise UserError(f"{where} has a file_name that is no text; correct the file")
+    return refuse_leaving(name, where)
+
+
+def _name(entry: dict[str, Any]) -> str | None:
+    name = entry.get("name")
+    return name if isinstance(name, str) else None

@@ -1,0 +1,138 @@
+"""FGVC, iNaturalist and COCO: a JSON of images, annotations and categories."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from finegrain.datasets.class_names import check_class_name
+from finegrain.datasets.layouts.annotated_paths import image_folder
+from finegrain.datasets.layouts.annotation_file import (
+    AnnotationFile,
+    read_annotation_file,
+    refuse_leaving,
+)
+from finegrain.datasets.layouts.layout import Layout, Record
+from finegrain.datasets.layouts.listing import Listing
+from finegrain.errors import UserError
+
+
+def matches(listing: Listing) -> bool:
+    """The source is such a JSON or holds one."""
+    return bool(listing.annotation_files)
+
+
+def read(listing: Listing) -> Iterator[Record]:
+    """Yield the annotated images under the JSON's image ids and category ids.
+
+    A class is called by its category's name; where names are missing, stand twice or cannot be
+    folders, all are called by their category ids. Images without a file name are looked for at
+    `train/category_<category id + 1>/<image id>.jpg`, where FGVC has them. An image with several
+    categories becomes a problem: a classifier wants one. Where a class would hold two files of one
+    name, from different folders, all files are named by their image ids.
+
+    Raises:
+        UserError: see `read_annotation_file`; no JSON or several, none of the images is there,
+            two images have one file.
+    """
+    annotated = read_annotation_file(_chosen(listing))
+    if not annotated.labels:
+        raise UserError(f"{annotated.path} has no annotations; give the JSON of labelled images")
+    _tell_left_out(annotated, listing)
+    names = {image: _file_name(annotated, image) for image in annotated.labels}
+    _refuse_shared_files(annotated.path, names)
+    folder = image_folder(annotated.path, listing.folder, list(names.values()))
+    classes = _class_names(annotated)
+    placed = {(classes[annotated.labels[i][0]], Path(name).name) for i, name in names.items()}
+    by_id = len(placed) < len(names) and not any("/" in image for image in names)
+    for image, categories in annotated.labels.items():
+        problem = None
+        if len(categories) > 1:
+            problem = f"{annotated.path.name} gives it several categories: {', '.join(categories)}"
+        path, category = folder / names[image], categories[0]
+        rename = f"{image}{path.suffix}" if by_id else None
+        yield Record(path, classes[category], image, problem, category, rename)
+
+
+def _chosen(listing: Listing) -> Path:
+    files = listing.annotation_files
+    training = [path for path in files if "train" in path.stem.lower()]
+    for choice in (files, training):
+        if len(choice) == 1:
+            return choice[0]
+    if not files:
+        raise UserError(
+            f"no JSON with images, annotations and categories stands in {listing.folder}; name "
+            "it with --source, or give another --layout"
+        )
+    raise UserError(
+        f"several JSON files in {listing.folder} hold annotations "
+        f"({', '.join(path.name for path in files[:5])}); name one: --source {files[0]}"
+    )
+
+
+def _file_name(annotated: AnnotationFile, image: str) -> str:
+    name = annotated.images[image]
+    if name is not None:
+        return name
+    category = annotated.labels[image][0]
+    where = f"{annotated.path}: the image {image}"
+    try:
+        folder = f"category_{int(category) + 1}"
+    except ValueError as error:
+        raise UserError(
+            f"{where} has no file_name, and its category_id {category} is no number that would "
+            "tell its folder; add a file_name"
+        ) from error
+    return refuse_leaving(f"train/{folder}/{image}.jpg", where)
+
+
+def _refuse_shared_files(path: Path, names: dict[str, str]) -> None:
+    image_of: dict[str, str] = {}
+    for image, name in names.items():
+        other = image_of.setdefault(name, image)
+        if other != image:
+            raise UserError(
+                f"{path}: the images {other} and {image} have one file name, {name}; each needs "
+                "a file of its own"
+            )
+
+
+def _class_names(annotated: AnnotationFile) -> dict[str, str]:
+    """Category id -> class name, of the categories that have images."""
+    used = dict.fromkeys(category for labels in annotated.labels.values() for category in labels)
+    names = {category: (annotated.categories or {}).get(category) for category in used}
+    fitting = all(name is not None and _can_be_folder(name) for name in names.values())
+    return names if fitting and len(set(names.values())) == len(names) else {c: c for c in used}
+
+
+def _can_be_folder(name: str) -> bool:
+    try:
+        check_class_name(name)
+    except UserError:
+        return False
+    return True
+
+
+def _tell_left_out(annotated: AnnotationFile, listing: Listing) -> None:
+    name = annotated.path.name
+    used = {category for labels in annotated.labels.values() for category in labels}
+    known = annotated.categories if annotated.categories is not None else _counted_through(used)
+    empty = [category for category in known if category not in used]
+    unlabelled = [image for image in annotated.images if image not in annotated.labels]
+    listing.left_out += [
+        (f"ids of images in {name} without an annotation", unlabelled),
+        (f"ids of categories in {name} without an image", empty),
+    ]
+
+
+def _counted_through(used: set[str]) -> list[str]:
+    """Where nothing lists the categories, their ids are expected to follow one another."""
+    if not all(category.isdecimal() for category in used):
+        return []
+    numbers = sorted(map(int, used))
+    # Ids far apart were never meant to be counted through.
+    if numbers[-1] - numbers[0] > 2 * len(numbers):
+        return []
+    return [str(number) for number in range(numbers[0], numbers[-1])]
+
+
+LAYOUT = Layout("json_annotations", "annotations in a JSON", matches, read, own_index=True)

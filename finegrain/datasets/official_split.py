@@ -1,0 +1,104 @@
+"""The split that a source brings along, in the parts that training scripts read."""
+
+from collections import Counter
+from collections.abc import Collection
+
+import pandas as pd
+
+from finegrain.datasets.layouts import Layout, Listing, OfficialSplit, Record
+from finegrain.datasets.split import split_images
+from finegrain.errors import UserError
+
+SEEDED, OFFICIAL, OFFICIAL_VALID = "seeded", "official", "official_valid"
+
+
+def read_official_split(
+    listing: Listing,
+    layout: Layout,
+    records: Collection[Record],
+    wanted: str,
+    test_fraction: float,
+) -> OfficialSplit | None:
+    """The official split of a source if it shall be kept, else None.
+
+    Args:
+        wanted: `auto` (official where there is one), `official`, `official_valid` or `seeded`.
+        test_fraction: share of a seeded test part.
+
+    Raises:
+        UserError: an official split is wanted and there is none, its list is missing or damaged,
+            or a test part shall be drawn beside it.
+    """
+    if wanted == SEEDED or wanted == "auto" and layout.official_split is None:
+        return None
+    if layout.official_split is None:
+        raise UserError(
+            f"the layout {layout.name} brings no split along; give --split seeded instead of "
+            f"{wanted}"
+        )
+    if test_fraction:
+        raise UserError(
+            f"--test-fraction {test_fraction} does not go with the official split of the layout "
+            f"{layout.name}, whose test images are given; give --split seeded to draw them"
+        )
+    return layout.official_split(listing, records)
+
+
+def keep_official_split(
+    table: pd.DataFrame,
+    groups: Collection[int],
+    official: OfficialSplit,
+    wanted: str,
+    valid_fraction: float = 0.1,
+    seed: int = 0,
+) -> list[str]:
+    """Assign each image to the part that the source gives it.
+
+    With `official_valid` the official test images are the validation, as most papers on
+    CUB-200-2011 measure. Else they are the test part, and the validation is drawn from the
+    training images as `split_images` draws it. Nothing is moved across the official split, so
+    duplicates may stand on both sides of it.
+
+    Args:
+        table: N images, from `gather_images`.
+        groups: number of each image's duplicate group.
+        official: the part of each image id.
+        wanted: `official_valid`, or another word for `official`.
+        valid_fraction: share of each class's training images.
+        seed: another seed draws another validation.
+
+    Returns:
+        N names out of `train`, `valid` and `test`.
+
+    Raises:
+        UserError: a class has no training image.
+    """
+    parts = [official.part_of[image] for image in table["image_id"]]
+    _refuse_untrained(table, parts, official)
+    if wanted == OFFICIAL_VALID:
+        return ["train" if part == "train" else "valid" for part in parts]
+    training = [row for row, part in enumerate(parts) if part == "train"]
+    own, groups = table.iloc[training], list(groups)
+    drawn = split_images(
+        own["label"].tolist(),
+        [groups[row] for row in training],
+        own["sha1"].tolist(),
+        valid_fraction,
+        seed=seed,
+    )
+    for row, part in zip(training, drawn, strict=True):
+        parts[row] = part
+    return parts
+
+
+def _refuse_untrained(table: pd.DataFrame, parts: list[str], official: OfficialSplit) -> None:
+    images = Counter(table["label"])
+    trained = {label for label, part in zip(table["label"], parts, strict=True) if part == "train"}
+    untrained = [label for label in images if label not in trained]
+    if untrained:
+        more = f", and {len(untrained) - 1} more classes likewise" if len(untrained) > 1 else ""
+        raise UserError(
+            f"the class {untrained[0]} has no training image, because {official.path} gives all "
+            f"its {images[untrained[0]]} readable images to the test part{more}; correct the "
+            "list, take the class away, or give --split seeded"
+        )

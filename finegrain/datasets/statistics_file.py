@@ -1,0 +1,89 @@
+"""`statistics.json` of a data folder: mean and standard deviation of its pixels, split by split."""
+
+import contextlib
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from finegrain.datasets.channel_statistics import ChannelStatistics, statistics_of
+from finegrain.datasets.class_names import class_order
+from finegrain.datasets.counting_pool import count_in_processes
+from finegrain.datasets.manifest import digest
+from finegrain.datasets.split import SPLITS
+from finegrain.whole_files import written_whole
+
+STATISTICS = "statistics.json"
+ALL = "all"
+MEASURED = (
+    "every pixel of every image at full size, upright, 8-bit RGB from 0 to 255; "
+    "population standard deviation; red, green, blue"
+)
+
+
+def write_statistics(
+    output: Path, rows: pd.DataFrame, processes: int = 0
+) -> tuple[dict[str, ChannelStatistics], float]:
+    """Measure the images of a data folder and write its `statistics.json`.
+
+    Args:
+        output: the data folder, finished.
+        rows: its manifest.
+        processes: see `count_in_processes`.
+
+    Returns:
+        `train`, `valid`, `test` where there are such images, and `all` -> what was measured; and
+        the seconds it took.
+
+    Raises:
+        UserError: an image cannot be read, or the file cannot be written.
+    """
+    started = time.monotonic()
+    parts = {
+        split: [output / path for path in rows["path"][rows["split"] == split]] for split in SPLITS
+    }
+    parts = {split: paths for split, paths in parts.items() if paths}
+    counts = count_in_processes(parts, processes)
+    measured = {split: statistics_of(len(parts[split]), counts[split]) for split in parts}
+    measured[ALL] = statistics_of(len(rows), sum(counts.values()))
+    content = {
+        "measured": MEASURED,
+        "data": _digest(rows),
+        **{split: asdict(statistics) for split, statistics in measured.items()},
+    }
+    with written_whole(output / STATISTICS) as beside:
+        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return measured, time.monotonic() - started
+
+
+def remove_outdated_statistics(output: Path, rows: pd.DataFrame) -> bool:
+    """Remove a `statistics.json` of ours that tells of another data set; True if there was one."""
+    path = output / STATISTICS
+    with contextlib.suppress(OSError, ValueError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        ours = isinstance(content, dict) and content.get("measured") == MEASURED
+        if ours and content.get("data") != _digest(rows):
+            path.unlink()
+            return True
+    return False
+
+
+def statistics_table(measured: dict[str, ChannelStatistics]) -> str:
+    """A line a split: images, pixels, mean and standard deviation of red, green and blue."""
+    lines = [f"{'':<8}{'images':>9}{'pixels':>16}   {'mean of red, green, blue':<24}   deviation"]
+    for split, found in measured.items():
+        mean, std = ("".join(f"{value:8.3f}" for value in of) for of in (found.mean, found.std))
+        lines.append(f"{split:<8}{found.images:>9}{found.pixels:>16}   {mean}   {std.lstrip()}")
+    return "\n".join(lines)
+
+
+def throughput(found: ChannelStatistics, seconds: float) -> str:
+    """How fast the images were measured, in words."""
+    images, pixels = found.images / seconds, found.pixels / seconds
+    return f"{images:.0f} images and {pixels / 1e6:.0f} million pixels a second"
+
+
+def _digest(rows: pd.DataFrame) -> str:
+    return digest(rows, class_order(rows["label"]))

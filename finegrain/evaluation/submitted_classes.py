@@ -1,0 +1,41 @@
+"""What a submission calls the classes: by their names, or by a JSON's category ids."""
+
+from collections.abc import Sequence
+
+from finegrain.errors import UserError
+from finegrain.evaluation.class_probabilities import ClassProbabilities
+from finegrain.training.finished_run import FinishedRun
+
+
+def submitted_classes(runs: Sequence[FinishedRun]) -> dict[str, str] | None:
+    """Class name -> category id, from the runs whose data set came from a JSON.
+
+    Args:
+        runs: runs of the same classes.
+
+    Returns:
+        None where no run knows of ids, and submissions take the names.
+
+    Raises:
+        UserError: two runs call a class by different ids.
+    """
+    knowing = [run for run in runs if run.category_ids is not None]
+    if not knowing:
+        return None
+    first = dict(zip(knowing[0].classes, knowing[0].category_ids, strict=True))
+    for run in knowing[1:]:
+        for name, number in zip(run.classes, run.category_ids, strict=True):
+            if first[name] != number:
+                raise UserError(
+                    f"{knowing[0].folder} and {run.folder} cannot be averaged, the class {name} "
+                    f"has the category_id {first[name]} in one and {number} in the other; give "
+                    "runs made from the same JSON"
+                )
+    return first
+
+
+def as_submitted(table: ClassProbabilities, names: dict[str, str] | None) -> ClassProbabilities:
+    """The table with its classes called as `submitted_classes` has them."""
+    if names is None:
+        return table
+    return ClassProbabilities(table.ids, [names[c] for c in table.classes], table.probabilities)

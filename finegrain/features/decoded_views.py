@@ -1,0 +1,80 @@
+"""Views of photographs, decoded ahead by a few threads."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from finegrain.images.decode import UnreadableImage
+
+BATCHES_AHEAD = 2
+
+
+class Views(Protocol):
+    """N photographs, of each of which there are views by number; threads may share them.
+
+    Attributes:
+        paths: the N image files.
+    """
+
+    paths: Sequence[Path]
+
+    def views(self, index: int, numbers: Sequence[int]) -> np.ndarray:
+        """Some views of a photograph, (K, H, W, 3) uint8; may raise `UnreadableImage`."""
+
+
+def decoded_views(
+    photos: Views, rows: np.ndarray, workers: int, batch: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, dict[int, str]]]:
+    """Batches of row numbers with their pixels; all views of a photograph from one decoding.
+
+    Args:
+        photos: row `view * N + image` is a view of one of its N photographs.
+        rows: (R,) numbers of the rows wanted.
+        workers: threads.
+        batch: rows a batch, at most.
+
+    Yields:
+        Row numbers (B,), their pixels (B, H, W, 3) uint8, and image -> why it could not be read,
+        whose rows are left out. B may be 0.
+    """
+    views, images = np.divmod(rows, max(1, len(photos.paths)))
+    by_image = np.lexsort((views, images))
+    batches = [by_image[start : start + batch] for start in range(0, len(rows), batch)]
+
+    def read(image: int, wanted: np.ndarray) -> np.ndarray | UnreadableImage:
+        try:
+            return photos.views(image, wanted)
+        except UnreadableImage as error:
+            return error
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="photos") as pool:
+        waiting = []
+        try:
+            for number in range(len(batches) + BATCHES_AHEAD):
+                if number < len(batches):
+                    places = batches[number]
+                    some = np.unique(images[places])
+                    wanted = [views[places[images[places] == image]] for image in some]
+                    waiting.append((some, places, pool.map(read, some, wanted)))
+                if number >= BATCHES_AHEAD:
+                    some, places, answers = waiting.pop(0)
+                    yield _gathered(rows[places], images[places], some, list(answers))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _gathered(
+    rows: np.ndarray, images: np.ndarray, some: np.ndarray, answers: list
+) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    unreadable = {
+        int(image): str(answer)
+        for image, answer in zip(some, answers, strict=True)
+        if isinstance(answer, UnreadableImage)
+    }
+    pixels = [answer for answer in answers if not isinstance(answer, UnreadableImage)]
+    if not pixels:
+        return rows[:0], np.empty((0, 0, 0, 3), np.uint8), unreadable
+    return rows[~np.isin(images, list(unreadable))], np.concatenate(pixels), unreadable

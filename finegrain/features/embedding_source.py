@@ -1,0 +1,98 @@
+"""What turns photographs into the embeddings of one exported file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from finegrain.errors import UserError
+from finegrain.models.backbone import build_backbone
+from finegrain.models.backbone_table import BackboneSpec
+from finegrain.models.classifier import EMBEDDING, image_embedding
+from finegrain.models.heads.category import HIDDEN
+
+
+@dataclass(frozen=True)
+class EmbeddingSource:
+    """A network whose embeddings are exported.
+
+    Attributes:
+        name: of the file, without suffix.
+        title: the backbone as the older layout names it, e.g. `ResNet50`.
+        network: `image` (B, H, W, 3), RGB 0 to 255 -> list of one embedding (B, D).
+        made_from: where the weights come from, as JSON values for the file's attributes.
+    """
+
+    name: str
+    title: str
+    network: keras.Model
+    made_from: Mapping[str, Any]
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) of the input in pixels."""
+        return tuple(self.network.input_shape[1:3])
+
+    @property
+    def width(self) -> int:
+        """D, numbers an embedding."""
+        return int(self.network.outputs[0].shape[-1])
+
+
+def pretrained_source(
+    spec: BackboneSpec, weights: str, image_size: int | None = None, seed: int = 0
+) -> EmbeddingSource:
+    """A backbone of the table with pretrained weights and global average pooling.
+
+    Args:
+        spec: from `find_backbone`.
+        weights: `imagenet`, `none` or a file, as for `build_backbone`.
+        image_size: side of the input in pixels; None for the backbone's own.
+        seed: of the fresh weights, where there are no others.
+
+    Raises:
+        UserError: weights that do not fit, or cannot be had.
+    """
+    side = image_size or spec.image_size
+    keras.utils.set_random_seed(seed)
+    image, embedding = image_embedding(build_backbone(spec, weights, (side, side)), spec)
+    network = keras.Model(image, [embedding], name="below")
+    made_from = {"backbone": spec.name, "weights": weights}
+    return EmbeddingSource(spec.name, _title(spec), network, made_from)
+
+
+def model_source(
+    name: str, model: keras.Model, made_from: Mapping[str, Any]
+) -> EmbeddingSource:
+    """The embeddings of a trained model.
+
+    Args:
+        name: of the file.
+        model: finished model, `image` -> its heads, with a layer `embedding`, or `hidden` above
+            it, which is taken then.
+        made_from: as JSON values.
+    """
+    names = [layer.name for layer in model.layers]
+    embedding = model.get_layer(HIDDEN if HIDDEN in names else EMBEDDING).output
+    network = keras.Model(model.get_layer("image").output, [embedding], name="below")
+    return EmbeddingSource(name, name, network, made_from)
+
+
+def check_different_names(names: Sequence[str]) -> None:
+    """Refuse two files of one name.
+
+    Raises:
+        UserError: names it.
+    """
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise UserError(
+                f"--backbones names {name} twice, and each makes a file of its name; leave one "
+                "out, or export it to another --output"
+            )
+
+
+def _title(spec: BackboneSpec) -> str:
+    alpha = spec.arguments.get("alpha")
+    return spec.build.__name__ + (f"_{alpha}" if alpha else "")

@@ -1,0 +1,1 @@
+"""Embeddings of several backbones: joined by path, one small classifier on all of them."""

@@ -1,0 +1,93 @@
+"""Train on all backbones and on parts of them: what does each add?"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from finegrain.evaluation.log_loss import clipped, log_loss
+from finegrain.merging.answers import Answers, answer
+from finegrain.merging.merge_split import MergeSplit
+from finegrain.merging.report_lines import comparison_lines, subsets
+from finegrain.merging.training import Merged, MergedTraining, train_merged
+from finegrain.models.merged import Branch
+from finegrain.whole_files import written_whole
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One line of the comparison.
+
+    Attributes:
+        label: which backbones, in words.
+        merged: the classifier trained on them.
+        test: its answers for the labelled test photographs; None where there are none.
+        seconds: what training it took.
+    """
+
+    label: str
+    merged: Merged
+    test: Answers | None
+    seconds: float
+
+
+def compare(
+    split: MergeSplit, taken: Mapping[str, Branch], training: MergedTraining, leave_one_out: bool
+) -> list[Compared]:
+    """Train a classifier and print how it stands against those of fewer backbones.
+
+    Args:
+        split: the rows.
+        taken: backbone -> branch.
+        training: how each is trained.
+        leave_one_out: whether to train those of fewer backbones.
+
+    Returns:
+        The classifier of all backbones, then the others.
+    """
+    names = list(taken)
+    label = f"all {len(names)} merged" if len(names) > 1 else names[0]
+    rows = [_compared(label, split, taken, training)]
+    print(f"trained in {rows[0].seconds:.1f} s ({training.classifier})\n", flush=True)
+    for label, some in (subsets(names) if leave_one_out else {}).items():
+        rows.append(_compared(label, split, {name: taken[name] for name in some}, training))
+    lines = [(row.label, row.merged.valid, row.test, row.merged.chosen) for row in rows]
+    print("\n".join(comparison_lines(lines)) + "\n", flush=True)
+    return rows
+
+
+def write_scores(path: Path, rows: Sequence[Compared], clip: float) -> None:
+    """Write the comparison as JSON: label -> `valid` and `test` -> scores; and `seconds`."""
+    scores = {}
+    for row in rows:
+        splits = {"valid": row.merged.valid, "test": row.test}
+        scores[row.label] = {
+            "seconds": round(row.seconds, 2),
+            "chosen": row.merged.chosen,
+            **{name: _scores(answers, clip) for name, answers in splits.items() if answers},
+        }
+    with written_whole(path) as beside:
+        beside.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+
+
+def _compared(
+    label: str, split: MergeSplit, taken: Mapping[str, Branch], training: MergedTraining
+) -> Compared:
+    started = time.monotonic()
+    merged = train_merged(split, taken, training)
+    seconds = time.monotonic() - started
+    test = None
+    if split.test is not None:
+        classes = len(split.train.joined.classes)
+        test = answer(merged.model, split.test, merged.names, classes)
+    return Compared(label, merged, test, seconds)
+
+
+def _scores(answers: Answers, clip: float) -> dict[str, float | int]:
+    return {
+        "photographs": len(answers.labels),
+        "log_loss": answers.log_loss,
+        "clipped_log_loss": log_loss(clipped(answers.probabilities, clip), answers.labels),
+        "top1_error": answers.top1_error,
+    }

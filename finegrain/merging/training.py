@@ -1,0 +1,176 @@
+"""Train a classifier on merged embeddings: Dropout and Dense, or logistic regression."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import keras
+import numpy as np
+
+from finegrain.errors import UserError
+from finegrain.merging.answers import Answers, answer
+from finegrain.merging.feature_rows import BATCH_IN_ORDER, FeatureRows
+from finegrain.merging.merge_split import MergeSplit
+from finegrain.models.heads.category import CATEGORY
+from finegrain.models.merged import KEPT, Branch, dropout_mask, fed_with_masks, merged_model
+
+# The original saw 20,000 photographs eight times: so many steps. A small data set is seen more
+# often for them, but not without end.
+EPOCHS, STEPS, MOST_EPOCHS = 8, 1250, 250
+# Keras's own 0.001 for Adadelta is a thousandth of what Zeiler 2012, arXiv 1212.5701, means.
+LEARNING_RATES = {"adadelta": 1.0, "adam": 1e-3}
+# Keeps the chance behind the dropout apart from that behind the order.
+MASKS = 1
+LOGISTIC_STEPS = 200
+# Values of C in a row that were worse than the best, after which larger ones, which take longest,
+# are not tried.
+WORSE_IN_A_ROW = 1
+
+
+@dataclass(frozen=True)
+class MergedTraining:
+    """How a merged classifier is trained.
+
+    Attributes:
+        classifier: `dense` or `logistic`.
+        optimizer: of the dense one, `adadelta` or `adam`.
+        learning_rate: of the dense one; None for the optimizer's own.
+        epochs: of the dense one; the weights of the best one on the validation are kept. None
+            for 8, or as many, up to 250, as make the 1,250 steps of the original.
+        batch_size: of the dense one.
+        dropout: of the dense one, share of the merged embedding.
+        strengths: of the logistic one, values of C to choose from by the validation's log loss.
+        seed: of order, dropout and first weights.
+    """
+
+    classifier: Literal["dense", "logistic"] = "dense"
+    optimizer: Literal["adadelta", "adam"] = "adadelta"
+    learning_rate: float | None = None
+    epochs: int | None = None
+    batch_size: int = 128
+    dropout: float = 0.5
+    strengths: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
+    seed: int = 0
+
+    def epochs_for(self, rows: int) -> int:
+        """Epochs of the dense classifier on so many training rows."""
+        steps = -(-rows // self.batch_size)
+        return self.epochs or max(EPOCHS, min(MOST_EPOCHS, -(-STEPS // steps)))
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A trained classifier.
+
+    Attributes:
+        names: the backbones it merges.
+        model: dict of embeddings by backbone -> probabilities, see `merged_model`.
+        valid: its answers for the validation photographs.
+        chosen: what was chosen by them, in words for the user.
+    """
+
+    names: list[str]
+    model: keras.Model
+    valid: Answers
+    chosen: str
+
+
+def train_merged(
+    split: MergeSplit, taken: Mapping[str, Branch], training: MergedTraining
+) -> Merged:
+    """Train a classifier on some backbones.
+
+    Args:
+        split: the rows.
+        taken: backbone -> branch, for those that are merged.
+        training: how.
+
+    Raises:
+        UserError: the training diverged, a number in a file is not finite, or logistic
+            regression is to be trained on more than memory shall hold.
+    """
+    keras.utils.set_random_seed(training.seed)
+    classes = len(split.train.joined.classes)
+    model = merged_model(taken, classes, training.dropout)
+    train = _train_logistic if training.classifier == "logistic" else _train_dense
+    valid, chosen = train(model, split, list(taken), training)
+    return Merged(list(taken), model, valid, chosen)
+
+
+def _train_dense(
+    model: keras.Model, split: MergeSplit, names: list[str], training: MergedTraining
+) -> tuple[Answers, str]:
+    classes = len(split.train.joined.classes)
+    rate = training.learning_rate or LEARNING_RATES[training.optimizer]
+    optimizer = {"adadelta": keras.optimizers.Adadelta, "adam": keras.optimizers.Adam}
+    loss = "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy"
+    learner = fed_with_masks(model) if training.dropout else model
+    learner.compile(optimizer[training.optimizer](rate), loss, jit_compile=False)
+    width = sum(split.train.joined.widths[name] for name in names)
+    best, best_weights, best_epoch = None, None, 0
+    epochs = training.epochs_for(len(split.train))
+    for epoch in range(epochs):
+        rng = np.random.default_rng([training.seed, epoch])
+        masks = np.random.default_rng([training.seed, epoch, MASKS])
+        for embeddings, labels in split.train.shuffled(names, training.batch_size, rng):
+            targets = labels[:, None].astype("float32") if classes == 2 else labels
+            if training.dropout:
+                mask = dropout_mask(masks, len(labels), width, training.dropout)
+                embeddings = {**embeddings, KEPT: mask}
+            learner.train_on_batch(embeddings, targets)
+        valid = answer(model, split.valid, names, classes)
+        if not np.isfinite(valid.probabilities).all():
+            raise UserError(
+                f"the training diverged in epoch {epoch + 1} at a learning rate of {rate:g}; give "
+                "a smaller --learning-rate, or --normalise standardise"
+            )
+        if best is None or valid.log_loss < best.log_loss:
+            best, best_weights, best_epoch = valid, model.get_weights(), epoch + 1
+    model.set_weights(best_weights)
+    return best, f"epoch {best_epoch} of {epochs}"
+
+
+def _train_logistic(
+    model: keras.Model, split: MergeSplit, names: list[str], training: MergedTraining
+) -> tuple[Answers, str]:
+    """Logistic regression ends up in the model's own Dense: one way to answer for both."""
+    # scikit-learn takes a second to import.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    matrix = _merged_matrix(model, split.train, names)
+    classes = len(split.train.joined.classes)
+    regression = LogisticRegression(max_iter=LOGISTIC_STEPS, warm_start=True)
+    dense, best, best_weights, chosen, worse = model.get_layer(CATEGORY), None, None, "", 0
+    for strength in sorted(training.strengths):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            regression.set_params(C=strength).fit(matrix, split.train.labels)
+        dense.set_weights([regression.coef_.T, regression.intercept_])
+        valid = answer(model, split.valid, names, classes)
+        if best is None or valid.log_loss < best.log_loss:
+            best, best_weights, worse = valid, dense.get_weights(), 0
+            ended = "" if regression.n_iter_.max() < LOGISTIC_STEPS else ", not converged"
+            chosen = f"C = {strength:g}{ended}"
+        elif (worse := worse + 1) == WORSE_IN_A_ROW:
+            break
+    dense.set_weights(best_weights)
+    return best, chosen
+
+
+def _merged_matrix(model: keras.Model, rows: FeatureRows, names: Sequence[str]) -> np.ndarray:
+    """(N, D) what the classifier's last layer gets."""
+    if not rows.in_memory:
+        gigabytes = 4 * len(rows) * sum(rows.joined.widths[name] for name in names) / 1e9
+        raise UserError(
+            f"logistic regression needs all {gigabytes:.1f} GB of embeddings in memory, more than "
+            "--memory-gb allows; raise that, or give --classifier dense"
+        )
+    merged = keras.Model(model.input, model.get_layer("dropout").input)
+    matrix = np.empty((len(rows), merged.output.shape[-1]), "float32")
+    for number, (embeddings, _) in enumerate(rows.in_order(names)):
+        start = number * BATCH_IN_ORDER
+        values = np.asarray(merged.predict_on_batch(embeddings))
+        matrix[start : start + len(values)] = values
+    return matrix

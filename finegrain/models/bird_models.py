@@ -1,0 +1,67 @@
+"""The models for CUB-200-2011 by name: a backbone, an image size, a head and its tail."""
+
+import difflib
+from dataclasses import dataclass
+
+from finegrain.errors import UserError
+
+
+@dataclass(frozen=True)
+class BirdModel:
+    """One row of the table.
+
+    Attributes:
+        name: as typed after `--model`.
+        backbone: name in the table of backbones.
+        image_size: side of the square input in pixels.
+        head: name in the table of image heads.
+        hidden: width of the ReLU layer between embedding and softmax.
+        hidden_dropout: share of the embedding dropped before that layer.
+        dropout: share of that layer dropped before the softmax.
+        accuracy: of the validation images of CUB-200-2011, as reported by those who first
+            trained it; another implementation than this one.
+    """
+
+    name: str
+    backbone: str
+    image_size: int
+    head: str
+    hidden: int
+    hidden_dropout: float
+    dropout: float
+    accuracy: float | None = None
+
+
+def bird_models() -> dict[str, BirdModel]:
+    """All rows by name."""
+    wide = {"hidden": 1024, "hidden_dropout": 0.0, "dropout": 0.5}
+    tail = {"hidden": 1000, "hidden_dropout": 0.25, "dropout": 0.25}
+    b3 = "efficientnet_b3"
+    rows = [
+        BirdModel("vgg16", "vgg16", 300, "plain", **wide, accuracy=0.651),
+        BirdModel("efficientnet_b4", "efficientnet_b4", 224, "plain", **wide, accuracy=0.775),
+        BirdModel("efficientnet_b3_attention", b3, 224, "attention", **tail, accuracy=0.795),
+        BirdModel("efficientnet_b3_se", b3, 224, "se", **tail, accuracy=0.780),
+        BirdModel("efficientnet_b3_cbam", b3, 224, "cbam", **tail),
+        BirdModel("bilinear_efficientnet", b3, 256, "bilinear_attention", **tail, accuracy=0.802),
+        BirdModel("bilinear_vgg16", "vgg16_conv5", 300, "bilinear", **wide, accuracy=0.763),
+    ]
+    return {row.name: row for row in rows}
+
+
+def find_bird_model(name: str) -> BirdModel:
+    """Look a model up by name.
+
+    Args:
+        name: a name of the table; case and `-` or `_` do not matter.
+
+    Raises:
+        UserError: no such model; the nearest names are offered.
+    """
+    listed = bird_models()
+    wanted = name.strip().lower().replace("-", "_")
+    if wanted in listed:
+        return listed[wanted]
+    near = difflib.get_close_matches(wanted, listed, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(listed)}"
+    raise UserError(f"there is no model named {name!r}; {hint}")

@@ -1,0 +1,135 @@
+"""Every image head by name: how a backbone's feature map becomes an embedding."""
+
+import difflib
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import keras
+from keras import layers
+
+from finegrain.errors import UserError
+from finegrain.models.heads.bilinear import bilinear_pooling
+from finegrain.models.heads.cbam import cbam
+from finegrain.models.heads.compact_bilinear import compact_bilinear_pooling
+from finegrain.models.heads.spatial_attention import spatial_attention
+from finegrain.models.heads.squeeze_excitation import squeeze_excitation
+
+EMBEDDING = "embedding"
+FEATURE_MAP = "feature_map"
+COMPACT_WIDTH = 8192
+
+
+@dataclass(frozen=True)
+class ImageHead:
+    """One row of the table: an attention, then a pooling.
+
+    Attributes:
+        name: as typed after `--head`.
+        attention: what weighs the feature map, after a BatchNormalization: `spatial`, `se`,
+            `cbam`, or `none`, which leaves the map as it is.
+        pooling: `average`; `squares`, the average of every feature's square; `outer`, of all
+            products of two features; or `sketch`, the same squeezed to `compact` numbers.
+        attention_dropout: share of the features that a spatial mask is made without.
+        reduction: how much narrower the inner layer of `se` and `cbam` is.
+        compact: width of the sketch.
+    """
+
+    name: str
+    attention: Literal["none", "spatial", "se", "cbam"] = "none"
+    pooling: Literal["average", "squares", "outer", "sketch"] = "average"
+    attention_dropout: float = 0.5
+    reduction: int = 8
+    compact: int = 0
+
+
+PLAIN = ImageHead("plain")
+
+
+def listed_heads() -> dict[str, ImageHead]:
+    """All heads by name."""
+    rows = [
+        PLAIN,
+        ImageHead("attention", "spatial"),
+        ImageHead("se", "se"),
+        ImageHead("cbam", "cbam"),
+        ImageHead("bilinear", pooling="outer"),
+        ImageHead("bilinear_attention", "spatial", "squares"),
+        ImageHead("compact_bilinear", pooling="sketch", compact=COMPACT_WIDTH),
+    ]
+    return {row.name: row for row in rows}
+
+
+def find_head(name: str, compact: int = 0) -> ImageHead:
+    """Look a head up by name.
+
+    Args:
+        name: a name of the table; case and `-` or `_` do not matter.
+        compact: squeeze a bilinear head's products to so many numbers; 0 leaves it as listed.
+
+    Raises:
+        UserError: no such head, the nearest names are offered; or one that has no products of
+            features to squeeze.
+    """
+    listed = listed_heads()
+    wanted = name.strip().lower().replace("-", "_")
+    if wanted not in listed:
+        near = difflib.get_close_matches(wanted, listed, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(listed)}"
+        raise UserError(f"there is no head named {name!r}; {hint}")
+    head = listed[wanted]
+    if compact < 0:
+        raise UserError(f"--compact must not be negative, but is {compact}")
+    if not compact:
+        return head
+    if head.pooling not in ("outer", "sketch"):
+        raise UserError(
+            f"--compact {compact} squeezes an outer product, which the head {head.name} has not; "
+            "leave it out, or take --head bilinear"
+        )
+    return replace(head, pooling="sketch", compact=compact)
+
+
+def head_embedding(features, head: ImageHead = PLAIN, seed: int = 0):
+    """The way from a feature map to an embedding.
+
+    All of it is float32 under mixed precision too: the mean of a map in bfloat16 loses digits,
+    and squares overflow float16.
+
+    Args:
+        features: (B, h, w, C) Keras tensor, from any backbone.
+        head: a row of the table.
+        seed: of the sketch of a compact bilinear head.
+
+    Returns:
+        (B, D) Keras tensor, float32, from the layer `embedding`. D is C; for `bilinear` C * C,
+        for `compact_bilinear` the sketch's width.
+    """
+    if head != PLAIN:
+        features = layers.Identity(dtype="float32", name=FEATURE_MAP)(features)
+    features = _attend(features, head)
+    if head.pooling == "outer":
+        return bilinear_pooling(features, EMBEDDING)
+    if head.pooling == "sketch":
+        return compact_bilinear_pooling(features, head.compact, seed, EMBEDDING)
+    if head.pooling == "squares":
+        squares = layers.Multiply(dtype="float32", name="squared_features")
+        features = squares([features, features])
+    return layers.GlobalAveragePooling2D(dtype="float32", name=EMBEDDING)(features)
+
+
+def feature_map(model: keras.Model):
+    """The Keras tensor (B, h, w, C) on which the head of an assembled model stands."""
+    names = {layer.name for layer in model.layers}
+    return model.get_layer(FEATURE_MAP if FEATURE_MAP in names else EMBEDDING).input
+
+
+def _attend(features, head: ImageHead):
+    if head.attention == "none":
+        return features
+    # A fine-tuning has few steps, in which the default momentum of 0.99 would not get far from
+    # the statistics of fresh weights.
+    norm = layers.BatchNormalization(momentum=0.9, dtype="float32", name="head_norm")
+    features = norm(features)
+    if head.attention == "spatial":
+        return spatial_attention(features, head.attention_dropout)
+    return {"se": squeeze_excitation, "cbam": cbam}[head.attention](features, head.reduction)

@@ -1,0 +1,104 @@
+"""Embeddings of several backbones, merged into one classifier."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import keras
+import numpy as np
+
+from finegrain.models.heads.category import CATEGORY
+
+Normalise = Literal["none", "standardise", "l2"]
+MERGED, DROPOUT, KEPT = "merged", "dropout", "kept"
+DRAWS = 2**16
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The embeddings of one backbone, and what is done to them first.
+
+    Attributes:
+        width: D, numbers an embedding.
+        normalise: `none`; `standardise`, to mean 0 and standard deviation 1 over the training
+            rows; or `l2`, to length 1.
+        mean: (D,) of the training rows, for `standardise`.
+        variance: (D,) the same.
+    """
+
+    width: int
+    normalise: Normalise = "none"
+    mean: np.ndarray | None = None
+    variance: np.ndarray | None = None
+
+
+def merged_model(branches: Mapping[str, Branch], classes: int, dropout: float) -> keras.Model:
+    """One input a backbone, concatenated, Dropout, one Dense.
+
+    The recipe of dogs against cats; the classifier of two classes is a sigmoid, whose number is
+    the probability of the second one, that of more is a softmax.
+
+    Args:
+        branches: backbone -> its branch.
+        classes: number of classes C.
+        dropout: share of the merged embedding dropped in training.
+
+    Returns:
+        Model: dict of embeddings (B, D) by backbone -> (B, 1) or (B, C) probabilities.
+    """
+    inputs = {name: keras.Input((branch.width,), name=name) for name, branch in branches.items()}
+    normalised = [_normalised(name, branches[name], inputs[name]) for name in branches]
+    merged = normalised[0]
+    if len(normalised) > 1:
+        merged = keras.layers.Concatenate(name=MERGED)(normalised)
+    dropped = keras.layers.Dropout(dropout, name=DROPOUT)(merged)
+    units, activation = (1, "sigmoid") if classes == 2 else (classes, "softmax")
+    # The loss has one minimum, so a random start would only be unlearnt.
+    dense = keras.layers.Dense(
+        units, activation=activation, kernel_initializer="zeros", name=CATEGORY
+    )
+    outputs = dense(dropped)
+    return keras.Model(inputs, outputs, name="merged_embeddings")
+
+
+def fed_with_masks(model: keras.Model) -> keras.Model:
+    """The merged model for training, sharing its layers, its dropout drawn by whoever feeds it.
+
+    Drawing the mask takes most of a step if TensorFlow does it, and little if NumPy does.
+
+    Args:
+        model: from `merged_model`.
+
+    Returns:
+        Model whose inputs are those of `model` and `kept` (B, D of all together) uint8, 1 for the
+        numbers that are kept, as `dropout_mask` draws it.
+    """
+    dropout = model.get_layer(DROPOUT)
+    kept = keras.Input(dropout.input.shape[1:], dtype="uint8", name=KEPT)
+    scale = 1 / (1 - _rate_drawn(dropout.rate))
+    thinned = dropout.input * (keras.ops.cast(kept, "float32") * scale)
+    return keras.Model({**model.input, KEPT: kept}, model.get_layer(CATEGORY)(thinned))
+
+
+def dropout_mask(rng: np.random.Generator, rows: int, width: int, rate: float) -> np.ndarray:
+    """(rows, width) uint8, each 0 with probability `rate` (to 1/65,536), else 1."""
+    draws = rng.integers(0, DRAWS, (rows, width), dtype=np.uint16)
+    return (draws >= round(rate * DRAWS)).view(np.uint8)
+
+
+def _rate_drawn(rate: float) -> float:
+    return round(rate * DRAWS) / DRAWS
+
+
+def _normalised(name: str, branch: Branch, embedding):
+    if branch.normalise == "l2":
+        return keras.layers.UnitNormalization(name=f"{name}_l2")(embedding)
+    if branch.normalise == "standardise":
+        # A number that never changes in training has nothing to say, whatever it is later.
+        variance = np.where(branch.variance > 0, branch.variance, 1.0)
+        layer = keras.layers.Normalization(
+            mean=branch.mean.astype("float32"), variance=variance.astype("float32"),
+            name=f"{name}_standardised",
+        )  # fmt: skip
+        return layer(embedding)
+    return embedding

@@ -1,0 +1,180 @@
+"""Look-alike birds: two-part fine-tuning of one of seven models with a head of its own.
+
+    python recipes/bird_fine_tune.py --data data/birds --run runs/birds \\
+        --model efficientnet_b3_attention
+
+What tells two sparrows apart is a stripe over the eye, and the mean over an image washes it out.
+So most of these models do something with the backbone's feature map first: weigh its places
+(spatial attention), its channels (squeeze-and-excitation), both (CBAM), or ask which features
+stand together (bilinear pooling). Reported for CUB-200-2011, 200 birds of 11,788 photographs:
+
+    --model                    input  head                                              accuracy
+    vgg16                        300  mean; Dense 1024                                     0.651
+    efficientnet_b4              224  mean; Dense 1024                                     0.775
+    efficientnet_b3_attention    224  mask over places; mean; Dense 1000                   0.795
+    efficientnet_b3_se           224  squeeze-and-excitation, ratio 8; mean; Dense 1000    0.780
+    efficientnet_b3_cbam         224  CBAM; mean; Dense 1000                               0.780
+    bilinear_efficientnet        256  mask; features times themselves; mean; Dense 1000    0.802
+    bilinear_vgg16               300  outer product, signed root, L2; Dense 1024           0.763
+
+Those are validation accuracies of one run each, by others, SE and CBAM reported as one; what we
+measured stands in the README.
+
+Part 1 trains the head alone for 3 epochs by Adam, from the frozen backbone's feature maps, which
+are computed once and stored. Part 2 trains all layers, or those from `--unfreeze-from` on, by Adam
+with a rate of 1e-4 for up to 30 epochs: the rate falls to a fifth after 4 epochs without a better
+validation loss, training stops after 5, and the best epoch is kept. BatchNormalization of the
+backbone stays as it was pretrained (`--train-batch-norm`).
+
+Heads fit every backbone, so a model is only a starting point:
+
+    python recipes/bird_fine_tune.py --data data/birds --run runs/birds-small --model \\
+        efficientnet_b3_se --backbone mobilenet_v2 --image-size 224
+    python recipes/bird_fine_tune.py --data data/birds --run runs/birds-xception --model \\
+        bilinear_vgg16 --backbone xception --compact 8192
+
+The second would have 2048 x 2048 products an image; `--compact` squeezes them into 8192 numbers
+(Tensor Sketch, Gao et al. 2016). `--pair-loss verification` adds the pairwise head of
+`froze_fine_tune.py`. Then `trick_tune.py --run` retrains without augmentation, and
+`single_model_test.py` (of a run with the pair loss `baidu_dog_test.py`) writes a submission.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from finegrain.command import load_keras, run_command
+from finegrain.errors import UserError
+from finegrain.training.settings import TrainingSettings
+
+
+@dataclass(kw_only=True)
+class Settings(TrainingSettings):
+    """Fine-tune one of the bird models: first its head, then all layers.
+
+    The same command, started again, goes on after the last finished epoch.
+    """
+
+    # vgg16, efficientnet_b4, efficientnet_b3_attention, efficientnet_b3_se, efficientnet_b3_cbam,
+    # bilinear_efficientnet or bilinear_vgg16
+    model: str
+    # another pretrained network than the model's, at its own image size unless that is given:
+    # xception, resnet50, mobilenet_v2, ... or any other of keras.applications
+    backbone: str | None = None
+    # side of the square the images are resized to, in pixels; by default the model's
+    image_size: int | None = None
+    # another head than the model's: plain, attention, se, cbam, bilinear, bilinear_attention or
+    # compact_bilinear
+    head: str | None = None
+    # of a bilinear head: squeeze the products of features to so many numbers; 0 keeps them all
+    compact: int = 0
+    # width of the ReLU layer before the softmax, 0 for none; by default the model's
+    hidden: int | None = None
+    # share of the embedding dropped before that layer; by default the model's
+    hidden_dropout: float | None = None
+    # share of that layer dropped before the softmax; by default the model's
+    dropout: float | None = None
+    # refuse a head whose first layer alone takes more gigabytes to train
+    memory_gb: float = 6.0
+    # verification adds a second loss: are two images of the same class?
+    pair_loss: Literal["none", "verification"] = "none"
+    # weight of the verification loss
+    same_class_weight: float = 0.5
+    # share of batches made of positive pairs
+    positive_rate: float = 0.25
+    # at most so many epochs of part 1, the head alone by Adam
+    frozen_epochs: int = 3
+    # at most so many epochs of part 2
+    unfrozen_epochs: int = 30
+    # learning rate of part 2
+    unfrozen_learning_rate: float = 1e-4
+    # optimizer of part 2
+    unfrozen_optimizer: Literal["adam", "sgd"] = "adam"
+    # first backbone layer that part 2 trains, a name or an index; by default all
+    unfreeze_from: str = "0"
+    # the learning rate falls to this share of itself
+    reduce_factor: float = 0.2
+    # after so many epochs without a better validation loss; 0 never does
+    reduce_patience: int = 4
+    # end a part after so many epochs without a better validation loss; 0 never does
+    stop_patience: int = 5
+
+    def check(self) -> None:
+        """Refuse values that cannot be, of these flags too."""
+        super().check()
+        if not 0 <= self.hidden_dropout < 1:
+            raise UserError(
+                f"--hidden-dropout must be at least 0 and below 1, but is {self.hidden_dropout}"
+            )
+        if not 0 < self.reduce_factor < 1:
+            raise UserError(
+                f"--reduce-factor must be above 0 and below 1, but is {self.reduce_factor}"
+            )
+        if self.pair_loss == "verification" and not self.positive_rate <= 1:
+            raise UserError(f"--positive-rate must be from 0 to 1, but is {self.positive_rate}")
+
+
+def main(settings: Settings) -> None:
+    from finegrain.models.bird_models import find_bird_model
+
+    settings = complete(settings, find_bird_model(settings.model))
+
+    # Keras takes seconds to load, which a mistake in the flags need not wait for.
+    load_keras()
+    from finegrain.evaluation.stage_errors import close_stage
+    from finegrain.training.budget import print_budget
+    from finegrain.training.session import MULTI_LOSS, SOFTMAX, start_session
+    from finegrain.training.stage import Stage
+
+    pairs = settings.pair_loss == "verification"
+    session = start_session(settings, MULTI_LOSS if pairs else SOFTMAX)
+    common = settings.of_every_stage() | {"reduce_factor": settings.reduce_factor}
+    if pairs:
+        common |= {
+            "same_class_weight": settings.same_class_weight,
+            "positive_rate": settings.positive_rate,
+        }
+    frozen = Stage(
+        name="1-frozen",
+        unfreeze_from=None,
+        optimizer="adam",
+        learning_rate=settings.frozen_learning_rate,
+        epochs=settings.frozen_epochs,
+        augmentation=settings.augmentation(),
+        views=settings.views,
+        **common,
+    )
+    unfrozen = Stage(
+        name="2-unfrozen",
+        unfreeze_from=settings.unfreeze_from,
+        optimizer=settings.unfrozen_optimizer,
+        learning_rate=settings.unfrozen_learning_rate,
+        epochs=settings.unfrozen_epochs,
+        augmentation=settings.augmentation() if settings.unfrozen_augmentation else None,
+        views=settings.unfrozen_views,
+        **common,
+    )
+    print_budget(session, [frozen, unfrozen])
+    session.train(frozen)
+    close_stage(session, frozen, is_final=False)
+    session.train(unfrozen)
+    close_stage(session, unfrozen, is_final=True)
+
+
+def complete(settings: Settings, model) -> Settings:
+    """The settings with what was not asked for taken from the model.
+
+    An image size is the backbone's: with another backbone the model's says nothing.
+    """
+    names = ["head", "hidden", "hidden_dropout", "dropout", "backbone"]
+    if settings.backbone is None:
+        names.append("image_size")
+    asked = {name: getattr(settings, name) for name in names}
+    return replace(
+        settings,
+        model=model.name,
+        **{name: getattr(model, name) if value is None else value for name, value in asked.items()},
+    )
+
+
+if __name__ == "__main__":
+    run_command(main, Settings)

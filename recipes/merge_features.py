@@ -1,0 +1,204 @@
+"""Merged embeddings, step 2: one small classifier on the embeddings of several backbones.
+
+    python recipes/merge_features.py --features features/*.h5 \
+        --sample-submission sample_submission.csv --output pred.csv
+
+The files come from `export_features.py`. They are joined by the path of each photograph, never by
+position, and one that lacks photographs or has others is refused. What trains is one layer:
+
+    dense      Dropout 0.5 and Dense, a sigmoid for two classes and a softmax for more, by Adadelta
+               in batches of 128 for 8 epochs, of which the best is kept: the recipe of dogs
+               against cats. A small data set is seen more often.
+    logistic   scikit-learn's logistic regression, C chosen on the validation photographs: usually
+               the better one on frozen embeddings.
+
+    python recipes/merge_features.py --features features/*.h5 --classifier logistic \
+        --normalise standardise
+
+Without `--output` it only compares: the table tells the log loss and the top-1 error on the
+validation photographs of all backbones merged, of each alone, and of all without each, so it
+shows what each adds. The validation is the data set's own, or a fraction of the photographs drawn
+with `--valid-fraction` (copies of one photograph stay on one side). The numbers flatter a little:
+epoch or C were chosen on the same photographs. Where the data set has labelled test images, which
+no choice was made on, their scores stand beside.
+
+The log loss punishes a sure answer that is wrong without bound, so probabilities are clipped to
+[0.005, 0.995]; `--calibrate-clip` takes the clip that is best on the validation photographs.
+Embeddings that do not fit `--memory-gb` are streamed from disk in shuffled blocks.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from finegrain.command import load_keras, run_command
+from finegrain.errors import UserError
+from finegrain.evaluation.sample_submission import read_sample_submission
+from finegrain.evaluation.submission import check_output, check_sample_fits, write_submission
+from finegrain.evaluation.submission_formats import SubmissionFormat
+from finegrain.named_values import values_by_name
+
+GIGABYTE = 1e9
+MODES = ("none", "standardise", "l2")
+
+
+@dataclass
+class Settings:
+    """Train a classifier on merged embeddings, compare the backbones, write a submission."""
+
+    # files made by export_features.py, one a backbone
+    features: tuple[Path, ...]
+    # submission file to write, an earlier one is replaced; without it nothing is predicted
+    output: Path | None = None
+    # the leaderboard's own sample, whose header, ids and order are kept
+    sample_submission: Path | None = None
+    # baidu: `label<TAB>id`; kaggle-label: `id,label`; probabilities: `id,<class>,...`; by default
+    # kaggle-label, or probabilities where the sample has a column a class
+    format: SubmissionFormat | None = None
+    # folders of images to predict, by their names in the files; by default all without labels
+    predict: tuple[str, ...] = ()
+    # what learns
+    classifier: Literal["dense", "logistic"] = "dense"
+    # of each backbone's embeddings: none, standardise (mean 0, deviation 1) or l2 (length 1);
+    # NAME=HOW for one backbone
+    normalise: tuple[str, ...] = ("none",)
+    # share of each class's photographs that judge; by default the data set's validation split
+    valid_fraction: float | None = None
+    # dense: optimizer
+    optimizer: Literal["adadelta", "adam"] = "adadelta"
+    # dense: by default 1 for Adadelta and 0.001 for Adam
+    learning_rate: float | None = None
+    # dense: epochs, of which the best is kept; by default 8, on small data sets more, at most 250
+    epochs: int | None = None
+    # dense: photographs a batch
+    batch_size: int = 128
+    # dense: share of the merged embedding dropped
+    dropout: float = 0.5
+    # logistic: values of C, the inverse of the regularisation, to choose from
+    c: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
+    # of the drawn validation, order, dropout and first weights
+    seed: int = 2017
+    # probabilities are kept this far from 0 and 1
+    clip: float = 0.005
+    # take the clip with the smallest log loss on the validation photographs
+    calibrate_clip: bool = False
+    # compare with each backbone alone, and with all but each
+    leave_one_out: bool = True
+    # write the scores of the comparison to this JSON file
+    scores: Path | None = None
+    # draw the merged model to this .png, .svg or .pdf
+    plot: Path | None = None
+    # more gigabytes of embeddings than these are streamed from disk
+    memory_gb: float = 2.0
+
+    def check(self) -> None:
+        """Refuse what is wrong whatever the files hold, before Keras is loaded."""
+        if not self.features:
+            raise UserError("--features names no file; give those of export_features.py")
+        for flag, value in (("epochs", self.epochs), ("batch-size", self.batch_size)):
+            if value is not None and value < 1:
+                raise UserError(f"--{flag} must be at least 1, but is {value}")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"--dropout must be from 0 to below 1, but is {self.dropout}")
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise UserError(f"--learning-rate must be above 0, but is {self.learning_rate}")
+        if not self.c or not min(self.c) > 0:
+            raise UserError("--c takes one or several numbers above 0")
+        if not 0 <= self.clip < 0.5:
+            raise UserError(f"--clip must be from 0 to below 0.5, but is {self.clip}")
+        if self.sample_submission is not None and self.output is None:
+            raise UserError("--sample-submission needs an --output to write")
+        if self.output is not None:
+            check_output(self.output)
+
+
+def main(settings: Settings) -> None:
+    settings.check()
+    sample = None
+    if settings.sample_submission is not None:
+        sample = read_sample_submission(settings.sample_submission)
+    form = settings.format
+    if form is None:
+        form = "probabilities" if sample and len(sample.header) > 2 else "kaggle-label"
+
+    # Keras takes seconds to load, which a mistake in the flags need not wait for.
+    load_keras()
+    from finegrain.evaluation.log_loss import calibrated_clip
+    from finegrain.evaluation.model_picture import check_picture, draw_model
+    from finegrain.features.feature_file import FeatureFile
+    from finegrain.merging.branches import branches
+    from finegrain.merging.comparison import compare, write_scores
+    from finegrain.merging.joined_features import join_features
+    from finegrain.merging.merge_split import split_rows
+    from finegrain.merging.submission import answers_table, check_sample, wanted_images
+    from finegrain.merging.training import MergedTraining
+
+    if settings.plot is not None:
+        check_picture(settings.plot)
+    joined = join_features([FeatureFile(path) for path in settings.features])
+    names = list(joined.files)
+    normalise = values_by_name("--normalise", settings.normalise, names, "none")
+    if not set(normalise.values()) <= set(MODES):
+        raise UserError(f"--normalise takes {', '.join(MODES)}, or NAME=HOW for one backbone")
+    wanted = None
+    if settings.output is not None:
+        check_sample_fits(form, sample, joined.category_ids or joined.classes)
+        wanted = wanted_images(joined, settings.predict)
+        if sample is not None:
+            check_sample(wanted, sample, settings.output)
+    split = split_rows(
+        joined, settings.valid_fraction, settings.seed, settings.memory_gb * GIGABYTE
+    )
+    tell(joined, split)
+    training = MergedTraining(
+        settings.classifier, settings.optimizer, settings.learning_rate, settings.epochs,
+        settings.batch_size, settings.dropout, settings.c, settings.seed,
+    )  # fmt: skip
+    compared = compare(
+        split, branches(split.train, normalise), training, settings.leave_one_out
+    )
+    merged = compared[0].merged
+    clip = settings.clip
+    if settings.calibrate_clip:
+        clip, loss = calibrated_clip(merged.valid.probabilities, merged.valid.labels)
+        print(f"clip calibrated on the validation: {clip:g}, log loss {loss:.4f}")
+    report(compared[0], joined.classes, clip)
+    if settings.scores is not None:
+        write_scores(settings.scores, compared, clip)
+    if settings.plot is not None:
+        draw_model(merged.model, settings.plot)
+        print(f"the model is drawn in {settings.plot}")
+    if wanted is not None:
+        table = answers_table(merged, joined, wanted, split.prior(), clip)
+        ids = joined.category_ids is not None
+        count = write_submission(table, settings.output, form, sample, ids, (clip, 1 - clip))
+        print(f"wrote {count} rows to {settings.output} in the format {form}")
+        if form == "kaggle-label" and len(joined.classes) == 2 and not ids:
+            print(f"the label is the probability of {joined.classes[1]}")
+
+
+def tell(joined, split) -> None:
+    """What was read."""
+    for name, file in joined.files.items():
+        print(f"{name}: {file.width} numbers a photograph, {file.backbone}, {file.path}")
+    where = "in memory" if split.train.in_memory else "streamed from disk"
+    print(
+        f"{len(joined.classes)} classes; {len(split.train)} rows train, {where}; "
+        f"{len(split.valid)} rows judge: {split.described}",
+        flush=True,
+    )
+
+
+def report(compared, classes: list[str], clip: float) -> None:
+    """Scores and confusion table of the merged classifier."""
+    from finegrain.merging.report_lines import confusion_lines, score_line
+
+    valid = compared.merged.valid
+    print("\n".join(confusion_lines(valid, classes)) + "\n")
+    print(f"validation  {score_line(valid, clip)}")
+    if compared.test is not None:
+        print(f"test        {score_line(compared.test, clip)}")
+
+
+if __name__ == "__main__":
+    run_command(main, Settings)

@@ -1,0 +1,55 @@
+"""The benchmarks of merged embeddings, on a handful of photographs."""
+
+import re
+
+SMALL = "mobilenet_v2_0.35"
+
+
+def numbers(line):
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_results_of_two_seeds_stand_in_a_table(script, tmp_path):
+    from finegrain.datasets.drawn import write_photos
+    from finegrain.datasets.drawn_breed import demo_breeds
+
+    write_photos(tmp_path / "photos", demo_breeds()[:3], per_class=10, seed=1)
+    command = (
+        "benchmarks/merged_results.py", "--source", tmp_path / "photos", "--output",
+        tmp_path / "results", "--backbones", f"{SMALL},mobilenet_v2", "--weights", "none",
+        "--image-size", 32, "--seeds", 0, 1, "--classifiers", "logistic", "--normalise", "l2",
+    )  # fmt: skip
+    done = script(*command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = (tmp_path / "results" / "table.md").read_text()
+    rows = [numbers(line) for line in table.splitlines()[2:]]
+    labels = ["all 2 merged", f"{SMALL} alone", "mobilenet_v2 alone"]
+    assert sorted(row[1] for row in rows) == sorted(labels)
+    for row in rows:
+        error, low, high = float(row[5]), *map(float, re.findall(r"\d\.\d+", row[6]))
+        assert 0 <= low <= error <= high <= 1
+    # What is there is not computed again.
+    assert "python" not in script(*command).stdout
+
+
+def test_both_exports_are_measured_on_the_same_photographs(script, tmp_path):
+    done = script(
+        "benchmarks/export_speed.py", "--output", tmp_path, "--photos", 40, "--few", 20,
+        "--image-sizes", 32, "--no-openvino",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    plain, ours = (numbers(line) for line in done.stdout.splitlines()[-2:])
+    # One of the four of each class is for validation, which the plain way leaves out.
+    assert [plain[0], ours[0]] == ["30", "40"]
+    assert all(float(row[2]) > 0 and float(row[5]) > 0.1 for row in (plain, ours))
+
+
+def test_merging_is_measured_from_memory_and_from_disk(script, tmp_path):
+    done = script(
+        "benchmarks/merged_speed.py", "--output", tmp_path, "--photographs", 100,
+        "--many-photographs", 2000, "--repeats", 1,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [numbers(line) for line in done.stdout.splitlines() if line.startswith("|")][2:]
+    assert [row[:3] for row in rows] == [["100", "3 x 2,048", "2"], ["2,000", "1 x 2,048", "997"]]
+    assert all(0 < float(row[4]) < float(row[5]) for row in rows)
