@@ -11,4 +11,6 @@ fi
 # The optional requirements too; their tests skip where these are absent.
 make_environment requirements.txt requirements-test.txt requirements-export.txt requirements-demo.txt
 # Most tests wait for one process of their own; those of a file share what they made.
-exec "$python" -m pytest -n 2 --dist loadfile "$@"
+# In the order of their names: the default begins with the files of many tests, and the longest tests,
+# alone in theirs, would come last, one process waiting for the other.
+exec "$python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
