@@ -109,7 +109,7 @@ def cut_at_boundary(model: keras.Model, first_trainable: int) -> Cut | None:
         f"{ACTIVATION}_{number}": keras.Input(tensor.shape[1:], name=f"{ACTIVATION}_{number}")
         for number, tensor in enumerate(tensors)
     }
-    upper = keras.Model(tensors, backbone.output)(list(inputs.values()))
+    upper = _part(backbone, tensors)(list(inputs.values()))
     kinds = {name: RowKind(tuple(entry.shape[1:]), "float16") for name, entry in inputs.items()}
     outputs = _outputs(model, feature_map(model), upper, inputs)
     above = keras.Model(inputs, outputs, name=model.name)
@@ -123,9 +123,24 @@ def _outputs(model: keras.Model, tensor, replaced_by, inputs: dict):
         inputs[PARTNER] = keras.Input((), dtype="int32", name=PARTNER)
         taken.append(model.get_layer(PARTNER).output)
         given.append(inputs[PARTNER])
-    # call(), not the model itself: its layers then belong to the new model directly, so losses
+    # call(), not the part itself: its layers then belong to the new model directly, so losses
     # and metrics keep the names of the heads.
-    return keras.Model(taken, model.output).call(given)
+    return _part(model, taken).call(given)
+
+
+def _part(model: keras.Model, tensors: list) -> keras.Model:
+    """What a model makes of tensors inside it, by the same layers.
+
+    The layers are called once more, on inputs of their own: for a model from tensors in the midst
+    of a graph Keras rewrites the history of every Input among them, and the model that the Input
+    belongs to can no longer be saved.
+    """
+    inputs = keras.tree.map_structure(
+        lambda tensor: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name),
+        model.input,
+    )
+    tensors, outputs = keras.Model(model.input, [tensors, model.output]).call(inputs)
+    return keras.Model(tensors, outputs)
 
 
 def _smallest_crossing(backbone: keras.Model, first_trainable: int) -> int:
