@@ -31,7 +31,6 @@ a file that it did not make is never touched.
 import dataclasses
 import shlex
 import time
-import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -86,8 +85,6 @@ def main(settings: Settings) -> None:
     from finegrain.datasets.split import check_fractions, split_images
 
     started = time.monotonic()
-    # Pillow's remarks on odd files; what matters of them ends up in unreadable.csv.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
     check_fractions(settings.valid_fraction, settings.test_fraction)
     check_numbers(settings)
 

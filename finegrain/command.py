@@ -3,7 +3,6 @@
 import os
 import shlex
 import sys
-import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -32,8 +31,6 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
     # A file name that the terminal cannot show must not end a run.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")
-    # Images above Pillow's limit are refused with a sentence of our own.
-    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:
         main(settings)
     except UserError as error:

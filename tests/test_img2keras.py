@@ -1,5 +1,6 @@
 """img2keras.py as a user runs it."""
 
+import errno
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 from commands import obey_ctrl_c
 from PIL import Image
+from special_files import make_special_files
 
 from finegrain.datasets.manifest import open_data_set
 
@@ -53,8 +55,9 @@ def img2keras(source: Path, output: Path, *flags: str, ok: bool = True) -> str:
         *flags,
     ]
     done = subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", cwd=ROOT, check=False
-    )
+        command, capture_output=True, text=True, encoding="utf-8", cwd=ROOT, check=False,
+        timeout=120,
+    )  # fmt: skip
     if ok:
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -153,6 +156,21 @@ def test_every_kind_of_file_is_read_or_left_out_with_its_reason(tmp_path: Path):
     rows = open_data_set(tmp_path / "data").table.set_index("source")
     assert len(rows) == 13
     assert (rows.at["a/turned.jpg", "width"], rows.at["a/turned.jpg", "height"]) == (36, 48)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_special_files_are_left_out_with_their_reason(tmp_path: Path):
+    photos = photographs(tmp_path / "photos", [f"{c}/{n}.png" for c in "ab" for n in range(3)])
+    names = make_special_files(photos / "a")
+    os.mkfifo(photos / "labels.csv")
+    os.mkfifo(photos / "train.json")
+    img2keras(photos, tmp_path / "data")
+    unreadable = pd.read_csv(tmp_path / "data" / "unreadable.csv")
+    reasons = dict(zip(unreadable["path"], unreadable["reason"], strict=True))
+    assert reasons.keys() == {f"a/{name}" for name in names}
+    assert reasons.pop("a/loop.jpg") == os.strerror(errno.ELOOP).lower()
+    assert set(reasons.values()) == {"not a regular file"}
+    assert len(open_data_set(tmp_path / "data").table) == 6
 
 
 def test_duplicates_stay_together_and_conflicts_are_reported(source: Path, tmp_path: Path):

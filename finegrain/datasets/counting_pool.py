@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -120,8 +119,6 @@ def _ctrl_c_held() -> Iterator[None]:
 
 
 def _start_worker() -> None:
-    # Pillow's remarks on odd files were dealt with when the images were scanned.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

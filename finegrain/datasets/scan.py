@@ -14,6 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from finegrain.images.decode import UnreadableImage, open_sized
+from finegrain.regular_file import open_regular
 
 # phash looks at 32 x 32 pixels; twice that is enough to average from.
 ENOUGH_PIXELS = (64, 64)
@@ -87,7 +88,7 @@ def _hash(image: Image.Image) -> int:
 def checksum(path: Path) -> tuple[str, int]:
     """SHA-1 of a file in hexadecimal digits, and its size in bytes; memory is bounded."""
     digest, size = hashlib.sha1(), 0
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)

@@ -13,6 +13,7 @@ from finegrain.datasets.class_names import class_order
 from finegrain.datasets.counting_pool import count_in_processes
 from finegrain.datasets.manifest import digest
 from finegrain.datasets.split import SPLITS
+from finegrain.regular_file import read_regular
 from finegrain.whole_files import written_whole
 
 STATISTICS = "statistics.json"
@@ -62,7 +63,7 @@ def remove_outdated_statistics(output: Path, rows: pd.DataFrame) -> bool:
     """Remove a `statistics.json` of ours that tells of another data set; True if there was one."""
     path = output / STATISTICS
     with contextlib.suppress(OSError, ValueError):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_regular(path))
         ours = isinstance(content, dict) and content.get("measured") == MEASURED
         if ours and content.get("data") != _digest(rows):
             path.unlink()

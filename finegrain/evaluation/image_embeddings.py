@@ -15,6 +15,7 @@ from finegrain.features.export_file import Export, export_key
 from finegrain.features.exported_photos import ExportedPhotos
 from finegrain.features.exported_views import ViewPlan
 from finegrain.features.feature_file import FeatureFile
+from finegrain.regular_file import refuse_special
 from finegrain.training.finished_run import open_finished_run
 from finegrain.training.run_folder import RunFolder, versions
 from finegrain.training.run_source import run_source
@@ -76,6 +77,7 @@ def mean_embeddings(features: FeatureFile, split: str) -> np.ndarray:
 
 def _stored_key(path: Path) -> dict[str, Any] | None:
     with contextlib.suppress(OSError, KeyError, ValueError, RuntimeError, TypeError):
+        refuse_special(path)
         with h5py.File(path, "r", locking=False) as file:
             return json.loads(file.attrs["key"])
     return None

@@ -18,6 +18,7 @@ from finegrain.features.exported_views import ViewPlan
 from finegrain.features.feature_file import FeatureFile
 from finegrain.features.feature_key import network_digest
 from finegrain.models.backbone import weights_digest
+from finegrain.regular_file import refuse_special
 from finegrain.training.run_folder import RunFolder, versions
 from finegrain.training.run_source import run_source
 
@@ -80,6 +81,7 @@ def _made_from(source: EmbeddingSource, digest: str) -> dict[str, Any]:
 
 def _stored_key(path: Path) -> dict[str, Any] | None:
     with contextlib.suppress(OSError, KeyError, ValueError, RuntimeError, TypeError):
+        refuse_special(path)
         with h5py.File(path, "r", locking=False) as file:
             key = json.loads(file.attrs["key"])
             return key if isinstance(key, dict) else None

@@ -19,6 +19,7 @@ from finegrain.features.exported_views import ViewPlan
 from finegrain.features.feature_key import network_digest
 from finegrain.models.backbone import weights_digest
 from finegrain.models.classifier import EMBEDDING
+from finegrain.regular_file import refuse_special
 from finegrain.stores.row_layout import RowKind
 from finegrain.stores.row_store import DamagedStore, RowStore
 
@@ -134,6 +135,7 @@ def export_notes(export: Export, source: EmbeddingSource) -> dict[str, Any]:
 def _why_not(path: Path, key: Mapping[str, Any], error: DamagedStore) -> str:
     made_from = None
     with contextlib.suppress(OSError, KeyError, ValueError, RuntimeError):
+        refuse_special(path)
         with h5py.File(path, "r", locking=False) as file:
             made_from = json.loads(file.attrs["key"])
     if made_from is None or made_from == key:

@@ -1,9 +1,13 @@
 """The one path from an image file to pixels, for training, test and demo alike."""
 
+from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from finegrain.images.decoder_remarks import silence_remarks
+from finegrain.regular_file import open_regular
 
 # What Pillow calls a possible decompression bomb; a photograph of this size takes 270 MB as RGB.
 MAX_PIXELS = 89_478_485
@@ -49,7 +53,8 @@ def open_rgb(path: Path, at_least: tuple[int, int] | None = None) -> Image.Image
         A loaded `PIL.Image.Image` of mode RGB.
 
     Raises:
-        UnreadableImage: the file is missing, empty, truncated, too large or no image.
+        UnreadableImage: the file is missing, empty, truncated, too large or no image; or it is
+            a pipe, a socket or a device.
     """
     return open_sized(path, at_least)[0]
 
@@ -62,8 +67,9 @@ def open_sized(
     Raises:
         UnreadableImage: as `open_rgb`.
     """
+    silence_remarks()
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as file, _opened(file) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise UnreadableImage(
@@ -80,12 +86,22 @@ def open_sized(
         raise
     except Exception as error:
         # Pillow's decoders answer damaged files with nearly every kind of exception.
-        raise UnreadableImage(_reason(error, path)) from error
+        raise UnreadableImage(_reason(error)) from error
     if turn is not None:
         rgb = rgb.transpose(turn)
     if not reduced:
         return rgb, rgb.size
     return rgb, (height, width) if turn in SIDES_SWAPPED else (width, height)
+
+
+def _opened(file: BufferedReader) -> Image.Image:
+    if not file.peek(1):
+        raise UnreadableImage("empty file")
+    image = Image.open(file)
+    if image.format == "EPS":
+        # Pillow would have Ghostscript run it.
+        raise UnreadableImage("a PostScript program, no photograph")
+    return image
 
 
 def _orientation(image: Image.Image) -> int:
@@ -96,14 +112,13 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _reason(error: Exception, path: Path) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, Image.DecompressionBombError):
         return f"more than the limit of {MAX_PIXELS} pixels"
     if isinstance(error, Image.UnidentifiedImageError):
-        empty = path.stat().st_size == 0
-        return "empty file" if empty else "no image format that Pillow knows"
+        return "no image format that Pillow knows"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return " ".join(str(error).split()) or type(error).__name__
@@ -112,7 +127,7 @@ def _reason(error: Exception, path: Path) -> str:
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         # Sixteen bits, which plain convert() would clip to white instead of scaling.
-        wide = np.asarray(image).astype(np.int64)
+        wide = np.asarray(image)
         return Image.fromarray((wide >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise UnreadableImage("floating-point pixels have no agreed range")

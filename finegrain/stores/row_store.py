@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from finegrain.errors import UserError
+from finegrain.regular_file import refuse_special
 from finegrain.stores.row_layout import DONE, IS_KIND, RowKind, canonical, write_layout
 
 try:
@@ -54,6 +55,7 @@ class RowStore:
         self._unwritten_flags: set[str] = set()
         self._last_flush = time.monotonic()
         try:
+            refuse_special(path)
             # HDF5's own lock would refuse to show a file that another process fills.
             with h5py.File(path, "r", locking=False) as file:
                 if file.attrs["key"] != canonical(key):

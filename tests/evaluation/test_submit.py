@@ -1,6 +1,7 @@
 """Runs and a folder of images in, a submission out, in one process with tiny runs."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from special_files import make_special_files
 
 from finegrain.errors import UserError
 from finegrain.evaluation.submission_settings import SubmissionSettings
@@ -87,6 +89,19 @@ def test_unreadable_images_get_the_prior_and_are_named(photos, capsys):
     warning = capsys.readouterr().err
     assert "cannot read 2 of 8 images" in warning
     assert "8.png: empty file" in warning and "14.jpg: no such file" in warning
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_special_files_are_answered_without_waiting(photos, capsys):
+    names = make_special_files(photos)
+    settings = settings_of(photos)
+    submit(settings, [run_of("a", ["blue", "green", "red"], [2, 5, 3])])
+    answers = {image: label for label, image in read_lines(settings)}
+    assert answers == {**TRUTH, **{Path(name).stem: "green" for name in names}}
+    warning = capsys.readouterr().err
+    assert f"cannot read {len(names)} of {len(answers)} images" in warning
+    assert all(f"  {name}: not a regular file\n" in warning for name in names - {"loop.jpg"})
 
 
 def test_many_unreadable_images_do_not_fill_the_screen(photos, capsys):

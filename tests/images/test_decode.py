@@ -143,6 +143,14 @@ def test_reasons_are_plain_and_leave_out_the_name(tmp_path: Path):
         assert str(caught.value) == reason
 
 
+def test_postscript_is_not_run(tmp_path: Path, scene, monkeypatch):
+    path = tmp_path / "program.jpg"
+    scene.save(path, format="EPS")
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: pytest.fail("was run"))
+    with pytest.raises(UnreadableImage, match="PostScript"):
+        open_rgb(path)
+
+
 def png_that_claims(width: int, height: int) -> bytes:
     def chunk(kind: bytes, body: bytes) -> bytes:
         return (

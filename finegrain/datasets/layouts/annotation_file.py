@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from finegrain.errors import UserError
+from finegrain.regular_file import read_regular
 
 # (where it stands, such as "train.json: images[3]"; the object)
 Entry = tuple[str, dict[str, Any]]
@@ -90,7 +91,7 @@ def refuse_leaving(name: str, where: str) -> str:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_regular(path))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

@@ -1,9 +1,11 @@
 """The lists of CUB-200-2011, a line an id: `<id> <what belongs to it>`."""
 
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 
 from finegrain.errors import UserError
+from finegrain.regular_file import open_regular
 
 IMAGES, CLASSES, LABELS = "images.txt", "classes.txt", "image_class_labels.txt"
 SPLIT, BOXES = "train_test_split.txt", "bounding_boxes.txt"
@@ -60,7 +62,7 @@ def read_id_list(root: Path, name: str) -> IdList:
 
 def _lines(path: Path) -> list[str]:
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with TextIOWrapper(open_regular(path), encoding="utf-8-sig") as file:
             return list(file)
     except FileNotFoundError as error:
         others = ", ".join(name for name in (IMAGES, CLASSES, LABELS) if name != path.name)

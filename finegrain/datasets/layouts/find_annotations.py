@@ -3,6 +3,8 @@
 import mmap
 from pathlib import Path
 
+from finegrain.regular_file import open_regular
+
 # What FGVC, iNaturalist and COCO files of labelled images have in common.
 KEYS = (b'"annotations"', b'"image_id"', b'"category_id"')
 # Where more stand, they are notes beside each image and no table of all.
@@ -29,7 +31,7 @@ def data_folder_of(annotation_file: Path) -> Path:
 
 def _labels_images(path: Path) -> bool:
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
             return all(text.find(key) >= 0 for key in KEYS)
     except (OSError, ValueError):
         # Empty files cannot be mapped; what cannot be read is no annotation file of ours.

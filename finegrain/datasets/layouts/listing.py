@@ -106,6 +106,5 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 
 def _named_like_an_image(entry: os.DirEntry) -> bool:
-    # A pipe or a socket would wait for ever; a link that leads nowhere is reported as unreadable.
-    ordinary = entry.is_symlink() or entry.is_file()
-    return ordinary and Path(entry.name).suffix.lower() in IMAGE_SUFFIXES
+    # Pipes and links that lead nowhere count: they are reported as unreadable.
+    return Path(entry.name).suffix.lower() in IMAGE_SUFFIXES

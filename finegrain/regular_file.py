@@ -1,0 +1,54 @@
+"""Open files that have an end: a pipe, socket or device may wait for ever, or never end."""
+
+import errno
+import os
+import stat
+from io import BufferedReader
+from pathlib import Path
+
+# Without the first, opening a pipe waits for a writer; each system knows some of them only.
+FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file, or a link to one, for reading bytes.
+
+    Raises:
+        OSError: as `open`; `not a regular file` for a pipe, a socket or a device.
+    """
+    # Before, since merely opening a device may set something off; and once more after, since
+    # another file may have taken its place.
+    refuse_special(path)
+    descriptor = os.open(path, os.O_RDONLY | FLAGS)
+    try:
+        _refuse_special(os.fstat(descriptor), path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return open(descriptor, "rb")
+
+
+def read_regular(path: Path) -> bytes:
+    """The content of a regular file, or of a link to one.
+
+    Raises:
+        OSError: as `open_regular`.
+    """
+    with open_regular(path) as file:
+        return file.read()
+
+
+def refuse_special(path: Path) -> None:
+    """For libraries that open a file themselves.
+
+    Raises:
+        OSError: as `open_regular`.
+    """
+    _refuse_special(os.stat(path), path)
+
+
+def _refuse_special(status: os.stat_result, path: Path) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
