@@ -24,6 +24,7 @@ On 100 dog breeds this was reported to take the top-1 error from 0.2235 to 0.211
 from dataclasses import dataclass
 
 from finegrain.command import load_keras, run_command
+from finegrain.flag_types import LossWeight, Probability
 from finegrain.training.settings import TrainingSettings
 
 
@@ -35,11 +36,11 @@ class Settings(TrainingSettings):
     """
 
     # weight of the identification loss: which class?
-    category_weight: float = 1.0
+    category_weight: LossWeight = 1.0
     # weight of the verification loss: the same class or not?
-    same_class_weight: float = 0.5
+    same_class_weight: LossWeight = 0.5
     # share of batches made of positive pairs
-    positive_rate: float = 0.25
+    positive_rate: Probability = 0.25
 
 
 def main(settings: Settings) -> None:

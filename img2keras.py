@@ -32,10 +32,13 @@ import dataclasses
 import shlex
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Interval
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
+from finegrain.flag_types import ProperShare, Seed, Share
 
 
 @dataclasses.dataclass
@@ -47,24 +50,26 @@ class Settings:
     # auto, json_annotations, cub, csv_labels, market1501, class_folders, type_num or
     # typeid_randhash
     layout: str = "auto"
-    valid_fraction: float = 0.1  # share of each class for validation, at least one image
-    test_fraction: float = 0.0  # share of each class for a labelled test split
-    seed: int = 0  # another seed draws another split
+    valid_fraction: ProperShare = 0.1  # share of each class for validation, at least one image
+    test_fraction: Share = 0.0  # share of each class for a labelled test split
+    seed: Seed = 0  # another seed draws another split
     # seeded: drawn by the fractions above; official: the source's own, its test images to test/,
     # a validation drawn from its training images; official_valid: its test images to valid/;
     # auto: official where the source brings one, else seeded
     split: Literal["auto", "seeded", "official", "official_valid"] = "auto"
     crop: Literal["none", "boxes"] = "none"  # boxes: cut each photograph to its box
-    crop_margin: float = 0.1  # share of the box's width and height to add on each of its sides
+    # share of the box's width and height to add on each of its sides
+    crop_margin: Annotated[float, Interval(ge=0, le=10)] = 0.1
     # hard: no space taken, but a later edit of one file shows in both; copy where it is refused;
     # crops are always files of their own
     link: Literal["hard", "symlink", "copy"] = "hard"
-    # bits of 64 in which the hashes of near-duplicates may differ; -1: equal files only
-    near_distance: int = 10
+    # bits of 64 in which the hashes of near-duplicates may differ; above 12 many pairs are
+    # different photographs; -1: equal files only
+    near_distance: Annotated[int, Interval(ge=-1, le=16)] = 10
     # also measure mean and standard deviation of the channels, into statistics.json
     statistics: bool = False
     # threads that read images, and processes of --statistics; 0: one a core, of threads 8 at most
-    workers: int = 0
+    workers: Annotated[int, Interval(ge=0, le=256)] = 0
 
 
 def main(settings: Settings) -> None:
@@ -86,7 +91,7 @@ def main(settings: Settings) -> None:
 
     started = time.monotonic()
     check_fractions(settings.valid_fraction, settings.test_fraction)
-    check_numbers(settings)
+    check_together(settings)
 
     # What is there?
     source, output = settings.source, settings.output
@@ -131,17 +136,8 @@ def main(settings: Settings) -> None:
     tell_next(output)
 
 
-def check_numbers(settings: Settings) -> None:
-    if not -1 <= settings.near_distance <= 16:
-        raise UserError(
-            f"--near-distance must lie from -1 to 16, got {settings.near_distance}; 10 finds "
-            "copies, above 12 many pairs are different photographs"
-        )
-    if not 0 <= settings.crop_margin <= 10:
-        raise UserError(
-            f"--crop-margin must lie from 0 to 10, got {settings.crop_margin}; 0.1 adds a tenth "
-            "of the box on each side"
-        )
+def check_together(settings: Settings) -> None:
+    """Refuse flags that contradict each other."""
     if settings.crop == "none" and settings.crop_margin != Settings.crop_margin:
         raise UserError("--crop-margin is for crops; add --crop boxes")
     if settings.split == "official_valid" and settings.valid_fraction != Settings.valid_fraction:
@@ -149,8 +145,6 @@ def check_numbers(settings: Settings) -> None:
             "--valid-fraction has no say in --split official_valid, whose validation is the "
             "official test part; leave one of them away"
         )
-    if settings.workers < 0:
-        raise UserError(f"--workers must be 0 or more, got {settings.workers}")
 
 
 def settle_statistics(output: Path, rows, settings: Settings) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from finegrain.command import load_keras, run_command
+from finegrain.flag_types import Width
 from finegrain.training.settings import TrainingSettings
 
 
@@ -32,7 +33,7 @@ class Settings(TrainingSettings):
     """
 
     # width of a ReLU layer between embedding and softmax, with a dropout of its own; 0 for none
-    hidden: int = 0
+    hidden: Width = 0
     # optimizer of the unfrozen stage
     unfrozen_optimizer: Literal["sgd", "adam"] = "sgd"
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finegrain.command import load_keras, run_command
-from finegrain.errors import UserError
+from finegrain.flag_types import Epochs, Gigabytes, LearningRate, Patience, Threads
 
 
 @dataclass
@@ -31,27 +31,25 @@ class Settings:
     # the run's data set folder, if it has moved since
     data: Path | None = None
     # at most so many epochs
-    epochs: int = 10
+    epochs: Epochs = 10
     # learning rate of SGD
-    learning_rate: float = 1e-5
+    learning_rate: LearningRate = 1e-5
     # lower the learning rate tenfold after so many epochs without a better validation loss;
     # 0 never does
-    reduce_patience: int = 3
+    reduce_patience: Patience = 3
     # end after so many epochs without a better validation loss; 0 never does
-    stop_patience: int = 3
+    stop_patience: Patience = 3
     # folder of what is computed once and stored; by default `cache` beside the run folder
     cache: Path | None = None
     # all stores together take at most so many gigabytes; 0 stores nothing
-    cache_gb: float = 10.0
+    cache_gb: Gigabytes = 10.0
     # compute what stands still with OpenVINO where it is installed and the device is a CPU
     openvino: bool = True
     # threads that read images
-    workers: int = 2
+    workers: Threads = 2
 
 
 def main(settings: Settings) -> None:
-    if settings.epochs < 1 or settings.workers < 1:
-        raise UserError("--epochs and --workers must be at least 1")
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
     from finegrain.evaluation.stage_errors import close_stage

@@ -24,6 +24,17 @@ from side_by_side.commands import call
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
+from finegrain.flag_types import (
+    BatchSize,
+    ImageSize,
+    LearningRate,
+    LossWeight,
+    Seed,
+    Share,
+    StageEpochs,
+    Views,
+    Width,
+)
 from finegrain.whole_files import written_whole
 
 FINAL_STAGE = "2-unfrozen"
@@ -43,28 +54,28 @@ class Settings:
     # backbone and weights, as for bird_fine_tune.py
     backbone: str = "mobilenet_v2"
     weights: str = "imagenet"
-    image_size: int = 160
-    batch_size: int = 32
+    image_size: ImageSize = 160
+    batch_size: BatchSize = 32
     heads: tuple[str, ...] = (
         "plain", "attention", "se", "cbam", "bilinear", "bilinear_attention", "compact_bilinear",
     )  # fmt: skip
     # train each head with the pair loss too
     pair_loss: bool = True
-    same_class_weight: float = 0.5
+    same_class_weight: LossWeight = 0.5
     # the same tail for all heads: width of a layer before the softmax, and the dropout
-    hidden: int = 0
-    dropout: float = 0.5
-    frozen_epochs: int = 3
-    unfrozen_epochs: int = 6
-    frozen_learning_rate: float = 1e-3
-    unfrozen_learning_rate: float = 1e-4
+    hidden: Width = 0
+    dropout: Share = 0.5
+    frozen_epochs: StageEpochs = 3
+    unfrozen_epochs: StageEpochs = 6
+    frozen_learning_rate: LearningRate = 1e-3
+    unfrozen_learning_rate: LearningRate = 1e-4
     # first layer of part 2; by default the backbone's last blocks, 0 for all layers
     unfreeze_from: str = "block_13_expand"
     # stored views an image in both parts; 0 draws new ones every epoch
-    views: int = 3
+    views: Views = 3
     # share of each class's photographs that no choice is made on
-    test_fraction: float = 0.3
-    seeds: tuple[int, ...] = (0, 1, 2)
+    test_fraction: Share = 0.3
+    seeds: tuple[Seed, ...] = (0, 1, 2)
 
 
 def main(settings: Settings) -> None:

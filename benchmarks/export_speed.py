@@ -24,6 +24,7 @@ from side_by_side.some_photos import place_some
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
+from finegrain.flag_types import Count, ImageSize
 
 LABELS = {"plain": "predict over ImageDataGenerator", "ours": "export_features.py"}
 NOISE_CLASSES = 10
@@ -39,16 +40,16 @@ class Settings:
     # labelled photographs, any layout that img2keras.py knows; by default pictures of noise
     source: Path | None = None
     # numbers of training photographs; of a source those it has, at most
-    photos: tuple[int, ...] = (1_000, 20_000)
+    photos: tuple[Count, ...] = (1_000, 20_000)
     # photographs of the process that tells what starting takes
-    few: int = 64
+    few: Count = 64
     backbones: tuple[str, ...] = ("mobilenet_v2_0.35",)
     # side of the input in pixels, for each backbone
-    image_sizes: tuple[int, ...] = (96,)
+    image_sizes: tuple[ImageSize, ...] = (96,)
     # imagenet, none or a file, for each backbone
     weights: tuple[str, ...] = ("none",)
     # the median of so many is shown
-    repeats: int = 1
+    repeats: Count = 1
     openvino: bool = True
 
 

@@ -32,6 +32,7 @@ from side_by_side.backbones import BOUNDARIES, check_weights, family
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
+from finegrain.flag_types import BatchSize, ImageSize, Seed, StageEpochs
 from finegrain.whole_files import written_whole
 
 STAGES = ("1-frozen", "2-unfrozen", "3-retrained")
@@ -51,19 +52,19 @@ class Settings:
     # imagenet, none or a .weights.h5 file
     weights: str = "imagenet"
     # side of the square the images are resized to, in pixels
-    image_size: int = 299
+    image_size: ImageSize = 299
     # images a batch, for each tower
-    batch_size: int = 32
+    batch_size: BatchSize = 32
     # epochs of the three stages; 0 leaves one out
-    epochs: tuple[int, int, int] = (10, 5, 5)
+    epochs: tuple[StageEpochs, StageEpochs, StageEpochs] = (10, 5, 5)
     # run no more than so many of each, two or more, since each does the same work; 0 runs all
-    timed_epochs: int = 0
+    timed_epochs: StageEpochs = 0
     # of stage 1
     augmentation: bool = True
     # first layer that stages 2 and 3 train, a name or an index; by default the recipe's
     unfreeze_from: str | None = None
     # of order, augmentation, dropout and heads
-    seed: int = 0
+    seed: Seed = 0
 
 
 def main(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finegrain.command import load_keras, run_command
+from finegrain.flag_types import BatchSize, ImageSize
 
 
 @dataclass
@@ -25,10 +26,10 @@ class Settings:
     output: Path
     # backbones, the side of their input in pixels, and their weights: imagenet, none or a file
     backbones: tuple[str, ...]
-    image_sizes: tuple[int, ...]
+    image_sizes: tuple[ImageSize, ...]
     weights: tuple[str, ...]
     # images a batch
-    batch_size: int = 32
+    batch_size: BatchSize = 32
 
 
 def main(settings: Settings) -> None:

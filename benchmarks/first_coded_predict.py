@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finegrain.command import load_keras, run_command
+from finegrain.flag_types import BatchSize
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Settings:
     # whose scaling of pixels
     backbone: str = "xception"
     # images a batch
-    batch_size: int = 32
+    batch_size: BatchSize = 32
 
 
 def main(settings: Settings) -> None:

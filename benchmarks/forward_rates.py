@@ -19,6 +19,7 @@ from pathlib import Path
 from side_by_side.backbones import BOUNDARIES, family
 
 from finegrain.command import load_keras, run_command
+from finegrain.flag_types import BatchSize, Count, ImageSize
 from finegrain.whole_files import written_whole
 
 
@@ -29,13 +30,13 @@ class Settings:
     # xception, mobilenet_v2 or mobilenet_v2_0.35
     backbone: str = "xception"
     # side of the square input, in pixels
-    image_size: int = 299
+    image_size: ImageSize = 299
     # first layer that stage 2 trains, a name or an index; by default the recipe's
     unfreeze_from: str | None = None
     # images a batch
-    batch_size: int = 32
+    batch_size: BatchSize = 32
     # timed batches
-    batches: int = 5
+    batches: Count = 5
     # file to write the rates to as well
     json: Path | None = None
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finegrain.command import load_keras, run_command
+from finegrain.flag_types import Count, ImageSize, Seed
 from finegrain.whole_files import written_whole
 
 
@@ -26,11 +27,11 @@ class Settings:
     # xception, mobilenet_v2 or mobilenet_v2_0.35
     backbone: str = "xception"
     # side of the square the images are resized to, in pixels
-    image_size: int = 299
+    image_size: ImageSize = 299
     # photographs that the statistics are taken from
-    photos: int = 16
+    photos: Count = 16
     # of the weights and of the photographs
-    seed: int = 0
+    seed: Seed = 0
 
 
 def main(settings: Settings) -> None:

@@ -20,6 +20,7 @@ import math
 from dataclasses import dataclass
 
 from finegrain.command import load_keras, run_command
+from finegrain.flag_types import BatchSize, Count, Gigabytes, ImageSize
 
 CONTEXT_BYTES = 0.8e9
 # Numbers an optimizer keeps for each weight.
@@ -33,13 +34,13 @@ class Settings:
     # a backbone of the table, with a softmax of 200 classes
     backbone: str = "xception"
     # side of the input in pixels; by default the backbone's own
-    image_size: int | None = None
-    batch_sizes: tuple[int, ...] = (8, 16, 32, 64)
+    image_size: ImageSize | None = None
+    batch_sizes: tuple[BatchSize, ...] = (8, 16, 32, 64)
     # the seven bird models instead
     birds: bool = False
     # of the GPU, for the largest batch
-    memory_gb: float = 6.0
-    classes: int = 200
+    memory_gb: Gigabytes = 6.0
+    classes: Count = 200
 
 
 def main(settings: Settings) -> None:

@@ -26,6 +26,7 @@ import numpy as np
 from finegrain.command import load_keras, run_command
 from finegrain.datasets.manifest import open_data_set
 from finegrain.errors import UserError
+from finegrain.flag_types import BatchSize, Epochs, ImageSize, Threads
 from finegrain.whole_files import written_whole
 
 ORIGINAL = "ImageDataGenerator"
@@ -41,12 +42,12 @@ class Settings:
 
     # data set folder made by img2keras.py
     data: Path
-    image_size: int = 299
-    batch_size: int = 32
+    image_size: ImageSize = 299
+    batch_size: BatchSize = 32
     # epochs of each loader, the first of which fills the caches
-    epochs: int = 4
+    epochs: Epochs = 4
     # CPU cores to use; the loaders get as many threads
-    cores: int = 1
+    cores: Threads = 1
     # file for the seconds a photograph of each loader and epoch
     json: Path | None = None
 

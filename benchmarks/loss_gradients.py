@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finegrain.command import load_keras, run_command
+from finegrain.flag_types import Count
 
 
 @dataclass
@@ -20,7 +21,7 @@ class Settings:
     # finished multi-loss run
     run: Path
     # batches of each kind of pairs
-    batches: int = 6
+    batches: Count = 6
 
 
 def main(settings: Settings) -> None:

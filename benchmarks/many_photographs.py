@@ -20,6 +20,7 @@ from side_by_side.noise_photos import draw_noise
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
+from finegrain.flag_types import Count, ImageSize, StageEpochs, Views
 
 
 @dataclass
@@ -28,13 +29,13 @@ class Settings:
 
     # folder for pictures, data set and run
     output: Path
-    images: int = 20_000
-    classes: int = 100
+    images: Count = 20_000
+    classes: Count = 100
     # a small backbone: memory is measured here, not time
     backbone: str = "mobilenet_v2_0.35"
-    image_size: int = 96
-    views: int = 1
-    frozen_epochs: int = 2
+    image_size: ImageSize = 96
+    views: Views = 1
+    frozen_epochs: StageEpochs = 2
 
 
 def main(settings: Settings) -> None:

@@ -19,6 +19,7 @@ from side_by_side.child import run_script
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
+from finegrain.flag_types import ImageSize, ProperShare, Seed, Share
 from finegrain.whole_files import written_whole
 
 
@@ -34,15 +35,15 @@ class Settings:
     backbones: str
     weights: tuple[str, ...] = ("imagenet",)
     # side of the input in pixels, by default each backbone's own
-    image_size: int | None = None
+    image_size: ImageSize | None = None
     # classifiers to train, as for merge_features.py
     classifiers: tuple[str, ...] = ("dense", "logistic")
     # what is done to the embeddings for each of those
     normalise: tuple[str, ...] = ("none", "standardise")
     # shares of the photographs
-    valid_fraction: float = 0.2
-    test_fraction: float = 0.3
-    seeds: tuple[int, ...] = (0, 1, 2)
+    valid_fraction: ProperShare = 0.2
+    test_fraction: Share = 0.3
+    seeds: tuple[Seed, ...] = (0, 1, 2)
 
 
 def main(settings: Settings) -> None:

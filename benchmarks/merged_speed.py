@@ -18,6 +18,7 @@ from side_by_side.child import run_script
 from tqdm import tqdm
 
 from finegrain.command import run_command
+from finegrain.flag_types import Count
 from finegrain.stores.row_layout import RowKind
 from finegrain.stores.row_store import RowStore
 
@@ -54,11 +55,11 @@ class Settings:
     # folder for the files
     output: Path
     # in memory: photographs with three embeddings and two classes
-    photographs: int = 25_000
+    photographs: Count = 25_000
     # streamed: photographs with one embedding and 997 classes
-    many_photographs: int = 700_000
+    many_photographs: Count = 700_000
     # measured so often, the median of the seconds is shown
-    repeats: int = 3
+    repeats: Count = 3
     # also measure the logistic classifier on the first case
     logistic: bool = False
 

@@ -13,11 +13,13 @@ import resource
 import sys
 import time
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 
 from finegrain.command import run_command
-from finegrain.errors import UserError
+from finegrain.flag_types import Count, Seed
 
 CAMERAS = 6
 
@@ -27,16 +29,16 @@ class Settings:
     """Measure the evaluation with and without re-ranking."""
 
     # images that are looked for
-    queries: int = 3368
+    queries: Count = 3368
     # images that are looked through
-    gallery: int = 19732
+    gallery: Count = 19732
     # people in both
-    identities: int = 750
+    identities: Count = 750
     # numbers an embedding
-    width: int = 2048
+    width: Count = 2048
     # how far the images of a person scatter, where people are 1 apart; 4 makes it hard
-    noise: float = 4.0
-    seed: int = 0
+    noise: Annotated[float, Interval(ge=0, le=1_000_000)] = 4.0
+    seed: Seed = 0
 
 
 def main(settings: Settings) -> None:
@@ -44,8 +46,6 @@ def main(settings: Settings) -> None:
     from finegrain.evaluation.re_identification import Sightings, places_in_gallery
     from finegrain.evaluation.re_ranking import re_ranked_distances
 
-    if min(settings.queries, settings.gallery, settings.identities, settings.width) < 1:
-        raise UserError("--queries, --gallery, --identities and --width must be at least 1")
     rng = np.random.default_rng(settings.seed)
     centres = rng.standard_normal((settings.identities + 1, settings.width), "float32")
 

@@ -17,6 +17,18 @@ from side_by_side.commands import call
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
+from finegrain.flag_types import (
+    BatchSize,
+    CountOrZero,
+    Epochs,
+    ImageSize,
+    LearningRate,
+    LossWeight,
+    Probability,
+    Seed,
+    StageEpochs,
+    Views,
+)
 
 KINDS = ("data", "single", "multi")
 ROWS = (
@@ -38,20 +50,20 @@ class Settings:
     # backbone and weights, as for single_model.py
     backbone: str = "mobilenet_v2"
     weights: str = "imagenet"
-    image_size: int = 160
-    batch_size: int = 32
-    frozen_epochs: int = 10
-    unfrozen_epochs: int = 10
-    unfrozen_learning_rate: float = 1e-4
+    image_size: ImageSize = 160
+    batch_size: BatchSize = 32
+    frozen_epochs: StageEpochs = 10
+    unfrozen_epochs: StageEpochs = 10
+    unfrozen_learning_rate: LearningRate = 1e-4
     # stored views an image in stage 1; 0 draws new ones every epoch
-    views: int = 0
+    views: Views = 0
     # of stage 3
-    retrain_epochs: int = 5
+    retrain_epochs: Epochs = 5
     # of the multi-loss model
-    same_class_weight: float = 0.5
-    positive_rate: float = 0.25
-    images_per_class: int = 0
-    seeds: tuple[int, ...] = (0, 1, 2)
+    same_class_weight: LossWeight = 0.5
+    positive_rate: Probability = 0.25
+    images_per_class: CountOrZero = 0
+    seeds: tuple[Seed, ...] = (0, 1, 2)
 
 
 def main(settings: Settings) -> None:

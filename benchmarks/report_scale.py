@@ -25,6 +25,7 @@ from tqdm import tqdm
 from finegrain.command import load_keras, run_command
 from finegrain.datasets.manifest import CLASSES, MANIFEST, open_data_set
 from finegrain.errors import UserError
+from finegrain.flag_types import Count, ImageSize
 
 
 @dataclass
@@ -33,12 +34,12 @@ class Settings:
 
     # folder for data set and run
     output: Path
-    classes: int = 1_000
-    training_images: int = 20_000
-    validation_images: int = 20_000
+    classes: Count = 1_000
+    training_images: Count = 20_000
+    validation_images: Count = 20_000
     # small, since only embeddings and Grad-CAM of an untrained model are made
     backbone: str = "mobilenet_v2_0.35"
-    image_size: int = 64
+    image_size: ImageSize = 64
     # compute the embeddings before the report
     embeddings: bool = True
 

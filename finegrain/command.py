@@ -9,6 +9,7 @@ from typing import TypeVar
 import tyro
 
 from finegrain.errors import UserError
+from finegrain.flags import check_flags
 from finegrain.quiet import stderr_aside
 
 Settings = TypeVar("Settings")
@@ -20,8 +21,9 @@ EXIT_INTERRUPTED = 130
 def run_command(main: Callable[[Settings], None], settings_type: type[Settings]) -> None:
     """Parse the command line into `settings_type` and call `main` with it.
 
-    Flags are the dataclass's fields and their comments are the help text. A `UserError` is
-    printed as one sentence with exit status 2; Ctrl-C ends with status 130 and says how to go on.
+    Flags are the dataclass's fields: a comment is the help text, a type says what the value may be
+    (`finegrain.flags`). A `UserError` is printed as one sentence with exit status 2; Ctrl-C ends
+    with status 130 and says how to go on.
 
     Args:
         main: the command; gets the parsed settings.
@@ -32,6 +34,7 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")
     try:
+        check_flags(settings)
         main(settings)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -40,10 +40,23 @@ The second would have 2048 x 2048 products an image; `--compact` squeezes them i
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
-from finegrain.errors import UserError
+from finegrain.flag_types import (
+    Gigabytes,
+    ImageSize,
+    LearningRate,
+    LossWeight,
+    Patience,
+    Probability,
+    ProperShare,
+    Share,
+    StageEpochs,
+    Width,
+)
 from finegrain.training.settings import TrainingSettings
 
 
@@ -61,56 +74,42 @@ class Settings(TrainingSettings):
     # xception, resnet50, mobilenet_v2, ... or any other of keras.applications
     backbone: str | None = None
     # side of the square the images are resized to, in pixels; by default the model's
-    image_size: int | None = None
+    image_size: ImageSize | None = None
     # another head than the model's: plain, attention, se, cbam, bilinear, bilinear_attention or
     # compact_bilinear
     head: str | None = None
     # of a bilinear head: squeeze the products of features to so many numbers; 0 keeps them all
-    compact: int = 0
+    compact: Annotated[int, Interval(ge=0, le=10_000_000)] = 0
     # width of the ReLU layer before the softmax, 0 for none; by default the model's
-    hidden: int | None = None
+    hidden: Width | None = None
     # share of the embedding dropped before that layer; by default the model's
-    hidden_dropout: float | None = None
+    hidden_dropout: Share | None = None
     # share of that layer dropped before the softmax; by default the model's
-    dropout: float | None = None
+    dropout: Share | None = None
     # refuse a head whose first layer alone takes more gigabytes to train
-    memory_gb: float = 6.0
+    memory_gb: Gigabytes = 6.0
     # verification adds a second loss: are two images of the same class?
     pair_loss: Literal["none", "verification"] = "none"
     # weight of the verification loss
-    same_class_weight: float = 0.5
+    same_class_weight: LossWeight = 0.5
     # share of batches made of positive pairs
-    positive_rate: float = 0.25
+    positive_rate: Probability = 0.25
     # at most so many epochs of part 1, the head alone by Adam
-    frozen_epochs: int = 3
+    frozen_epochs: StageEpochs = 3
     # at most so many epochs of part 2
-    unfrozen_epochs: int = 30
+    unfrozen_epochs: StageEpochs = 30
     # learning rate of part 2
-    unfrozen_learning_rate: float = 1e-4
+    unfrozen_learning_rate: LearningRate = 1e-4
     # optimizer of part 2
     unfrozen_optimizer: Literal["adam", "sgd"] = "adam"
     # first backbone layer that part 2 trains, a name or an index; by default all
     unfreeze_from: str = "0"
     # the learning rate falls to this share of itself
-    reduce_factor: float = 0.2
+    reduce_factor: ProperShare = 0.2
     # after so many epochs without a better validation loss; 0 never does
-    reduce_patience: int = 4
+    reduce_patience: Patience = 4
     # end a part after so many epochs without a better validation loss; 0 never does
-    stop_patience: int = 5
-
-    def check(self) -> None:
-        """Refuse values that cannot be, of these flags too."""
-        super().check()
-        if not 0 <= self.hidden_dropout < 1:
-            raise UserError(
-                f"--hidden-dropout must be at least 0 and below 1, but is {self.hidden_dropout}"
-            )
-        if not 0 < self.reduce_factor < 1:
-            raise UserError(
-                f"--reduce-factor must be above 0 and below 1, but is {self.reduce_factor}"
-            )
-        if self.pair_loss == "verification" and not self.positive_rate <= 1:
-            raise UserError(f"--positive-rate must be from 0 to 1, but is {self.positive_rate}")
+    stop_patience: Patience = 5
 
 
 def main(settings: Settings) -> None:

@@ -33,6 +33,7 @@ from typing import Literal
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
+from finegrain.flag_types import ImageSize, Seed, Threads
 from finegrain.named_values import values_by_name
 
 MOST_NAMED_FILES = 20
@@ -56,18 +57,18 @@ class Settings:
     # imagenet (Keras downloads them) or none for all; BACKBONE=FILE for one
     weights: tuple[str, ...] = ("imagenet",)
     # side of the square the images are resized to, in pixels; by default each backbone's own
-    image_size: int | None = None
+    image_size: ImageSize | None = None
     # views of each photograph: plain; flip, with its mirror image; or a number of augmented views
     # of each training photograph, beside the plain one
     views: str = "plain"
     # gap: write the older gap_<Backbone>.h5 with train, test and label as well
     layout: Literal["split", "gap"] = "split"
     # of augmented views, and of the weights where these are `none`
-    seed: int = 0
+    seed: Seed = 0
     # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
     openvino: bool = True
     # threads that decode images
-    workers: int = 2
+    workers: Threads = 2
 
     def entries(self) -> list[str]:
         """The backbones and run folders asked for."""
@@ -77,10 +78,6 @@ class Settings:
         """Refuse what is wrong whatever the files hold, before Keras is loaded."""
         if not self.entries():
             raise UserError("--backbones names none; give one or several, separated by commas")
-        if self.workers < 1:
-            raise UserError(f"--workers must be at least 1, but is {self.workers}")
-        if self.image_size is not None and self.image_size < 32:
-            raise UserError(f"--image-size must be at least 32 pixels, but is {self.image_size}")
         if self.output.exists() and not self.output.is_dir():
             raise UserError(f"--output {self.output} is a file; name a folder")
         if len(set(self.images)) < len(self.images):

@@ -23,10 +23,13 @@ a second test takes no second computing; stopped at any moment, the same command
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
+from finegrain.flag_types import Probability, Threads
 from finegrain.whole_files import written_whole
 
 if TYPE_CHECKING:
@@ -48,27 +51,18 @@ class Settings:
     # average the embeddings of each image and its mirror image
     flip: bool = False
     # re-ranking: nearest neighbours that may be reciprocal
-    k1: int = 20
+    k1: Annotated[int, Interval(ge=1, le=1000)] = 20
     # re-ranking: nearest neighbours whose encodings are averaged
-    k2: int = 6
+    k2: Annotated[int, Interval(ge=1, le=1000)] = 6
     # re-ranking: weight of the embeddings' own distance, 0 to 1
-    own_weight: float = 0.3
+    own_weight: Probability = 0.3
     # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
     openvino: bool = True
     # threads that decode images
-    workers: int = 2
-
-    def check(self) -> None:
-        """Refuse what is wrong whatever the files hold, before Keras is loaded."""
-        for flag in ("k1", "k2", "workers"):
-            if getattr(self, flag) < 1:
-                raise UserError(f"--{flag} must be at least 1, but is {getattr(self, flag)}")
-        if not 0 <= self.own_weight <= 1:
-            raise UserError(f"--own-weight must lie from 0 to 1, but is {self.own_weight}")
+    workers: Threads = 2
 
 
 def main(settings: Settings) -> None:
-    settings.check()
     from finegrain.datasets.open_retrieval import open_retrieval
     from finegrain.evaluation.embedding_distances import cosine_distances
     from finegrain.evaluation.re_identification import Sightings, places_in_gallery

@@ -29,13 +29,25 @@ Embeddings that do not fit `--memory-gb` are streamed from disk in shuffled bloc
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
 from finegrain.evaluation.sample_submission import read_sample_submission
 from finegrain.evaluation.submission import check_output, check_sample_fits, write_submission
 from finegrain.evaluation.submission_formats import SubmissionFormat
+from finegrain.flag_types import (
+    BatchSize,
+    Epochs,
+    Gigabytes,
+    LearningRate,
+    ProperShare,
+    Seed,
+    Share,
+)
+from finegrain.flags import Suffixes
 from finegrain.named_values import values_by_name
 
 GIGABYTE = 1e9
@@ -63,23 +75,25 @@ class Settings:
     # NAME=HOW for one backbone
     normalise: tuple[str, ...] = ("none",)
     # share of each class's photographs that judge; by default the data set's validation split
-    valid_fraction: float | None = None
+    valid_fraction: ProperShare | None = None
     # dense: optimizer
     optimizer: Literal["adadelta", "adam"] = "adadelta"
     # dense: by default 1 for Adadelta and 0.001 for Adam
-    learning_rate: float | None = None
+    learning_rate: LearningRate | None = None
     # dense: epochs, of which the best is kept; by default 8, on small data sets more, at most 250
-    epochs: int | None = None
+    epochs: Epochs | None = None
     # dense: photographs a batch
-    batch_size: int = 128
+    batch_size: BatchSize = 128
     # dense: share of the merged embedding dropped
-    dropout: float = 0.5
+    dropout: Share = 0.5
     # logistic: values of C, the inverse of the regularisation, to choose from
-    c: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
+    c: tuple[Annotated[float, Interval(gt=0, le=1_000_000_000)], ...] = (
+        1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0,
+    )  # fmt: skip
     # of the drawn validation, order, dropout and first weights
-    seed: int = 2017
+    seed: Seed = 2017
     # probabilities are kept this far from 0 and 1
-    clip: float = 0.005
+    clip: Annotated[float, Interval(ge=0, lt=0.5)] = 0.005
     # take the clip with the smallest log loss on the validation photographs
     calibrate_clip: bool = False
     # compare with each backbone alone, and with all but each
@@ -87,25 +101,16 @@ class Settings:
     # write the scores of the comparison to this JSON file
     scores: Path | None = None
     # draw the merged model to this .png, .svg or .pdf
-    plot: Path | None = None
+    plot: Annotated[Path, Suffixes(".png", ".svg", ".pdf")] | None = None
     # more gigabytes of embeddings than these are streamed from disk
-    memory_gb: float = 2.0
+    memory_gb: Gigabytes = 2.0
 
     def check(self) -> None:
         """Refuse what is wrong whatever the files hold, before Keras is loaded."""
         if not self.features:
             raise UserError("--features names no file; give those of export_features.py")
-        for flag, value in (("epochs", self.epochs), ("batch-size", self.batch_size)):
-            if value is not None and value < 1:
-                raise UserError(f"--{flag} must be at least 1, but is {value}")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"--dropout must be from 0 to below 1, but is {self.dropout}")
-        if self.learning_rate is not None and not self.learning_rate > 0:
-            raise UserError(f"--learning-rate must be above 0, but is {self.learning_rate}")
-        if not self.c or not min(self.c) > 0:
-            raise UserError("--c takes one or several numbers above 0")
-        if not 0 <= self.clip < 0.5:
-            raise UserError(f"--clip must be from 0 to below 0.5, but is {self.clip}")
+        if not self.c:
+            raise UserError("--c names no value to choose from; give one or several")
         if self.sample_submission is not None and self.output is None:
             raise UserError("--sample-submission needs an --output to write")
         if self.output is not None:
@@ -124,7 +129,7 @@ def main(settings: Settings) -> None:
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
     from finegrain.evaluation.log_loss import calibrated_clip
-    from finegrain.evaluation.model_picture import check_picture, draw_model
+    from finegrain.evaluation.model_picture import draw_model
     from finegrain.features.feature_file import FeatureFile
     from finegrain.merging.branches import branches
     from finegrain.merging.comparison import compare, write_scores
@@ -133,8 +138,6 @@ def main(settings: Settings) -> None:
     from finegrain.merging.submission import answers_table, check_sample, wanted_images
     from finegrain.merging.training import MergedTraining
 
-    if settings.plot is not None:
-        check_picture(settings.plot)
     joined = join_features([FeatureFile(path) for path in settings.features])
     names = list(joined.files)
     normalise = values_by_name("--normalise", settings.normalise, names, "none")

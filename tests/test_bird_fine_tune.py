@@ -111,9 +111,6 @@ SOUND = {
         ({"head": "se", "unfreeze_from": "999"}, "layer 999 does not exist"),
         ({"head": "se", "compact": 64}, "--compact 64 squeezes an outer product"),
         ({}, "1280 x 1280 = 1,638,400 numbers"),
-        ({"compact": 64, "dropout": 1.0}, "--dropout must be at least 0 and below 1"),
-        ({"compact": 64, "hidden_dropout": 1.0}, "--hidden-dropout must be at least 0 and below 1"),
-        ({"compact": 64, "reduce_factor": 1.5}, "--reduce-factor must be above 0 and below 1"),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_be_are_refused(

@@ -254,9 +254,9 @@ def test_bad_sources_get_one_sentence(source: Path, tmp_path: Path, spoil, expec
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["--valid-fraction", "0"], "--valid-fraction must lie above 0"),
+        (["--valid-fraction", "0"], "--valid-fraction must be above 0"),
         (["--valid-fraction", "0.6", "--test-fraction", "0.4"], "leave nothing to train on"),
-        (["--near-distance", "40"], "--near-distance must lie"),
+        (["--near-distance", "40"], "--near-distance must be"),
         (["--workers", "-1"], "--workers must be"),
         (["--layout", "birds"], "give --layout one of auto, json_annotations, cub, csv_labels"),
     ],

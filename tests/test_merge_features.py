@@ -308,8 +308,8 @@ MISTAKES = {
     "normalise another": (["--normalise", "four=l2"], "none of one, two, three"),
     "no epochs": (["--epochs", "0"], "--epochs must be at least 1"),
     "clip": (["--clip", "0.5"], "--clip must be"),
-    "fraction": (["--valid-fraction", "1"], "--valid-fraction must lie"),
-    "picture": (["--plot", "{tmp}/merged.doc"], "must end in one of"),
+    "fraction": (["--valid-fraction", "1"], "--valid-fraction must be above 0 and below 1"),
+    "picture": (["--plot", "{tmp}/merged.doc"], "must end in .png or .svg or .pdf"),
     "output is a folder": (["--output", "{tmp}"], "is a folder"),
     "logistic in no memory": (["--classifier", "logistic", "--memory-gb", "0"], "--memory-gb"),
 }  # fmt: skip

@@ -18,7 +18,9 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
@@ -43,9 +45,9 @@ class Settings:
     # where the run's data set stands now, if it has moved
     data: Path | None = None
     # port of the page; by default the first free one from 7860 on
-    port: int | None = None
+    port: Annotated[int, Interval(ge=1, le=65535)] | None = None
     # largest photograph to take, in megabytes
-    most_megabytes: float = 10.0
+    most_megabytes: Annotated[float, Interval(gt=0, le=1000)] = 10.0
     # leave out the nearest training images, whose embeddings are computed at the first start
     no_nearest: bool = False
 
@@ -80,10 +82,6 @@ def check(settings: Settings) -> None:
             "the page needs the package gradio, which is not installed: "
             "pip install -r requirements-demo.txt"
         )
-    if settings.port is not None and not 1 <= settings.port <= 65535:
-        raise UserError(f"--port {settings.port} must lie between 1 and 65535")
-    if settings.most_megabytes <= 0:
-        raise UserError(f"--most-megabytes {settings.most_megabytes} must be above 0")
 
 
 def silence_reports() -> None:

@@ -18,9 +18,10 @@ Heat is coarse, a few places a side, and says what the model looked at, not whet
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
@@ -47,7 +48,7 @@ class Settings:
     # the class to explain; by default the likeliest of each photograph
     class_name: str | None = None
     # how many classes to list
-    top: int = 5
+    top: Annotated[int, Interval(ge=1, le=100)] = 5
 
 
 def main(settings: Settings) -> None:
@@ -70,8 +71,6 @@ def check(settings: Settings) -> None:
         raise UserError(f"--pair takes two photographs, {len(settings.image)} are named")
     if settings.pair and settings.class_name is not None:
         raise UserError("--class-name has no meaning with --pair; leave one of them out")
-    if settings.top < 1:
-        raise UserError(f"--top {settings.top} must be at least 1")
     if settings.output.exists() and not settings.output.is_dir():
         raise UserError(f"--output {settings.output} is a file; name a folder")
 

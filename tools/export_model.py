@@ -18,7 +18,9 @@ What the formats need beyond the project's own requirements:
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
@@ -42,12 +44,10 @@ class Settings:
     # where the run's data set stands now, if it has moved
     data: Path | None = None
     # how many photographs to compare on
-    compare: int = 16
+    compare: Annotated[int, Interval(ge=1, le=10_000)] = 16
 
 
 def main(settings: Settings) -> None:
-    if settings.compare < 1:
-        raise UserError(f"--compare {settings.compare} must be at least 1")
     # A model saved on one backend opens on the others; all converters start from this one.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     load_keras()

@@ -16,13 +16,16 @@ Stop it at any time: the same command goes on from the last finished epoch.
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
 from finegrain.datasets.drawn_arrays import draw_arrays, part_targets
 from finegrain.datasets.drawn_breed import PARTS, demo_breeds, pretraining_breeds
 from finegrain.evaluation.linear_probe import linear_probe
+from finegrain.flag_types import BatchSize, Count, Epochs, ImageSize, LearningRate, Share
 from finegrain.whole_files import written_whole
 
 
@@ -33,19 +36,21 @@ class Settings:
     output: Path = Path("finegrain/models/weights/xception_small.weights.h5")  # the result
     photos: Path = Path("photos/pretraining")  # where the pictures are drawn
     run: Path = Path("runs/pretrain-small")  # the checkpoint, for going on after a stop
-    breeds: int = 96  # classes, none of them in the demo
-    per_class: int = 90  # pictures of each breed
-    valid_every: int = 15  # every so many-th picture of a breed is held out
-    width: float = 0.25  # channels relative to Xception's
-    image_size: int = 128  # side in pixels
-    epochs: int = 12  # passes over the pictures
-    batch_size: int = 64  # pictures per step
-    learning_rate: float = 2e-3  # peak of AdamW's cosine schedule
-    weight_decay: float = 1e-3  # of AdamW
-    label_smoothing: float = 0.1  # of the breed softmax
-    shift: int = 8  # augmentation: pixels by which a picture is moved at most; also flipped
-    transfer_per_class: int = 100  # pictures of each demo breed for the closing score
-    seed: int = 0  # source of all chance
+    breeds: Count = 96  # classes, none of them in the demo
+    per_class: Count = 90  # pictures of each breed
+    # every so many-th picture of a breed is held out
+    valid_every: Annotated[int, Interval(ge=2, le=1_000_000)] = 15
+    width: Annotated[float, Interval(gt=0, le=4)] = 0.25  # channels relative to Xception's
+    image_size: ImageSize = 128  # side in pixels
+    epochs: Epochs = 12  # passes over the pictures
+    batch_size: BatchSize = 64  # pictures per step
+    learning_rate: LearningRate = 2e-3  # peak of AdamW's cosine schedule
+    weight_decay: Annotated[float, Interval(ge=0, le=10)] = 1e-3  # of AdamW
+    label_smoothing: Share = 0.1  # of the breed softmax
+    # augmentation: pixels by which a picture is moved at most; also flipped
+    shift: Annotated[int, Interval(ge=0, le=1000)] = 8
+    transfer_per_class: Count = 100  # pictures of each demo breed for the closing score
+    seed: Annotated[int, Interval(ge=0, le=2**32 - 2)] = 0  # source of all chance
 
 
 def scaled(images: np.ndarray) -> np.ndarray:

@@ -13,9 +13,13 @@ trained again, and what is missing is said on the page.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
+from finegrain.flag_types import CountOrZero
 
 
 @dataclass
@@ -32,9 +36,9 @@ class Settings:
     split: str | None = None
     # compute embeddings of at most so many photographs (training ones included); those that are
     # stored in the run folder are always used
-    most_embedded: int = 3000
+    most_embedded: CountOrZero = 3000
     # photographs on which runs disagree, shown at most
-    disagreements: int = 24
+    disagreements: Annotated[int, Interval(ge=0, le=10_000)] = 24
 
 
 def main(settings: Settings) -> None:

@@ -8,8 +8,13 @@ partner. Look at it before a long training: wrong labels and too strong augmenta
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
+from finegrain.flag_types import ImageSize, Seed
+from finegrain.flags import Suffixes
 
 
 @dataclass
@@ -19,13 +24,13 @@ class Settings:
     # data set folder, made by img2keras.py
     data: Path
     # picture to write, .png
-    output: Path
+    output: Annotated[Path, Suffixes(".png")]
     # images a batch
-    batch_size: int = 8
+    batch_size: Annotated[int, Interval(ge=1, le=100)] = 8
     # side of the images in pixels
-    image_size: int = 160
+    image_size: ImageSize = 160
     # of order, augmentation and pairs
-    seed: int = 0
+    seed: Seed = 0
 
 
 def main(settings: Settings) -> None:

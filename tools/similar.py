@@ -14,12 +14,15 @@ goes on. The search is exact, and for a million images takes the time of reading
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
+from finegrain.flag_types import Threads
+from finegrain.flags import Suffixes
 
 if TYPE_CHECKING:
     from finegrain.evaluation.nearest_embeddings import Nearest
@@ -40,23 +43,18 @@ class Settings:
     # the images to look for
     images: tyro.conf.Positional[tuple[Path, ...]]
     # how many of the nearest
-    k: int = 8
+    k: Annotated[int, Interval(ge=1, le=100)] = 8
     # sheet of photographs to write, .jpg or .png
-    output: Path = Path("similar.jpg")
+    output: Annotated[Path, Suffixes(*FORMATS)] = Path("similar.jpg")
     # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
     openvino: bool = True
     # threads that decode images
-    workers: int = 2
+    workers: Threads = 2
 
     def check(self) -> None:
         """Refuse what is wrong whatever the run is, before Keras is loaded."""
         if not self.images:
             raise UserError("no image to look for; name one or several after the flags")
-        for flag in ("k", "workers"):
-            if getattr(self, flag) < 1:
-                raise UserError(f"--{flag} must be at least 1, but is {getattr(self, flag)}")
-        if self.output.suffix.lower() not in FORMATS:
-            raise UserError(f"--output {self.output} must end in .jpg or .png")
         if self.output.is_dir():
             raise UserError(f"--output {self.output} is a folder; name a file")
 

@@ -15,18 +15,22 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 from tqdm import tqdm
 
 from finegrain.command import run_command
 from finegrain.datasets.drawn_breed import Breed, demo_breeds, pretraining_breeds, type_id
 from finegrain.datasets.drawn_photo import draw_photo
 from finegrain.errors import UserError
+from finegrain.flag_types import CountOrZero, Seed
 from finegrain.whole_files import written_whole
 
 # Test pictures are numbered from here, so that no number of training pictures reaches them.
 _FIRST_TEST_INDEX = 1_000_000
+PerClass = Annotated[int, Interval(ge=0, le=_FIRST_TEST_INDEX)]
 
 
 @dataclass
@@ -34,12 +38,13 @@ class Settings:
     """Draw a data set of look-alike breeds."""
 
     output: Path  # folder for the labelled pictures, typeid_randhash.jpg
-    per_class: int = 66  # labelled pictures of each breed
+    per_class: PerClass = 66  # labelled pictures of each breed
     test_output: Path | None = None  # folder for unlabelled test pictures, randhash.jpg
     test_key: Path | None = None  # CSV of id,label for the test pictures
-    test_per_class: int = 40  # test pictures of each breed
-    pretraining: int = 0  # draw this many breeds that the demo does not use instead of the demo's
-    seed: int = 0  # the same seed draws the same files
+    test_per_class: PerClass = 40  # test pictures of each breed
+    # draw this many breeds that the demo does not use instead of the demo's
+    pretraining: CountOrZero = 0
+    seed: Seed = 0  # the same seed draws the same files
 
 
 def write_photos(
@@ -115,10 +120,6 @@ def main(settings: Settings) -> None:
     """Draw what the settings ask for and say what was made."""
     if (settings.test_output is None) != (settings.test_key is None):
         raise UserError("--test-output and --test-key belong together: give both or neither.")
-    for flag in ("per_class", "test_per_class", "seed", "pretraining"):
-        if getattr(settings, flag) < 0:
-            value = getattr(settings, flag)
-            raise UserError(f"--{flag.replace('_', '-')} is {value}; give 0 or more.")
     wanted = settings.pretraining
     breeds = pretraining_breeds(wanted) if wanted else demo_breeds()
     photos = write_photos(settings.output, breeds, settings.per_class, settings.seed)

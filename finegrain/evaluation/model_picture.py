@@ -9,26 +9,14 @@ from typing import Any
 import keras
 from matplotlib.figure import Figure
 
-from finegrain.errors import UserError
 from finegrain.evaluation.graph_layout import Layout, lay_out
 from finegrain.whole_files import written_whole
 
-SUFFIXES = (".png", ".svg", ".pdf")
 MODEL_PICTURE = "model.png"
 DPI = 120
 # Of a box and of its share of the plane, in inches.
 BOX_WIDTH, BOX_HEIGHT, COLUMN, RANK = 2.8, 0.5, 3.1, 0.8
 BLUE, GREY = "#e8f0f8", "#5a5a5a"
-
-
-def check_picture(path: Path) -> None:
-    """Refuse a name whose suffix is no format of a picture.
-
-    Raises:
-        UserError: says which there are.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UserError(f"--plot {path} must end in one of {', '.join(SUFFIXES)}")
 
 
 def draw_model(model: keras.Model, path: Path) -> None:

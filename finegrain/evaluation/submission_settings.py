@@ -7,6 +7,7 @@ from finegrain.errors import UserError
 from finegrain.evaluation.sample_submission import read_sample_submission
 from finegrain.evaluation.submission_formats import SubmissionFormat
 from finegrain.evaluation.unlabelled_folder import unlabelled_images
+from finegrain.flag_types import BatchSize
 
 
 @dataclass
@@ -27,7 +28,7 @@ class SubmissionSettings:
     # average each image with its mirror image: a little better, twice the time
     flip: bool = False
     # images a step
-    batch_size: int = 32
+    batch_size: BatchSize = 32
     # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
     openvino: bool = True
 
@@ -39,8 +40,6 @@ class SubmissionSettings:
         """
         if not self.run:
             raise UserError("--run names no run folder; give one, or several to average them")
-        if self.batch_size < 1:
-            raise UserError(f"--batch-size must be at least 1, but is {self.batch_size}")
         unlabelled_images(self.images)
         if self.sample_submission is not None:
             read_sample_submission(self.sample_submission)

@@ -89,7 +89,6 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     Raises:
         UserError: settings, data set, weights or run folder that do not fit.
     """
-    settings.check()
     spec = find_backbone(settings.backbone)
     check_weights_name(settings.weights)
     data = open_data_set(settings.data)

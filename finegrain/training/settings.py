@@ -1,11 +1,24 @@
 """The flags that every training script shares; a script adds its stages to them."""
 
-import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from finegrain.errors import UserError
+from annotated_types import Interval
+
+from finegrain.flag_types import (
+    BatchSize,
+    CountOrZero,
+    Gigabytes,
+    ImageSize,
+    LearningRate,
+    Patience,
+    Seed,
+    Share,
+    StageEpochs,
+    Threads,
+    Views,
+)
 
 if TYPE_CHECKING:
     from finegrain.images.augment import Augmentation
@@ -26,55 +39,55 @@ class TrainingSettings:
     # imagenet (Keras downloads them), none, or a .weights.h5 file
     weights: str = "imagenet"
     # side of the square the images are resized to, in pixels; by default the backbone's own
-    image_size: int | None = None
+    image_size: ImageSize | None = None
     # images a batch; 32 is sized for 6 GB of GPU memory with Xception at 299
-    batch_size: int = 32
+    batch_size: BatchSize = 32
     # of the order of images, augmentation, pairs, dropout and fresh weights
-    seed: int = 0
+    seed: Seed = 0
     # at most so many epochs with the backbone frozen, by Adam
-    frozen_epochs: int = 30
+    frozen_epochs: StageEpochs = 30
     # learning rate of the frozen stage
-    frozen_learning_rate: float = 1e-3
+    frozen_learning_rate: LearningRate = 1e-3
     # at most so many epochs with the last blocks unfrozen, by SGD
-    unfrozen_epochs: int = 30
+    unfrozen_epochs: StageEpochs = 30
     # learning rate of the unfrozen stage
-    unfrozen_learning_rate: float = 1e-4
+    unfrozen_learning_rate: LearningRate = 1e-4
     # momentum of SGD
-    momentum: float = 0.9
+    momentum: Share = 0.9
     # first backbone layer the unfrozen stage trains, a name or an index (Xception: 105);
     # by default the backbone's last blocks
     unfreeze_from: str | None = None
     # let BatchNormalization of unfrozen layers learn; frozen is safer on small data
     train_batch_norm: bool = False
     # share of the embedding dropped before the softmax
-    dropout: float = 0.5
+    dropout: Share = 0.5
     # augmentation: largest rotation either way, degrees
-    rotation: float = 45.0
+    rotation: Annotated[float, Interval(ge=0, le=180)] = 45.0
     # augmentation: largest shear either way, degrees
-    shear: float = 0.2
+    shear: Annotated[float, Interval(ge=0, lt=90)] = 0.2
     # augmentation: zoom between 1 - zoom and 1 + zoom
-    zoom: float = 0.2
+    zoom: Share = 0.2
     # augmentation: mirror every second image
     horizontal_flip: bool = True
     # augment in the unfrozen stage too
     unfrozen_augmentation: bool = True
     # frozen stage: so many augmented views of each image, whose embeddings are computed once and
     # stored; 0 draws new ones every epoch and computes them every time
-    views: int = 4
+    views: Views = 4
     # the same for the unfrozen stage, where a stored view takes more disk (Xception: 0.5 MB)
-    unfrozen_views: int = 0
+    unfrozen_views: Views = 0
     # lower the learning rate tenfold after so many epochs without a better validation loss;
     # 0 never does
-    reduce_patience: int = 3
+    reduce_patience: Patience = 3
     # end a stage after so many epochs without a better validation loss; 0 never does
-    stop_patience: int = 3
+    stop_patience: Patience = 3
     # class-balanced batches: so many images of each class in a batch; 0 draws plain batches
-    images_per_class: int = 0
+    images_per_class: CountOrZero = 0
     # folder of what is computed once and stored; by default `cache` beside the run folder, for
     # all runs there. tools/clear_cache.py empties it
     cache: Path | None = None
     # all stores together take at most so many gigabytes; 0 stores nothing
-    cache_gb: float = 10.0
+    cache_gb: Gigabytes = 10.0
     # compute what stands still with OpenVINO where it is installed and the device is a CPU
     openvino: bool = True
     # precision of the backbone's computing; auto takes what suits the device
@@ -85,7 +98,7 @@ class TrainingSettings:
     # layers of the model, for a GPU that waits for its images
     augment_on: Literal["cpu", "device"] = "cpu"
     # threads that read and augment images
-    workers: int = 2
+    workers: Threads = 2
 
     def augmentation(self) -> "Augmentation | None":
         """The augmentation these flags ask for, None where all ranges are 0."""
@@ -107,30 +120,3 @@ class TrainingSettings:
     def recorded(self) -> dict:
         """The flags that shape the result, as JSON values, for the run's config."""
         return {key: value for key, value in asdict(self).items() if key not in FREE_FLAGS}
-
-    def check(self) -> None:
-        """Refuse values that cannot be.
-
-        Raises:
-            UserError: names the flag, its value and what it may be.
-        """
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
-                raise UserError(f"--{_flag(field.name)} must not be negative, but is {value}")
-        for name in ("dropout", "zoom"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(
-                    f"--{name} must be at least 0 and below 1, but is {getattr(self, name)}"
-                )
-        for name in ("frozen_learning_rate", "unfrozen_learning_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise UserError(f"--{_flag(name)} must be above 0, but is {getattr(self, name)}")
-        if self.workers < 1:
-            raise UserError("--workers must be at least 1")
-        if self.image_size == 0:
-            raise UserError("--image-size must be at least 32 pixels, but is 0")
-
-
-def _flag(name: str) -> str:
-    return name.replace("_", "-")

@@ -128,7 +128,6 @@ def test_forward_rates_of_every_engine(script, tmp_path):
     "flags,words",
     [
         (("--first-coded-epochs", "1"), "--first-coded-epochs must be 0 or at least 2"),
-        (("--epochs", "10", "0", "5"), "--epochs must be at least 1"),
         (("--source", "nowhere"), "there is no folder nowhere"),
         (("--backbone", "resnet50"), "--backbone resnet50 is none"),
         (("--weights", "nowhere.h5"), "--weights 'nowhere.h5' is no file"),

@@ -127,7 +127,7 @@ def test_command_writes_photos_a_test_folder_and_its_key(tmp_path):
 
 @pytest.mark.parametrize(
     "flags, words",
-    [(["--test-output", "x"], "--test-key"), (["--seed", "-1"], "--seed is -1")],
+    [(["--test-output", "x"], "--test-key"), (["--seed", "-1"], "--seed must be at least 0")],
 )
 def test_command_refuses_flags_that_make_no_sense(tmp_path, flags, words):
     done = draw("--output", str(tmp_path / "photos"), *flags)

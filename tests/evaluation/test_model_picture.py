@@ -8,9 +8,8 @@ import matplotlib
 import pytest
 from PIL import Image
 
-from finegrain.errors import UserError
 from finegrain.evaluation import model_picture
-from finegrain.evaluation.model_picture import check_picture, draw_model, model_graph
+from finegrain.evaluation.model_picture import draw_model, model_graph
 from finegrain.models.merged import Branch, merged_model
 
 
@@ -65,8 +64,3 @@ def test_with_graphviz_keras_draws(merged, tmp_path, monkeypatch):
     monkeypatch.setattr(model_picture, "_by_ourselves", refuse)
     draw_model(merged, tmp_path / "model.svg")
     assert "merged" in (tmp_path / "model.svg").read_text()
-
-
-def test_other_formats_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"must end in one of \.png, \.svg, \.pdf"):
-        check_picture(tmp_path / "model.doc")

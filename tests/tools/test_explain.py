@@ -76,7 +76,7 @@ def test_a_pair(run, photos, script_here, tmp_path):
         (["--pair", "one.jpg"], "--pair takes two photographs, 1 are named"),
         (["--pair", "--class-name", "x", "one.jpg", "two.jpg"], "no meaning with --pair"),
         (["--class-name", "two", "one.jpg"], "no class 'two'; the nearest are $two_"),
-        (["--top", "0", "one.jpg"], "--top 0 must be at least 1"),
+        (["--top", "0", "one.jpg"], "--top must be at least 1"),
         (["nothing.jpg"], "none of the photographs can be read"),
         ([], "no photograph is named"),
     ],

@@ -125,7 +125,7 @@ def test_mistakes_get_one_sentence(script_here, drawn_data, run, folder, tmp_pat
     assert "no image to look for" in refused(*known)
     assert "--k must be at least 1" in refused(*known, "--k", "0", image)
     assert "--k 18 asks for more images than the 17" in refused(*known, "--k", "18", image)
-    assert "must end in .jpg or .png" in refused(*known, "--output", "sheet.gif", image)
+    assert "must end in .jpg or .jpeg or .png" in refused(*known, "--output", "sheet.gif", image)
     assert "holds no images" in refused("--index", nothing, image)
     assert "none of the 1 images" in refused("--index", damaged, image)
     assert "does not exist" in refused("--index", tmp_path / "absent", image)

@@ -1,0 +1,83 @@
+"""Hold each flag of a command against what is declared beside it, before anything is done.
+
+top: Annotated[int, Interval(ge=1, le=100)] = 5
+output: Annotated[Path, Suffixes(".jpg", ".png")] = Path("similar.jpg")
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from annotated_types import Interval
+
+from finegrain.errors import UserError
+
+
+class Suffixes:
+    """Declares what the name of a file may end in.
+
+    Args:
+        allowed: lower case, with the dot; upper case is taken as well.
+    """
+
+    def __init__(self, *allowed: str):
+        self.allowed = allowed
+
+
+def check_flags(settings: Any) -> None:
+    """Refuse values outside what the flags' types declare, and numbers that are none.
+
+    Args:
+        settings: a dataclass of flags. Of a flag of several values each is looked at, and a flag
+            that was left out (None) not at all.
+
+    Raises:
+        UserError: names the first such flag, its value and what it may be.
+    """
+    hints = get_type_hints(type(settings), include_extras=True)
+    for field in fields(settings):
+        flag, given = field.name.replace("_", "-"), getattr(settings, field.name)
+        values = given if isinstance(given, tuple) else (given,)
+        for declared in metadata(hints[field.name]):
+            for value in values:
+                if isinstance(declared, Interval) and value is not None:
+                    _check_number(flag, value, declared)
+                elif isinstance(declared, Suffixes) and value is not None:
+                    _check_suffix(flag, value, declared)
+
+
+def metadata(hint: Any) -> Iterator[Any]:
+    """What `Annotated` adds to a type and to the types inside it."""
+    yield from getattr(hint, "__metadata__", ())
+    for inside in get_args(hint):
+        yield from metadata(inside)
+
+
+def in_interval(value: float, interval: Interval) -> bool:
+    """Whether a number lies inside; NaN never does."""
+    return (
+        math.isfinite(value)
+        and (interval.ge is None or value >= interval.ge)
+        and (interval.gt is None or value > interval.gt)
+        and (interval.le is None or value <= interval.le)
+        and (interval.lt is None or value < interval.lt)
+    )
+
+
+def _check_number(flag: str, value: float, interval: Interval) -> None:
+    if in_interval(value, interval):
+        return
+    bounds = (
+        ("at least", interval.ge), ("above", interval.gt),
+        ("at most", interval.le), ("below", interval.lt),
+    )  # fmt: skip
+    allowed = " and ".join(f"{words} {bound}" for words, bound in bounds if bound is not None)
+    raise UserError(f"--{flag} must be {allowed}, but is {value}")
+
+
+def _check_suffix(flag: str, path: Path, suffixes: Suffixes) -> None:
+    if path.suffix.lower() in suffixes.allowed:
+        return
+    raise UserError(f"--{flag} {path} must end in {' or '.join(suffixes.allowed)}")
