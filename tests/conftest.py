@@ -7,6 +7,24 @@ from pathlib import Path
 
 import pytest
 from commands import REPOSITORY, SHARED, command, obey_ctrl_c
+from optional import is_installed
+
+
+def pytest_addoption(parser) -> None:
+    parser.addoption(
+        "--require-optional", action="store_true",
+        help="tests that need what is not installed fail instead of being skipped",
+    )  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item) -> None:
+    """Skip a test whose optional programs or packages are absent, and say which."""
+    needed = [name for mark in item.iter_markers("optional") for name in mark.args]
+    absent = [name for name in needed if not is_installed(name)]
+    if absent:
+        end = pytest.fail if item.config.getoption("--require-optional") else pytest.skip
+        end(f"not installed: {', '.join(absent)}")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """single_model_test.py and baidu_dog_test.py as a user runs them."""
 
 import csv
-import importlib.util
 import runpy
 import subprocess
 import sys
@@ -124,11 +123,11 @@ def test_runs_are_averaged_with_their_mirror_images(runs, photos, tmp_path):
     assert f"notice  {runs / 'multi'}" not in done.stdout
 
 
-@pytest.mark.parametrize("flag", ["--openvino", "--no-openvino"])
+@pytest.mark.parametrize(
+    "flag", [pytest.param("--openvino", marks=pytest.mark.optional("openvino")), "--no-openvino"]
+)
 def test_the_engine_is_said_and_answers_are_the_same(flag, photos, tmp_path):
     """Thirteen images so large that OpenVINO pays."""
-    if importlib.util.find_spec("openvino") is None:
-        pytest.skip("OpenVINO is not installed; it has no wheel for every Python and machine")
     run = make_run(tmp_path / "large", "softmax", CLASSES, [5, 3, 2], side=1000)
     output = tmp_path / "predict.csv"
     done = call(

@@ -120,7 +120,7 @@ def test_keras_where_openvino_disagrees(openvino, network, images, monkeypatch, 
     assert_close(opened.run(images), answers_one_by_one(network, images), 1e-5)
 
 
-def test_keras_where_answers_are_not_finite(network, images, counting_conversions):
+def test_keras_where_answers_are_not_finite(openvino, network, images, counting_conversions):
     model = keras.models.clone_model(network)
     model.layers[-1].bias.assign([np.nan] * 5)
     opened = open_inference(model, images)

@@ -1,10 +1,10 @@
 """The page in headless Chromium: nothing fetched, pictures drawn, tables sort, phones fit."""
 
-import shutil
-
 import pytest
+from optional import find_chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.optional("chromium", "playwright")
+
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",
@@ -13,13 +13,10 @@ FLAGS = [
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="no playwright (pip install playwright)"
-    )
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine")
-    with playwright.sync_playwright() as player:
-        opened = player.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as player:
+        opened = player.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         yield opened
         opened.close()
 

@@ -8,16 +8,16 @@ import signal
 import socket
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pytest
 from finished_runs import make_run
+from optional import find_chromium
 from PIL import Image
 
 from finegrain.datasets.manifest import open_data_set
 
-BROWSER = Path("/usr/bin/chromium")
+in_browser = pytest.mark.optional("gradio", "playwright", "chromium")
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -26,16 +26,9 @@ PATIENCE = 60_000
 NAMES = ["<img src=x onerror=document.title='owned'>", "**two**", "3", "四"]
 
 
-def needs(*packages: str) -> None:
-    for package in packages:
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed (requirements-demo.txt)")
-
-
 @pytest.fixture(scope="module")
 def page(drawn_data, tmp_path_factory, start_script):
     """The address of a served page."""
-    needs("gradio")
     folder = tmp_path_factory.mktemp("runs") / "<b>multi"
     make_run(folder, drawn_data, classes=NAMES)
     kept = tmp_path_factory.mktemp("kept")
@@ -59,13 +52,10 @@ def page(drawn_data, tmp_path_factory, start_script):
 @pytest.fixture
 def tab(page):
     """A tab of the browser that has opened the page, and what it asked for and complained of."""
-    needs("playwright")
-    if not BROWSER.exists():
-        pytest.skip(f"there is no browser at {BROWSER}")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(BROWSER), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         tab = browser.new_page()
         asked, errors = [], []
         tab.on("request", lambda request: asked.append(request.url))
@@ -80,6 +70,7 @@ def tab(page):
         assert outside == []
 
 
+@in_browser
 def test_one_photograph(tab, drawn_data):
     tab, errors = tab
     tab.set_input_files("input[type=file]", open_data_set(drawn_data).paths("train")[0])
@@ -97,6 +88,7 @@ def test_one_photograph(tab, drawn_data):
     assert errors == []
 
 
+@in_browser
 def test_two_photographs(tab, drawn_data):
     tab, errors = tab
     paths = open_data_set(drawn_data).paths("valid")
@@ -115,6 +107,7 @@ def test_two_photographs(tab, drawn_data):
     assert errors == []
 
 
+@in_browser
 def test_what_is_no_photograph_is_refused_and_the_page_lives_on(tab, drawn_data, tmp_path):
     tab, _ = tab
     broken = tmp_path / "broken.jpg"
@@ -129,6 +122,7 @@ def test_what_is_no_photograph_is_refused_and_the_page_lives_on(tab, drawn_data,
     tab.get_by_text(re.compile("exceeds|maximum|too large", re.I)).first.wait_for()
 
 
+@pytest.mark.optional("gradio")
 def test_other_programs_are_held_to_the_limits(page):
     def status(path, data=None, **headers):
         request = urllib.request.Request(page + path, data, headers)
