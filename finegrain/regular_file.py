@@ -3,14 +3,28 @@
 import errno
 import os
 import stat
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 
 # Without the first, opening a pipe waits for a writer; each system knows some of them only.
 FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
 
 
-def open_regular(path: Path) -> BufferedReader:
+class SizedReader(BufferedReader):
+    """A file that is never asked for more bytes than it holds.
+
+    Damaged images announce gigabytes, and a plain `read` sets so much memory aside at once.
+    """
+
+    def __init__(self, raw: FileIO):
+        super().__init__(raw)
+        self._bytes = os.fstat(raw.fileno()).st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(size if size is None else min(size, self._bytes))
+
+
+def open_regular(path: Path) -> SizedReader:
     """Open a regular file, or a link to one, for reading bytes.
 
     Raises:
@@ -25,7 +39,7 @@ def open_regular(path: Path) -> BufferedReader:
     except OSError:
         os.close(descriptor)
         raise
-    return open(descriptor, "rb")
+    return SizedReader(FileIO(descriptor))
 
 
 def read_regular(path: Path) -> bytes:

@@ -306,6 +306,13 @@ def test_json_of_annotations(tmp_path: Path):
         assert rows.at["103", "label"] == "iris"
         assert rows.at["103", "source"] == "train/category_2/3.jpg"
 
+    assert "notice" not in printed
+    content["categories"][0]["name"] = "rose/red"
+    (root / "train.json").write_text(json.dumps(content))
+    printed = img2keras(root, tmp_path / "data")
+    assert "notice   all 2 classes go by their category ids" in printed
+    assert "category 0 is called 'rose/red', but it holds a slash" in printed
+
     before = tree(tmp_path / "data")
     content["images"][3]["file_name"] = "../../secret.jpg"
     (root / "train.json").write_text(json.dumps(content))

@@ -1,6 +1,7 @@
 """Pipes, sockets and devices are refused at once, under whatever name."""
 
 import os
+import tracemalloc
 
 import pytest
 from special_files import make_special_files
@@ -28,6 +29,15 @@ def test_regular_files_and_links_to_them_are_read(tmp_path):
     (tmp_path / "file").write_bytes(b"content")
     (tmp_path / "link").symlink_to("file")
     assert read_regular(tmp_path / "file") == read_regular(tmp_path / "link") == b"content"
+
+
+def test_no_more_memory_is_set_aside_than_a_file_has_bytes(tmp_path):
+    (tmp_path / "file").write_bytes(b"content")
+    tracemalloc.start()
+    with open_regular(tmp_path / "file") as file:
+        assert file.read(3) == b"con" and file.read(1 << 30) == b"tent" and file.read() == b""
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
 
 
 def test_others_are_refused(special, tmp_path):

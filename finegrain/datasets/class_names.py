@@ -29,24 +29,30 @@ def has_control_signs(name: str) -> bool:
     return any(unicodedata.category(sign) in ("Cc", "Cs") for sign in name)
 
 
-def check_class_name(name: str) -> None:
-    """Refuse a class that cannot be the name of a folder.
+def unfit_for_folder(name: str) -> str | None:
+    """Why a class name cannot be the name of a folder; None if it can.
 
     Spaces, quotes, leading dashes and letters of any script are fine.
+    """
+    if not name.strip():
+        return "it is empty"
+    if name in (".", ".."):
+        return "it means a folder of its own"
+    if "/" in name or "\\" in name:
+        return "it holds a slash"
+    if has_control_signs(name):
+        return "it holds a sign that cannot be printed"
+    if len(name.encode("utf-8")) > LONGEST_FILE_NAME:
+        return f"it is longer than {LONGEST_FILE_NAME} bytes"
+    return None
+
+
+def check_class_name(name: str) -> None:
+    """Refuse a class that cannot be the name of a folder.
 
     Raises:
         UserError: the name is empty, `.` or `..`, too long, or holds `/` or an unprintable sign.
     """
-    reason = None
-    if not name.strip():
-        reason = "it is empty"
-    elif name in (".", ".."):
-        reason = "it means a folder of its own"
-    elif "/" in name or "\\" in name:
-        reason = "it holds a slash"
-    elif has_control_signs(name):
-        reason = "it holds a sign that cannot be printed"
-    elif len(name.encode("utf-8")) > LONGEST_FILE_NAME:
-        reason = f"it is longer than {LONGEST_FILE_NAME} bytes"
+    reason = unfit_for_folder(name)
     if reason is not None:
         raise UserError(f"the class name {name!r} cannot be a folder: {reason}; rename the class")

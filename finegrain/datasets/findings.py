@@ -25,6 +25,8 @@ def tell_source(
     print(f"images   {len(records)} of {len({record.label for record in records})} classes")
     for line in left_out_lines(listing, layout, records):
         print(line)
+    for notice in listing.notices:
+        print(f"notice   {notice}")
 
 
 def tell_findings(

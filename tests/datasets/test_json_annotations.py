@@ -113,18 +113,46 @@ def test_without_file_names_images_stand_where_fgvc_has_them(tmp_path: Path, ima
     }
 
 
-@pytest.mark.parametrize(
-    "categories",
-    [
-        None,
-        [{"id": 3}, {"id": 7, "name": "iris"}],
-        [{"id": 3, "name": "iris"}, {"id": 7, "name": "iris"}],
-        [{"id": 3, "name": "iris"}, {"id": 7, "name": "F/A-18"}],
-    ],
-)
-def test_classes_go_by_their_ids_where_names_do_not_serve(four: Path, categories):
+UNFIT_NAMES = {
+    "F/A-18": "category 7 is called 'F/A-18', but it holds a slash",
+    "": "category 7 is called '', but it is empty",
+    "rose": "category 7 is called 'rose', but category 3 has it too",
+    "x" * 300: f"category 7 is called '{'x' * 12}...{'x' * 13}', but it is longer than 255 bytes",
+    "a\nb": "category 7 is called 'a\\nb', but it holds a sign that cannot be printed",
+    7: "category 7 has no name that is a text",
+    None: "category 7 has no name that is a text",
+}
+
+
+@pytest.mark.parametrize("name", UNFIT_NAMES)
+def test_one_unfit_name_makes_all_classes_go_by_their_ids_and_is_told(four: Path, name):
+    categories = [{"id": 3, "name": "rose"}, {"id": 7, "name": name}, {"id": 9, "name": "a/b"}]
     write(four / "train.json", complete(categories=categories))
-    assert {record.label for record in records_of(four)} == {"3", "7"}
+    listing = list_source(four)
+    records = read_records(listing, find_layout(listing))
+    assert {record.label for record in records} == {"3", "7"}
+    assert listing.notices == [
+        "all 2 classes go by their category ids, since not every name in train.json serves: "
+        + UNFIT_NAMES[name]
+    ]
+
+
+def test_three_unfit_names_are_told_of_many(four: Path):
+    categories = [{"id": n, "name": "a/b"} for n in range(4)]
+    annotations = [{"image_id": n, "category_id": n} for n in range(4)]
+    write(four / "train.json", complete(categories=categories, annotations=annotations))
+    listing = list_source(four)
+    read_records(listing, find_layout(listing))
+    (notice,) = listing.notices
+    assert notice.count("is called") == 3 and notice.endswith(", and 1 more")
+
+
+@pytest.mark.parametrize("categories", [None, [{"id": 3}, {"id": 7}]])
+def test_where_there_are_no_names_ids_are_no_news(four: Path, categories):
+    write(four / "train.json", complete(categories=categories))
+    listing = list_source(four)
+    records = read_records(listing, find_layout(listing))
+    assert {record.label for record in records} == {"3", "7"} and listing.notices == []
 
 
 def test_ids_may_be_text_and_need_not_be_of_one_kind(four: Path):

@@ -31,7 +31,10 @@ def data_folder_of(annotation_file: Path) -> Path:
 
 def _labels_images(path: Path) -> bool:
     try:
-        with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        with (
+            open_regular(path) as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
+        ):
             return all(text.find(key) >= 0 for key in KEYS)
     except (OSError, ValueError):
         # Empty files cannot be mapped; what cannot be read is no annotation file of ours.

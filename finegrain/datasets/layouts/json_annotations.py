@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from finegrain.datasets.class_names import check_class_name
 from finegrain.datasets.layouts.annotated_paths import image_folder
 from finegrain.datasets.layouts.annotation_file import (
     AnnotationFile,
     read_annotation_file,
     refuse_leaving,
 )
+from finegrain.datasets.layouts.category_names import category_names
 from finegrain.datasets.layouts.layout import Layout, Record
 from finegrain.datasets.layouts.listing import Listing
 from finegrain.errors import UserError
@@ -23,8 +23,8 @@ def matches(listing: Listing) -> bool:
 def read(listing: Listing) -> Iterator[Record]:
     """Yield the annotated images under the JSON's image ids and category ids.
 
-    A class is called by its category's name; where names are missing, stand twice or cannot be
-    folders, all are called by their category ids. Images without a file name are looked for at
+    A class is called by its category's name, or all by their category ids (see `category_names`).
+    Images without a file name are looked for at
     `train/category_<category id + 1>/<image id>.jpg`, where FGVC has them. An image with several
     categories becomes a problem: a classifier wants one. Where a class would hold two files of one
     name, from different folders, all files are named by their image ids.
@@ -40,7 +40,8 @@ def read(listing: Listing) -> Iterator[Record]:
     names = {image: _file_name(annotated, image) for image in annotated.labels}
     _refuse_shared_files(annotated.path, names)
     folder = image_folder(annotated.path, listing.folder, list(names.values()))
-    classes = _class_names(annotated)
+    classes, notices = category_names(annotated)
+    listing.notices += notices
     placed = {(classes[annotated.labels[i][0]], Path(name).name) for i, name in names.items()}
     by_id = len(placed) < len(names) and not any("/" in image for image in names)
     for image, categories in annotated.labels.items():
@@ -94,22 +95,6 @@ def _refuse_shared_files(path: Path, names: dict[str, str]) -> None:
                 f"{path}: the images {other} and {image} have one file name, {name}; each needs "
                 "a file of its own"
             )
-
-
-def _class_names(annotated: AnnotationFile) -> dict[str, str]:
-    """Category id -> class name, of the categories that have images."""
-    used = dict.fromkeys(category for labels in annotated.labels.values() for category in labels)
-    names = {category: (annotated.categories or {}).get(category) for category in used}
-    fitting = all(name is not None and _can_be_folder(name) for name in names.values())
-    return names if fitting and len(set(names.values())) == len(names) else {c: c for c in used}
-
-
-def _can_be_folder(name: str) -> bool:
-    try:
-        check_class_name(name)
-    except UserError:
-        return False
-    return True
 
 
 def _tell_left_out(annotated: AnnotationFile, listing: Listing) -> None:

@@ -24,6 +24,7 @@ class Listing:
         annotation_files: the JSON that was given as the source, or those that it holds.
         left_out: what the layout's `read` found and did not yield: (what it is, names).
         not_listed: images that the layout's own index does not list, as (image, reason).
+        notices: what else the layout's `read` has to tell, in sentences for the user.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class Listing:
     annotation_files: list[Path] = field(default_factory=list)
     left_out: list[tuple[str, list[str]]] = field(default_factory=list)
     not_listed: list[tuple[Path, str]] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
     @property
     def in_folders(self) -> list[Path]:
