@@ -3,14 +3,24 @@
 #
 #     ./demo.sh
 #     ./demo.sh PHOTOS
+#     ./demo.sh --latest
 #
-# Needs Python 3.10 to 3.13 and nothing else; makes .venv first. All that it makes lies in demo/.
-# Stopped half-way, the same command goes on; a second call finds its work done.
+# Needs Python 3.10 to 3.13 and nothing else; makes .venv first, of the tested versions in
+# requirements.lock, or with --latest of the newest that requirements.txt allows. All that it makes
+# lies in demo/. Stopped half-way, the same command goes on; a second call finds its work done.
 set -euo pipefail
 here=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . tools/environment.sh
 
+requirements=(requirements.lock)
+if [ "${1:-}" = --latest ]; then
+    requirements=(--latest requirements.txt)
+    shift
+fi
+case "${1:-}" in
+    -*) fail "there is no option $1; ./demo.sh takes --latest and a folder of photographs" ;;
+esac
 [ $# -le 1 ] || fail "give one folder of photographs at most: ./demo.sh PHOTOS"
 photos=demo/photos
 name=drawn
@@ -23,7 +33,7 @@ data=demo/$name/data single=demo/$name/single multi=demo/$name/multi test=demo/$
 say() { printf '\n== %s\n' "$*"; }
 run() { printf '$ python'; printf ' %q' "$@"; printf '\n'; "$python" "$@"; }
 
-make_environment requirements.txt
+make_environment "${requirements[@]}"
 
 if [ $# -eq 0 ]; then
     say "Draw photographs of 12 look-alike breeds"

@@ -8,14 +8,14 @@ import pytest
 from commands import REPOSITORY
 
 
-def make(folder, *, path=None, **environment):
+def make(folder, *flags, path=None, **environment):
     """Source tools/environment.sh in a folder of its own and make an environment of nothing."""
     (folder / "requirements.txt").write_text("# nothing\n")
     (folder / "pyproject.toml").write_text(
         '[project]\nname = "empty"\nversion = "0"\n[tool.setuptools]\npy-modules = []\n'
     )
     source = f'. "{REPOSITORY}/tools/environment.sh"'
-    line = f"set -euo pipefail; {source}; make_environment requirements.txt"
+    line = f"set -euo pipefail; {source}; make_environment {' '.join(flags)} requirements.txt"
     return subprocess.run(
         ["bash", "-c", line], cwd=folder, capture_output=True, text=True,
         env={**os.environ, **environment, **({"PATH": path} if path else {})},
@@ -61,3 +61,42 @@ def test_a_second_call_reuses_the_environment(tmp_path):
     (tmp_path / ".venv/installed-requirements").write_text(sums)
     done = make(tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.fixture
+def listing_python(tmp_path):
+    """A Python in .venv that lists what it is called with, a line a call."""
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    fake(tmp_path / ".venv/bin", "python", f'echo "$@" >> {tmp_path}/calls')
+    return fake(tmp_path / "bin", "python", "exit 0")
+
+
+def test_other_requirements_are_installed_into_the_same_environment(tmp_path, listing_python):
+    for _ in range(2):
+        done = make(tmp_path, PYTHON=str(listing_python))
+        assert done.returncode == 0, done.stderr
+    first, second = (tmp_path / "calls").read_text().splitlines()
+    assert first.endswith("-r requirements.txt") and "--upgrade" not in first
+    assert second.endswith("--editable .")
+
+
+def test_the_latest_versions_replace_installed_ones(tmp_path, listing_python):
+    done = make(tmp_path, "--latest", PYTHON=str(listing_python))
+    assert done.returncode == 0, done.stderr
+    first = (tmp_path / "calls").read_text().splitlines()[0]
+    assert first.endswith("--upgrade --upgrade-strategy eager -r requirements.txt")
+
+
+def demo(*arguments):
+    line = ["bash", REPOSITORY / "demo.sh", *arguments]
+    return subprocess.run(line, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["--newest"], "there is no option --newest; ./demo.sh takes --latest"),
+    (["a", "b"], "one folder of photographs at most"),
+    (["--latest", "no-such-folder"], "there is no folder no-such-folder"),
+])  # fmt: skip
+def test_the_demo_takes_a_folder_and_one_option(arguments, said):
+    done = demo(*arguments)
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1

@@ -1,5 +1,9 @@
-# Sourced by demo.sh and test.sh: makes .venv beside them and installs the requirement files named
-# in "$@"; a second call with the same files reuses it. Sets $python.
+# Sourced by scripts that start in the project's folder.
+#
+#     make_environment [--latest] FILE...
+#
+# makes .venv, installs these requirement files and sets $python; a second call with the same files
+# reuses it. --latest takes the newest versions they allow instead of keeping what is installed.
 
 fail() { printf 'error: %s\n' "$1" >&2; exit 2; }
 
@@ -15,7 +19,11 @@ find_python() {
 }
 
 make_environment() {
-    local found stamp wanted free_kb
+    local found stamp wanted free_kb file flags=()
+    if [ "$1" = --latest ]; then
+        flags+=(--upgrade --upgrade-strategy eager)
+        shift
+    fi
     wanted=$(cat "$@" | cksum)
     stamp=.venv/installed-requirements
     python=.venv/bin/python
@@ -34,7 +42,6 @@ $("${PYTHON:-python3}" -V 2>&1 || true)); install one, or name it: PYTHON=/path/
     if [ ! -x "$python" ]; then
         "$found" -m venv .venv || fail "the environment .venv could not be made; see above"
     fi
-    local flags=() file
     for file in "$@"; do flags+=(-r "$file"); done
     "$python" -m pip install --quiet --disable-pip-version-check "${flags[@]}" &&
         "$python" -m pip install --quiet --disable-pip-version-check --no-deps --editable . ||
