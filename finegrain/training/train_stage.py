@@ -118,7 +118,7 @@ def _fit(learner: keras.Model, parts: int, route: Route, keeper: EpochKeeper, fe
         validation = ValidationParts(photos, parts)
     try:
         learner.fit(
-            # A plain generator: Keras takes no other iterator.
+            # As a plain generator, which Keras takes from wherever it stands without an end.
             (batch for batch in batches),
             steps_per_epoch=steps * parts,
             initial_epoch=keeper.folder.epochs,

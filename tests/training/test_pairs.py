@@ -1,11 +1,15 @@
 """Partners inside a batch."""
 
+import itertools
+
+import keras
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from finegrain.training.pair_generator import PairGenerator
+from finegrain.training.pair_generator import PairGenerator, is_positive_batch
 from finegrain.training.pairs import (
     random_negative_partners,
     same_class_targets,
@@ -93,21 +97,96 @@ def test_a_resumed_generator_goes_on_as_it_would_have():
     assert [inputs["partner"].tolist() for inputs, _ in rest] == whole[4:]
 
 
-def test_over_keras_own_flow_from_directory(tmp_path):
-    from PIL import Image
-
+@pytest.fixture
+def flow(tmp_path):
+    """Keras's own iterator over ten images of two classes, in batches of 4, 4 and 2."""
     from finegrain.images.fused_generator import ImageDataGenerator
 
     for label in "ab":
         (tmp_path / label).mkdir()
         for number in range(5):
             Image.new("RGB", (9, 9), (40 * number, 0, 0)).save(tmp_path / label / f"{number}.png")
-    flow = ImageDataGenerator().flow_from_directory(
+    return ImageDataGenerator().flow_from_directory(
         tmp_path, target_size=(8, 8), batch_size=4, seed=1
     )
+
+
+def test_over_keras_own_flow_from_directory(flow):
     pairs = PairGenerator(flow)
     sizes = [len(next(pairs)[0]["partner"]) for _ in range(6)]
     assert sizes == [4, 4, 2, 4, 4, 2]
+
+
+def softmax_and_pair_head():
+    """The smallest model that takes what a pair generator gives, and keeps what it was given."""
+    image, partner = keras.Input((8, 8, 3), name="image"), keras.Input((), name="partner")
+    embedding = keras.layers.GlobalAveragePooling2D()(image)
+    both = keras.layers.Concatenate()([embedding, keras.layers.Reshape((1,))(partner)])
+    outputs = {
+        "category": keras.layers.Dense(2, activation="softmax")(embedding),
+        "same_class": keras.layers.Dense(2, activation="softmax")(both),
+    }
+    model = keras.Model({"image": image, "partner": partner}, outputs)
+    model.compile("sgd", dict.fromkeys(outputs, "categorical_crossentropy"))
+    return model
+
+
+class Steps(keras.callbacks.Callback):
+    """Counts the batches of each epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epochs = [*getattr(self, "epochs", []), 0]
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.epochs[-1] += 1
+
+
+@pytest.mark.parametrize("steps", [None, 3])
+def test_a_flow_of_images_goes_straight_into_fit(flow, steps):
+    counted = Steps()
+    softmax_and_pair_head().fit(
+        PairGenerator(flow), steps_per_epoch=steps, epochs=2, verbose=0, callbacks=[counted]
+    )
+    assert counted.epochs == [3, 3]
+
+
+def test_each_epoch_of_a_fit_has_every_image_and_positive_batches_at_the_set_rate(flow):
+    pairs = PairGenerator(flow, 0.5)
+    seen, positive = [], 0
+    for _ in range(4):
+        for index in range(pairs.num_batches):
+            inputs, targets = pairs[index]
+            seen += inputs["image"][:, 0, 0, 0].tolist()
+            labels = targets["category"].argmax(axis=1)
+            assert targets["same_class"][:, 1].tolist() == (
+                labels == labels[inputs["partner"]]
+            ).tolist()
+            positive += is_positive_batch(pairs.batch + index, 0.5)
+        pairs.on_epoch_end()
+    assert sorted(seen) == sorted(4 * [40.0 * number for number in range(5)] * 2)
+    assert seen[:10] != seen[10:20]
+    assert positive == 6
+
+
+def test_a_stream_without_an_end_goes_into_fit_without_losing_a_batch():
+    drawn = []
+
+    def stream():
+        for number in itertools.count():
+            drawn.append(number)
+            yield np.full((2, 8, 8, 3), number, "float32"), np.eye(2)
+
+    pairs = PairGenerator(stream(), 0.0)
+    # As Keras does on TensorFlow: two batches to see their shapes, then from the first on.
+    asked = [0, 1, 0, 1, 2, 3]
+    given = [int(pairs[index][0]["image"][0, 0, 0, 0]) for index in asked]
+    assert given == asked and drawn == [0, 1, 2, 3]
+    counted = Steps()
+    softmax_and_pair_head().fit(
+        PairGenerator(stream()), steps_per_epoch=3, epochs=2, shuffle=False, verbose=0,
+        callbacks=[counted],
+    )  # fmt: skip
+    assert counted.epochs == [3, 3]
 
 
 def test_a_rate_that_is_none_is_refused():
