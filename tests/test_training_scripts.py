@@ -272,7 +272,6 @@ def test_stage_3_needs_a_finished_stage_2(script, drawn_data, tmp_path):
 @pytest.mark.parametrize(
     "changes,words",
     [
-        ({"batch_size": 4000}, "--batch-size 4000 does not fit"),
         ({"backbone": "exception"}, "'exception'; did you mean xception"),
         ({"weights": "nowhere.weights.h5"}, "nowhere.weights.h5' is no file; give `imagenet`"),
         ({"backbone": "xception_small", "weights": "imagenet"}, "no ImageNet weights of xception"),
@@ -295,10 +294,24 @@ def test_settings_that_cannot_be_are_refused(drawn_data, tmp_path, changes, word
     assert not (tmp_path / "run").exists()
 
 
-def test_a_batch_larger_than_the_data_set_is_refused(script, drawn_data, tmp_path):
-    done = script("single_model.py", "--data", drawn_data, "--run", tmp_path / "run", *SMALL,
-                  "--batch-size", "4000")  # fmt: skip
-    assert_user_error(done, "--batch-size 4000", "training images")
+def test_a_batch_larger_than_the_data_set_is_lowered_with_a_notice(
+    script_here, drawn_data, tmp_path
+):
+    run = tmp_path / "run"
+    flags = ("--data", drawn_data, "--run", run, *SMALL, "--batch-size", "4000", "--views", "1",
+             "--frozen-epochs", "1", "--unfrozen-epochs", "0")  # fmt: skip
+    status, printed, errors = script_here("single_model.py", *flags)
+    assert status == 0, errors
+    config = json.loads((run / "config.json").read_text())
+    count = config["data"]["images"]["train"]
+    notice = f"notice  --batch-size 4000 is more than the {count} training images"
+    assert printed.count(notice) == 1
+    assert f"1 epochs of 1 steps of {count}" in printed
+    # The record is what was asked for, so that the same command goes on.
+    assert config["settings"]["batch_size"] == 4000
+    status, printed, errors = script_here("single_model.py", *flags)
+    assert status == 0, errors
+    assert notice in printed and "finished before" in printed
 
 
 def test_weights_of_another_backbone_are_refused_in_one_sentence(script, drawn_data, tmp_path):

@@ -39,25 +39,25 @@ def main(settings: Settings) -> None:
 
     from finegrain.datasets.manifest import open_data_set
     from finegrain.images.photo_stream import PhotoStream
-    from finegrain.training.feed import Feed, check_feed
+    from finegrain.training.feed import Feed, check_feed, fitting_batch_size
     from finegrain.training.pair_generator import PairGenerator
     from finegrain.training.stage import Stage
     from finegrain.whole_files import written_whole
 
     data = open_data_set(settings.data)
     size = (settings.image_size, settings.image_size)
-    feed = Feed(data, size, settings.batch_size, settings.seed)
+    feed = Feed(data, size, fitting_batch_size(settings.batch_size, data), settings.seed)
     check_feed(feed)
     stage = Stage("pairs", None, "adam", 1e-3, epochs=1)
     stream = PhotoStream(feed.training(stage), workers=1)
-    figure = Figure(figsize=(1.5 * settings.batch_size, 7.2), layout="constrained")
+    figure = Figure(figsize=(1.5 * feed.batch_size, 7.2), layout="constrained")
     rows = figure.subfigures(2, 1)
     for part, (inputs, targets) in zip(rows, PairGenerator(stream, 0.5), strict=False):
         labels = targets["category"].argmax(axis=1)
         same = targets["same_class"][:, 1]
         kind = "swapped into positive pairs" if same.any() else "of random negative pairs"
         part.suptitle(f"a batch {kind}: each image above, its partner below", fontsize=11)
-        axes = part.subplots(2, settings.batch_size, squeeze=False)
+        axes = part.subplots(2, feed.batch_size, squeeze=False)
         for place, partner in enumerate(inputs["partner"]):
             for row, index in enumerate((place, partner)):
                 axes[row, place].imshow(inputs["image"][index].clip(0, 255).astype("uint8"))

@@ -24,7 +24,7 @@ class Feed:
     Attributes:
         data: the data set.
         image_size: (height, width) in pixels.
-        batch_size: images a batch.
+        batch_size: images a batch, from `fitting_batch_size`.
         seed: of order, augmentation, pairs and dropout.
         images_per_class: K of class-balanced batches, 0 for plain ones.
         workers: threads that read photographs.
@@ -93,19 +93,32 @@ class Feed:
         return StoreFolder(self.cache, self.cache_gb * GIGABYTE)
 
 
+def fitting_batch_size(asked: int, data: DataSet) -> int:
+    """The batch size to train with: as asked for, but no more than there are training images.
+
+    Where it is lowered a notice says so. What was asked for is what a run records.
+
+    Raises:
+        UserError: there is no training image.
+    """
+    count = len(data.paths("train"))
+    if count == 0:
+        raise UserError(f"{data.folder} has no training images; make it again with img2keras.py")
+    if asked > count:
+        print(
+            f"notice  --batch-size {asked} is more than the {count} training images; all of them "
+            f"make one batch of {count}",
+            flush=True,
+        )
+    return min(asked, count)
+
+
 def check_feed(feed: Feed) -> None:
     """Refuse settings that cannot make a batch.
 
     Raises:
-        UserError: the batch size is below 1 or above the number of training images, there is
-            no validation image, or K does not fit the batch.
+        UserError: there is no validation image, or K does not fit the batch.
     """
-    count = len(feed.data.paths("train"))
-    if not 1 <= feed.batch_size <= count:
-        raise UserError(
-            f"--batch-size {feed.batch_size} does not fit {count} training images; "
-            f"give a number from 1 to {count}"
-        )
     if "valid" not in feed.data.splits:
         raise UserError(
             f"{feed.data.folder} has no validation images; make it again with "
@@ -113,7 +126,7 @@ def check_feed(feed: Feed) -> None:
         )
     if feed.images_per_class and not 2 <= feed.images_per_class <= feed.batch_size:
         raise UserError(
-            f"--images-per-class {feed.images_per_class} does not fit --batch-size "
+            f"--images-per-class {feed.images_per_class} does not fit batches of "
             f"{feed.batch_size}; give 0 for plain batches, or a number from 2 to the batch size"
         )
     if feed.cache is not None and feed.cache.exists() and not feed.cache.is_dir():

@@ -22,7 +22,7 @@ from finegrain.models.head_size import MEMORY_GB
 from finegrain.models.image_heads import PLAIN, find_head
 from finegrain.models.multi_loss import multi_loss_model
 from finegrain.training.computing import Computing, set_up_computing
-from finegrain.training.feed import Feed, check_feed
+from finegrain.training.feed import Feed, check_feed, fitting_batch_size
 from finegrain.training.run_folder import RunFolder, describe_data
 from finegrain.training.settings import TrainingSettings
 from finegrain.training.stage import Stage
@@ -94,7 +94,7 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     data = open_data_set(settings.data)
     side = settings.image_size or spec.image_size
     feed = Feed(
-        data, (side, side), settings.batch_size, settings.seed,
+        data, (side, side), fitting_batch_size(settings.batch_size, data), settings.seed,
         settings.images_per_class, settings.workers,
         settings.cache or cache_beside(settings.run), settings.cache_gb,
         settings.openvino, settings.augment_on,
@@ -150,8 +150,8 @@ def reopen_session(
         )
     size = tuple(config["image_size"])
     feed = Feed(
-        data, size, settings["batch_size"], settings["seed"], settings["images_per_class"],
-        workers, **stores,
+        data, size, fitting_batch_size(settings["batch_size"], data), settings["seed"],
+        settings["images_per_class"], workers, **stores,
     )  # fmt: skip
     computing = set_up_computing(
         config.get("precision", "auto"), settings.get("jit", "auto"), settings["seed"]
