@@ -7,9 +7,10 @@ Drop a photograph: its classes with their probabilities, the parts that speak fo
 (Grad-CAM) and the training images most like it. Drop two: are they of the same class? A run of
 froze_fine_tune.py answers with its pair head, others with the cosine of the embeddings.
 
-The page is for this machine alone (127.0.0.1). It needs no internet and reports nothing to anybody.
-Photographs may be 10 MB large; they and the page's pictures lie in a temporary folder that holds
-200 files at most and goes when the page is stopped (Ctrl-C).
+The page is for this machine alone (127.0.0.1). It needs no internet and reports nothing to anybody;
+what other sites ask of it is refused, and no file but an upload is read for a visitor. Photographs
+may be 10 MB large, other files are not taken; they and the page's pictures lie in a temporary
+folder that holds 200 files at most and goes when the page is stopped (Ctrl-C).
 """
 
 import os
@@ -69,7 +70,7 @@ def main(settings: Settings) -> None:
         os.environ["GRADIO_TEMP_DIR"] = kept
         from finegrain.demo.page import build_page
 
-        page = build_page(answers, note)
+        page = build_page(answers, Path(kept), note)
         serve(page, Path(kept), settings)
 
 
@@ -111,16 +112,20 @@ def serve(page: "gradio.Blocks", kept: Path, settings: Settings) -> None:
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+    from finegrain.demo.own_requests import OwnRequests
     from finegrain.demo.page import CSS
+    from finegrain.demo.photograph_requests import PhotographRequests
     from finegrain.demo.upload_limit import UploadLimit
 
     most_bytes = round(settings.most_megabytes * MEGABYTE)
     middleware = [
         # Another site that points its own name at this machine is not answered.
         Middleware(TrustedHostMiddleware, allowed_hosts=[ADDRESS, "localhost"]),
+        Middleware(OwnRequests),
         Middleware(
             UploadLimit, folder=kept, most_bytes=most_bytes + ENVELOPE, most_files=MOST_FILES
         ),
+        Middleware(PhotographRequests, folder=kept),
     ]
     page.queue(max_size=MOST_WAITING, default_concurrency_limit=1, api_open=False)
     try:

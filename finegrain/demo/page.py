@@ -7,6 +7,7 @@ import gradio
 import numpy as np
 
 from finegrain.demo.answers import Answers
+from finegrain.demo.photograph_requests import NOT_UPLOADED, uploaded_file
 from finegrain.explain.figures import percentage
 from finegrain.explain.photograph import SHOWN_SIDE, Photograph, read_photograph
 from finegrain.images.decode import UnreadableImage, open_rgb
@@ -23,11 +24,12 @@ CSS = """
 """
 
 
-def build_page(answers: Answers, note: str = "") -> gradio.Blocks:
+def build_page(answers: Answers, uploads: Path, note: str = "") -> gradio.Blocks:
     """The page of a run.
 
     Args:
         answers: what the run says.
+        uploads: the folder that Gradio keeps uploads in; no other file is ever read for a visitor.
         note: what is missing, in a sentence for the user; empty if nothing is.
     """
     run = answers.run
@@ -37,15 +39,15 @@ def build_page(answers: Answers, note: str = "") -> gradio.Blocks:
     ) as page:
         gradio.HTML(f"<h1>{html.escape(title)}</h1><p>{html.escape(note)}</p>")
         with gradio.Tab("One photograph"):
-            _one_photograph(answers)
+            _one_photograph(answers, uploads)
         with gradio.Tab("Two photographs: the same class?"):
-            _two_photographs(answers)
+            _two_photographs(answers, uploads)
     return page
 
 
-def _one_photograph(answers: Answers) -> None:
+def _one_photograph(answers: Answers, uploads: Path) -> None:
     with gradio.Row():
-        given = _upload("Drop a photograph")
+        given = _upload("Drop a photograph", uploads)
         heat = _picture("What speaks for the likeliest class")
         label = gradio.Label(label="Classes", num_top_classes=5)
     with gradio.Column(visible=answers.training_images is not None):
@@ -55,7 +57,7 @@ def _one_photograph(answers: Answers) -> None:
             object_fit="contain", allow_preview=True,
         )  # fmt: skip
 
-    def answer(path: str | None):
+    def answer(path: Path | None):
         if path is None:
             return None, None, None
         photo = _read(path, answers)
@@ -74,15 +76,15 @@ def _one_photograph(answers: Answers) -> None:
     )  # fmt: skip
 
 
-def _two_photographs(answers: Answers) -> None:
+def _two_photographs(answers: Answers, uploads: Path) -> None:
     with gradio.Row():
-        givens = [_upload("One photograph"), _upload("Another photograph")]
+        givens = [_upload(label, uploads) for label in ("One photograph", "Another photograph")]
     label = gradio.Label(label="Do they show the same class?")
     said = gradio.Textbox(label="How it was told", lines=2, interactive=False)
     with gradio.Row():
         heats = [_picture("What speaks for it in the first"), _picture("and in the second")]
 
-    def answer(path_1: str | None, path_2: str | None):
+    def answer(path_1: Path | None, path_2: Path | None):
         if path_1 is None or path_2 is None:
             return None, "", None, None
         found = answers.pair(_read(path_1, answers), _read(path_2, answers))
@@ -108,12 +110,21 @@ def _two_photographs(answers: Answers) -> None:
         )  # fmt: skip
 
 
-def _upload(label: str) -> gradio.Image:
+def _upload(label: str, uploads: Path) -> gradio.Image:
     upload = gradio.Image(
         label=label, type="filepath", sources=["upload", "clipboard"], height=320, buttons=[]
     )
+
+    def preprocess(payload) -> Path | None:
+        if payload is None or payload.path is None:
+            return None
+        path = uploaded_file(payload.path, uploads)
+        if path is None:
+            raise gradio.Error(NOT_UPLOADED, title="No photograph", print_exception=False)
+        return path
+
     # The file itself, so that it goes the way all photographs go: Gradio would decode it first.
-    upload.preprocess = lambda payload: payload and payload.path
+    upload.preprocess = preprocess
     return upload
 
 
@@ -121,9 +132,9 @@ def _picture(label: str) -> gradio.Image:
     return gradio.Image(label=label, interactive=False, height=320, buttons=["fullscreen"])
 
 
-def _read(path: str, answers: Answers) -> Photograph:
+def _read(path: Path, answers: Answers) -> Photograph:
     try:
-        return read_photograph(Path(path), answers.run.image_size)
+        return read_photograph(path, answers.run.image_size)
     except UnreadableImage as error:
         message = f"This file cannot be read: {error}."
         raise gradio.Error(message, title="No photograph", print_exception=False) from error

@@ -1,11 +1,10 @@
 """What a browser may send: so much at once, and so many files kept."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-Message = MutableMapping[str, Any]
+from finegrain.demo.refusal import Message, Receive, Send, refuse
 
 
 class UploadLimit:
@@ -24,19 +23,14 @@ class UploadLimit:
         self.most_bytes = most_bytes
         self.most_files = most_files
 
-    async def __call__(
-        self,
-        scope: Message,
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
-    ) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with 411 or 413."""
         if scope["type"] == "http" and scope["method"] == "POST":
             length = dict(scope["headers"]).get(b"content-length", b"")
             if not length.isdigit():
-                return await _refuse(send, 411, "the length of the request is missing")
+                return await refuse(send, 411, "the length of the request is missing")
             if int(length) > self.most_bytes:
-                return await _refuse(send, 413, f"more than {self.most_bytes} bytes")
+                return await refuse(send, 413, f"more than {self.most_bytes} bytes")
             self.sweep()
         return await self.app(scope, receive, send)
 
@@ -50,9 +44,3 @@ class UploadLimit:
                     files.append((path.stat().st_mtime, path))
         for _, path in sorted(files)[: max(0, len(files) - self.most_files)]:
             path.unlink(missing_ok=True)
-
-
-async def _refuse(send: Callable[[Message], Awaitable[None]], status: int, reason: str) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": reason.encode()})
