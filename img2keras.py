@@ -39,6 +39,7 @@ from annotated_types import Interval
 from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.flag_types import ProperShare, Seed, Share
+from finegrain.outputs import DATA_SET, Output, OutputFolder
 
 
 @dataclasses.dataclass
@@ -70,6 +71,10 @@ class Settings:
     statistics: bool = False
     # threads that read images, and processes of --statistics; 0: one a core, of threads 8 at most
     workers: Annotated[int, Interval(ge=0, le=256)] = 0
+
+    def outputs(self) -> list[Output]:
+        """What is written."""
+        return [OutputFolder("--output", self.output, DATA_SET)]
 
 
 def main(settings: Settings) -> None:

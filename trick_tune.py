@@ -17,6 +17,7 @@ from pathlib import Path
 
 from finegrain.command import load_keras, run_command
 from finegrain.flag_types import Epochs, Gigabytes, LearningRate, Patience, Threads
+from finegrain.outputs import RUN, Output, OutputFolder
 
 
 @dataclass
@@ -47,6 +48,10 @@ class Settings:
     openvino: bool = True
     # threads that read images
     workers: Threads = 2
+
+    def outputs(self) -> list[Output]:
+        """What is written."""
+        return [OutputFolder("--run", self.run, RUN)]
 
 
 def main(settings: Settings) -> None:

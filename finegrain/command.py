@@ -33,9 +33,13 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
     # A file name that the terminal cannot show must not end a run.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")
+    # Imports what --help need not wait for.
+    from finegrain.outputs import outputs_ready
+
     try:
         check_flags(settings)
-        main(settings)
+        with outputs_ready(settings):
+            main(settings)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)

@@ -3,21 +3,29 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from finegrain.errors import UserError
+from finegrain.system_lock import Holder, SystemLock
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What is being written, and the lock that its writer holds meanwhile.
+UNDER_WAY = re.compile(r"\.(?P<token>[0-9a-f]{8})\.(partial|lock)\.(?P<name>.+)", re.DOTALL)
+# Locks may not reach across a network; what another machine writes is left alone for so long.
+ANOTHER_HOST_SECONDS = 24 * 3600.0
 
 
 @contextlib.contextmanager
 def written_whole(path: Path, expected_bytes: int = 0) -> Iterator[Path]:
     """Give a file to write that takes `path`'s place only when it is complete.
 
-    Whatever goes wrong on the way, the file that stood at `path` before is untouched.
+    Whatever goes wrong on the way, the file that stood at `path` before is untouched. What killed
+    processes left of earlier attempts at `path` is swept away.
 
     Args:
         path: where the finished file shall stand; its folder is made if missing.
@@ -30,19 +38,88 @@ def written_whole(path: Path, expected_bytes: int = 0) -> Iterator[Path]:
     Raises:
         UserError: the disk is full or the folder cannot be written to.
     """
-    beside = path.with_name(f".{secrets.token_hex(4)}.partial.{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _check_space(beside, expected_bytes)
-        yield beside
-        with open(beside, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        with partial_beside(path) as beside:
+            _check_space(beside, expected_bytes)
+            yield beside
+            with open(beside, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(beside, path)
     except OSError as error:
         raise _explain(error, path) from error
+
+
+@contextlib.contextmanager
+def partial_beside(path: Path) -> Iterator[Path]:
+    """Give a name in `path`'s folder for a file or a folder under way, removed at the end.
+
+    As long as this lasts nobody sweeps it away; of a killed process it is swept when `path` is
+    written the next time.
+
+    Args:
+        path: what the caller is about to make; its folder is made if missing.
+
+    Raises:
+        OSError: the folder cannot be made or written to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_partials(path.parent, path.name)
+    token = secrets.token_hex(4)
+    beside = path.with_name(f".{token}.partial.{path.name}")
+    lock = SystemLock(path.with_name(f".{token}.lock.{path.name}"))
+    if not lock.take(Holder.this_process(), timeout=10):
+        raise OSError(errno.EAGAIN, f"{lock.path} is held by another process")
+    try:
+        yield beside
     finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+        _remove(beside)
+        lock.release()
+
+
+def remove_partials(folder: Path, name: str | None = None) -> None:
+    """Sweep away what killed processes left half-written in a folder.
+
+    What a living process is writing stays, and what another machine wrote within the last day,
+    since locks need not reach that far.
+
+    Args:
+        folder: the folder, not those in it.
+        name: sweep only what was to become the file or folder of this name.
+    """
+    entries: list[str] = []
+    with contextlib.suppress(OSError):
+        entries = os.listdir(folder)
+    for entry in entries:
+        found = UNDER_WAY.fullmatch(entry)
+        # A file may be written beside one that is itself under way.
+        if found and (
+            name in (None, found["name"]) or found["name"].endswith(f".partial.{name}")
+        ):
+            _sweep(folder, found["token"], found["name"])
+
+
+def _sweep(folder: Path, token: str, name: str) -> None:
+    partial, lock = folder / f".{token}.partial.{name}", SystemLock(folder / f".{token}.lock.{name}")
+    if not lock.path.exists():
+        # Its writer would hold one.
+        _remove(partial)
+        return
+    holder = lock.holder()
+    elsewhere = holder is not None and holder.host != Holder.this_process().host
+    with contextlib.suppress(OSError):
+        if elsewhere and time.time() - lock.path.stat().st_mtime < ANOTHER_HOST_SECONDS:
+            return
+        if lock.try_to_take():
+            _remove(partial)
+            lock.release()
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _check_space(beside: Path, expected_bytes: int) -> None:
@@ -65,9 +142,3 @@ def _explain(error: OSError, path: Path) -> UserError:
             "free some space and start the same command again"
         )
     return UserError(f"{path} could not be written ({error.strerror or error})")
-
-
-def remove_partials(folder: Path) -> None:
-    """Sweep what a killed process left half-written in a folder."""
-    for leftover in folder.glob(".*.partial.*"):
-        leftover.unlink(missing_ok=True)

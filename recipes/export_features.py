@@ -35,6 +35,7 @@ from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
 from finegrain.flag_types import ImageSize, Seed, Threads
 from finegrain.named_values import values_by_name
+from finegrain.outputs import Output, OutputFolder
 
 MOST_NAMED_FILES = 20
 
@@ -70,6 +71,10 @@ class Settings:
     # threads that decode images
     workers: Threads = 2
 
+    def outputs(self) -> list[Output]:
+        """What is written."""
+        return [OutputFolder("--output", self.output)]
+
     def entries(self) -> list[str]:
         """The backbones and run folders asked for."""
         return [entry.strip() for entry in self.backbones.split(",") if entry.strip()]
@@ -78,8 +83,6 @@ class Settings:
         """Refuse what is wrong whatever the files hold, before Keras is loaded."""
         if not self.entries():
             raise UserError("--backbones names none; give one or several, separated by commas")
-        if self.output.exists() and not self.output.is_dir():
-            raise UserError(f"--output {self.output} is a file; name a folder")
         if len(set(self.images)) < len(self.images):
             raise UserError("--images names a folder twice; name each once")
 

@@ -30,6 +30,7 @@ from annotated_types import Interval
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
 from finegrain.flag_types import Probability, Threads
+from finegrain.outputs import RUN, Output, OutputFolder
 from finegrain.whole_files import written_whole
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ class Settings:
     openvino: bool = True
     # threads that decode images
     workers: Threads = 2
+
+    def outputs(self) -> list[Output]:
+        """What is written."""
+        return [OutputFolder("--run", self.run, RUN)]
 
 
 def main(settings: Settings) -> None:

@@ -49,6 +49,7 @@ from finegrain.flag_types import (
 )
 from finegrain.flags import Suffixes
 from finegrain.named_values import values_by_name
+from finegrain.outputs import Output, OutputFile
 
 GIGABYTE = 1e9
 MODES = ("none", "standardise", "l2")
@@ -105,6 +106,14 @@ class Settings:
     # more gigabytes of embeddings than these are streamed from disk
     memory_gb: Gigabytes = 2.0
 
+    def outputs(self) -> list[Output]:
+        """What is written."""
+        return [
+            OutputFile("--output", self.output),
+            OutputFile("--scores", self.scores),
+            OutputFile("--plot", self.plot, is_picture=True),
+        ]
+
     def check(self) -> None:
         """Refuse what is wrong whatever the files hold, before Keras is loaded."""
         if not self.features:
@@ -148,7 +157,7 @@ def main(settings: Settings) -> None:
         check_sample_fits(form, sample, joined.category_ids or joined.classes)
         wanted = wanted_images(joined, settings.predict)
         if sample is not None:
-            check_sample(wanted, sample, settings.output)
+            check_sample(wanted, sample)
     split = split_rows(
         joined, settings.valid_fraction, settings.seed, settings.memory_gb * GIGABYTE
     )

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finegrain.command import load_keras, run_command
+from finegrain.outputs import RUN, Output, OutputFolder
 
 
 @dataclass
@@ -34,6 +35,10 @@ class Settings:
     undo: bool = False
     # compute with OpenVINO where it is installed, the device is a CPU, and it pays
     openvino: bool = True
+
+    def outputs(self) -> list[Output]:
+        """What is written."""
+        return [OutputFolder("--run", self.run, RUN)]
 
 
 def main(settings: Settings) -> None:

@@ -25,23 +25,24 @@ class Settings:
 
 
 def main(settings: Settings) -> None:
-    from finegrain.stores.store_folder import GIGABYTE, StoreFolder, remove_store
+    from finegrain.sizes import size_in_words
+    from finegrain.stores.store_folder import StoreFolder, remove_store
     from finegrain.whole_files import remove_partials
 
     if not settings.cache.is_dir():
         raise UserError(f"there is no folder {settings.cache}; name the folder of the stores")
-    freed = 0.0
+    freed = 0
     for path in StoreFolder(settings.cache, 0).stores():
-        gigabytes = path.stat().st_size / GIGABYTE
+        size = path.stat().st_size
         if settings.dry_run:
             what = "would go"
         else:
             what = "removed" if remove_store(path) else "in use"
-        freed += gigabytes if what == "removed" else 0
-        print(f"{what:8} {gigabytes:8.3f} GB  {path.name}")
+        freed += size if what == "removed" else 0
+        print(f"{what:8} {size_in_words(size):>10}  {path.name}")
     if not settings.dry_run:
         remove_partials(settings.cache)
-        print(f"freed    {freed:8.3f} GB")
+        print(f"{'freed':8} {size_in_words(freed):>10}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ from pathlib import Path
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
+from finegrain.outputs import RUN, Output, OutputFolder
+
+PREDICTIONS, EVALUATION = "predictions.csv", "evaluation.json"
 
 
 @dataclass
@@ -42,6 +45,13 @@ class Settings:
     # compute with OpenVINO where it is installed, the device is a CPU, and it pays
     openvino: bool = True
 
+    def outputs(self) -> list[Output]:
+        """What is written."""
+        own = self.output is None or self.output.absolute() == self.run.absolute()
+        if self.images is None and own:
+            return [OutputFolder("--run", self.run, RUN)]
+        return [OutputFolder("--output", self.output or self.run, names=(PREDICTIONS, EVALUATION))]
+
     def check(self) -> None:
         """Refuse what is wrong whatever the files hold, before Keras is loaded."""
         if self.images is not None and self.output is None:
@@ -51,8 +61,6 @@ class Settings:
             )
         if self.images is not None and self.data is not None:
             raise UserError("--data is for the run's own images; leave it out beside --images")
-        if self.output is not None and self.output.exists() and not self.output.is_dir():
-            raise UserError(f"--output {self.output} is a file; name a folder")
 
 
 def main(settings: Settings) -> None:
@@ -89,7 +97,7 @@ def main(settings: Settings) -> None:
     evaluation = write_answers(output, answered, run.classes, same_class_scores(model), about)
     for line in measure_lines(evaluation):
         print(line)
-    print(f"wrote   {output / 'predictions.csv'} and {output / 'evaluation.json'}")
+    print(f"wrote   {output / PREDICTIONS} and {output / EVALUATION}")
 
 
 if __name__ == "__main__":

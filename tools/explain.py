@@ -25,6 +25,7 @@ from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
+from finegrain.outputs import Output, OutputFile, OutputFolder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,6 +51,14 @@ class Settings:
     # how many classes to list
     top: Annotated[int, Interval(ge=1, le=100)] = 5
 
+    def outputs(self) -> list[Output]:
+        """What is written."""
+        names = output_names(self.image).values()
+        if self.pair:
+            names = [pair_name(self.image)]
+        pictures = [OutputFile("--output", self.output / name, is_picture=True) for name in names]
+        return [OutputFolder("--output", self.output, is_shared=True), *pictures]
+
 
 def main(settings: Settings) -> None:
     check(settings)
@@ -71,8 +80,6 @@ def check(settings: Settings) -> None:
         raise UserError(f"--pair takes two photographs, {len(settings.image)} are named")
     if settings.pair and settings.class_name is not None:
         raise UserError("--class-name has no meaning with --pair; leave one of them out")
-    if settings.output.exists() and not settings.output.is_dir():
-        raise UserError(f"--output {settings.output} is a file; name a folder")
 
 
 def explain_each(settings: Settings, run: "FinishedRun") -> None:
@@ -125,7 +132,7 @@ def explain_pair(settings: Settings, run: "FinishedRun") -> None:
         [lay_over(picture, heat) for picture, heat in zip(shown, heats, strict=True)]
         for heats in (cam.heats(*pixels), cam.heats(*pixels, same=False))
     )
-    path = settings.output / f"{photos[0].path.stem}-{photos[1].path.stem}.png"
+    path = settings.output / pair_name(settings.image)
     save_figure(pair_figure(shown, same, apart, probability), path)
     print(f"the same class: {percentage(probability)} -> {path}")
 
@@ -172,6 +179,11 @@ def output_names(paths: Sequence[Path]) -> dict[Path, str]:
             name = f"{path.stem}-{number}.png"
         names.setdefault(path, name)
     return names
+
+
+def pair_name(paths: Sequence[Path]) -> str:
+    """The file name of the picture of a pair."""
+    return "-".join(path.stem for path in paths) + ".png"
 
 
 def class_index(classes: Sequence[str], name: str) -> int:

@@ -26,6 +26,7 @@ from finegrain.datasets.drawn_arrays import draw_arrays, part_targets
 from finegrain.datasets.drawn_breed import PARTS, demo_breeds, pretraining_breeds
 from finegrain.evaluation.linear_probe import linear_probe
 from finegrain.flag_types import BatchSize, Count, Epochs, ImageSize, LearningRate, Share
+from finegrain.sizes import size_in_words
 from finegrain.whole_files import written_whole
 
 
@@ -177,8 +178,8 @@ def main(settings: Settings) -> None:
     model, scores = train(settings, images, part_targets(breeds, labels), held)
     print(f"held-out breed accuracy {scores['breed_accuracy']:.3f} on {held.sum()} pictures")
     backbone = write_backbone(model, settings)
-    size = settings.output.stat().st_size / 1e6
-    print(f"{settings.output}: {size:.2f} MB, {backbone.count_params():,} parameters")
+    size = size_in_words(settings.output.stat().st_size)
+    print(f"{settings.output}: {size}, {backbone.count_params():,} parameters")
     demo = draw_arrays(
         settings.photos.with_name("transfer"), demo_breeds(), settings.transfer_per_class,
         settings.image_size, settings.seed + 1,

@@ -20,6 +20,10 @@ from annotated_types import Interval
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
 from finegrain.flag_types import CountOrZero
+from finegrain.outputs import RUN, Output, OutputFile, OutputFolder
+from finegrain.sizes import size_in_words
+
+REPORT = "report.html"
 
 
 @dataclass
@@ -39,6 +43,12 @@ class Settings:
     most_embedded: CountOrZero = 3000
     # photographs on which runs disagree, shown at most
     disagreements: Annotated[int, Interval(ge=0, le=10_000)] = 24
+
+    def outputs(self) -> list[Output]:
+        """What is written."""
+        if self.output is not None:
+            return [OutputFile("--output", self.output, own_names=(REPORT,))]
+        return [OutputFolder("--run", folder, RUN) for folder in self.run[:1]]
 
 
 def main(settings: Settings) -> None:
@@ -63,12 +73,12 @@ def main(settings: Settings) -> None:
         differences = [difference(other, everyone[0]) for other in everyone[1:]]
         photographs = Photographs(settings.data or records[0].data_folder)
         disagreed = disagreements(everyone, photographs, settings.disagreements)
-    output = settings.output or settings.run[0] / "report.html"
+    output = settings.output or settings.run[0] / REPORT
     write_page(output, render_page(views, differences, disagreed))
     for view in views:
         for note in view.record.notes:
             print(f"  note: {note}")
-    print(f"report written to {output}, {output.stat().st_size / 1e6:.1f} MB")
+    print(f"report written to {output}, {size_in_words(output.stat().st_size)}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from annotated_types import Interval
 from finegrain.command import load_keras, run_command
 from finegrain.flag_types import ImageSize, Seed
 from finegrain.flags import Suffixes
+from finegrain.outputs import Output, OutputFile
 
 
 @dataclass
@@ -31,6 +32,10 @@ class Settings:
     image_size: ImageSize = 160
     # of order, augmentation and pairs
     seed: Seed = 0
+
+    def outputs(self) -> list[Output]:
+        """What is written."""
+        return [OutputFile("--output", self.output, is_picture=True)]
 
 
 def main(settings: Settings) -> None:

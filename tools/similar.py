@@ -23,6 +23,7 @@ from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
 from finegrain.flag_types import Threads
 from finegrain.flags import Suffixes
+from finegrain.outputs import Output, OutputFile
 
 if TYPE_CHECKING:
     from finegrain.evaluation.nearest_embeddings import Nearest
@@ -51,12 +52,14 @@ class Settings:
     # threads that decode images
     workers: Threads = 2
 
+    def outputs(self) -> list[Output]:
+        """What is written."""
+        return [OutputFile("--output", self.output, is_picture=True)]
+
     def check(self) -> None:
         """Refuse what is wrong whatever the run is, before Keras is loaded."""
         if not self.images:
             raise UserError("no image to look for; name one or several after the flags")
-        if self.output.is_dir():
-            raise UserError(f"--output {self.output} is a folder; name a file")
 
 
 def main(settings: Settings) -> None:
@@ -134,6 +137,7 @@ def tell_nearest(settings: Settings, index: "SimilarIndex", nearest: "Nearest") 
 
 def draw(settings: Settings, index: "SimilarIndex", nearest: "Nearest") -> None:
     from finegrain.evaluation.contact_sheet import MOST_ROWS, Tile, contact_sheet
+    from finegrain.own_pictures import sign
     from finegrain.whole_files import written_whole
 
     sheet = []
@@ -147,6 +151,7 @@ def draw(settings: Settings, index: "SimilarIndex", nearest: "Nearest") -> None:
     picture = contact_sheet(sheet[:MOST_ROWS])
     with written_whole(settings.output) as beside:
         picture.save(beside, FORMATS[settings.output.suffix.lower()], quality=90)
+        sign(beside)
     left_out = f", without the last {len(sheet) - MOST_ROWS}" if len(sheet) > MOST_ROWS else ""
     print(f"\nwrote    {settings.output}{left_out}")
 

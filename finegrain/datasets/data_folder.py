@@ -36,8 +36,6 @@ def check_output(source: Path, output: Path) -> None:
             f"--output {output} and --source {source} lie inside one another; choose an --output "
             "elsewhere"
         )
-    if output.exists() and not output.is_dir():
-        raise UserError(f"--output {output} is a file; give a folder")
 
 
 def manifest_rows(table: pd.DataFrame, splits: list[str], groups: Iterable[int]) -> pd.DataFrame:

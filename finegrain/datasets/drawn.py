@@ -26,6 +26,7 @@ from finegrain.datasets.drawn_breed import Breed, demo_breeds, pretraining_breed
 from finegrain.datasets.drawn_photo import draw_photo
 from finegrain.errors import UserError
 from finegrain.flag_types import CountOrZero, Seed
+from finegrain.outputs import Output, OutputFile
 from finegrain.whole_files import written_whole
 
 # Test pictures are numbered from here, so that no number of training pictures reaches them.
@@ -45,6 +46,10 @@ class Settings:
     # draw this many breeds that the demo does not use instead of the demo's
     pretraining: CountOrZero = 0
     seed: Seed = 0  # the same seed draws the same files
+
+    def outputs(self) -> list[Output]:
+        """What is written, besides photographs, which replace nothing."""
+        return [OutputFile("--test-key", self.test_key)]
 
 
 def write_photos(

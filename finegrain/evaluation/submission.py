@@ -72,10 +72,8 @@ def check_output(output: Path) -> None:
     """Make the folder of a submission; asked before hours are spent on what goes in it.
 
     Raises:
-        UserError: a folder stands in its place, or its own folder cannot be made or written to.
+        UserError: its folder cannot be made or written to.
     """
-    if output.is_dir():
-        raise UserError(f"--output {output} is a folder; name a file in it")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

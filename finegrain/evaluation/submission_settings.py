@@ -9,6 +9,8 @@ from finegrain.evaluation.submission_formats import SubmissionFormat
 from finegrain.evaluation.unlabelled_folder import unlabelled_images
 from finegrain.flag_types import BatchSize
 
+from finegrain.outputs import Output, OutputFile
+
 
 @dataclass
 class SubmissionSettings:
@@ -31,6 +33,10 @@ class SubmissionSettings:
     batch_size: BatchSize = 32
     # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
     openvino: bool = True
+
+    def outputs(self) -> list[Output]:
+        """What is written."""
+        return [OutputFile("--output", self.output)]
 
     def check(self) -> None:
         """Refuse what is wrong whatever the runs are, before seconds go by importing Keras.

@@ -1,7 +1,6 @@
 """Export a run: write beside, ask the written model, put it in place only when it agrees."""
 
 import os
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from finegrain.inference.keras_engine import KerasEngine
 from finegrain.inference.openvino_engine import FLOAT32
 from finegrain.quiet import stderr_aside
 from finegrain.training.finished_run import FinishedRun
+from finegrain.whole_files import partial_beside
 
 FORMATS = {
     module.FORMAT.name: module.FORMAT for module in (onnx, saved_model, tflite, openvino)
@@ -61,9 +61,9 @@ def export_run(run: FinishedRun, format: Format, output: Path, images: np.ndarra
             "must have diverged; train it again with a smaller learning rate"
         )
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".export.", dir=output.parent) as temporary:
-            beside = Path(temporary, output.name)
+        with partial_beside(output) as temporary:
+            temporary.mkdir()
+            beside = temporary / output.name
             written = _write_and_ask(run, classifier, format, beside, images)
             found = _compared(format, written, expected)
             if written.classes != run.classes:
@@ -72,7 +72,7 @@ def export_run(run: FinishedRun, format: Format, output: Path, images: np.ndarra
                     "choose another --format"
                 )
             # What belongs to the output goes before it.
-            for part in sorted(Path(temporary).iterdir(), key=lambda part: part == beside):
+            for part in sorted(temporary.iterdir(), key=lambda part: part == beside):
                 os.rename(part, output.parent / part.name)
     except OSError as error:
         raise UserError(f"{output} could not be written ({error.strerror or error})") from error

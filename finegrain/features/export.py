@@ -1,6 +1,5 @@
 """Export the embeddings of photographs: one decoding serves all backbones of an input size."""
 
-import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from finegrain.features.export_file import Export, is_finished, open_export_file
 from finegrain.features.exported_views import ExportedViews
 from finegrain.features.feature_computer import FeatureComputer, FeatureOverflow
 from finegrain.stores.row_store import RowStore
+from finegrain.whole_files import DISK_FULL
 
 # Rows computed at a time: enough to keep all cores busy, little memory.
 BATCH = 32
@@ -113,7 +113,7 @@ def _compute(target: _Target, split: str, rows: np.ndarray, pixels: np.ndarray) 
             "damaged, or its training diverged: give others"
         ) from error
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in DISK_FULL:
             raise
         raise UserError(
             f"the disk is full: {target.store.path} keeps what it holds; free some space and "

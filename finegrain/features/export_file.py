@@ -1,7 +1,6 @@
 """The file of an export: opened or made, and refused when made from something else."""
 
 import contextlib
-import glob
 import json
 import shutil
 from collections.abc import Mapping
@@ -20,8 +19,10 @@ from finegrain.features.feature_key import network_digest
 from finegrain.models.backbone import weights_digest
 from finegrain.models.classifier import EMBEDDING
 from finegrain.regular_file import refuse_special
+from finegrain.sizes import size_in_words
 from finegrain.stores.row_layout import RowKind
 from finegrain.stores.row_store import DamagedStore, RowStore
+from finegrain.whole_files import remove_partials
 
 CLASS = "class"
 ROW_COLUMNS = ("path", "id", "label", "group", "view")
@@ -86,8 +87,7 @@ def open_export_file(export: Export, source: EmbeddingSource) -> RowStore:
     if not store.writable:
         store.close()
         raise UserError(f"another process is filling {path}; wait until it has ended")
-    for leftover in path.parent.glob(f".*.partial.*{glob.escape(path.name)}"):
-        leftover.unlink(missing_ok=True)
+    remove_partials(path.parent, path.name)
     return store
 
 
@@ -152,6 +152,6 @@ def _check_room(path: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
-            f"{path} needs {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB left; free "
-            "some, or give another --output"
+            f"{path} needs {size_in_words(needed)} and the disk has {size_in_words(free)} left; "
+            "free some, or give another --output"
         )

@@ -1,7 +1,5 @@
 """Compute the rows that a store still lacks."""
 
-import errno
-
 import numpy as np
 from tqdm import tqdm
 
@@ -9,6 +7,7 @@ from finegrain.features.decoded_views import decoded_views
 from finegrain.features.feature_computer import FeatureComputer
 from finegrain.images.photo_batches import PhotoBatches
 from finegrain.stores.row_store import RowStore
+from finegrain.whole_files import DISK_FULL
 
 # Photographs computed at a time: enough to keep all cores busy, little memory.
 BATCH = 32
@@ -52,7 +51,7 @@ def fill(
                 try:
                     store.write(split, batch, computer(images))
                 except OSError as error:
-                    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    if error.errno in DISK_FULL:
                         return "the disk is full"
                     raise
                 bar.update(len(batch))

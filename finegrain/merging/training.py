@@ -14,6 +14,7 @@ from finegrain.merging.feature_rows import BATCH_IN_ORDER, FeatureRows
 from finegrain.merging.merge_split import MergeSplit
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.merged import KEPT, Branch, dropout_mask, fed_with_masks, merged_model
+from finegrain.sizes import size_in_words
 
 # The original saw 20,000 photographs eight times: so many steps. A small data set is seen more
 # often for them, but not without end.
@@ -162,9 +163,9 @@ def _train_logistic(
 def _merged_matrix(model: keras.Model, rows: FeatureRows, names: Sequence[str]) -> np.ndarray:
     """(N, D) what the classifier's last layer gets."""
     if not rows.in_memory:
-        gigabytes = 4 * len(rows) * sum(rows.joined.widths[name] for name in names) / 1e9
+        needed = 4 * len(rows) * sum(rows.joined.widths[name] for name in names)
         raise UserError(
-            f"logistic regression needs all {gigabytes:.1f} GB of embeddings in memory, more than "
+            f"logistic regression needs all {size_in_words(needed)} of embeddings in memory, more than "
             "--memory-gb allows; raise that, or give --classifier dense"
         )
     merged = keras.Model(model.input, model.get_layer("dropout").input)

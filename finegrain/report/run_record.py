@@ -68,7 +68,7 @@ def read_run(folder: Path, split: str | None = None) -> RunRecord:
         split: whose answers to show; by default the validation's, else the test's.
 
     Raises:
-        UserError: it has no readable config.json.
+        UserError: it has no readable config.json, or no answers of the split asked for.
     """
     record = RunRecord(folder, RunFolder.open(folder).config)
     record.classes = _classes(record)
@@ -111,7 +111,13 @@ def _read_answers(record: RunRecord, split: str | None) -> None:
         return
     record.notes += [f"Some rows are left out: {problem}." for problem in problems]
     present = set(table["split"])
-    wanted = (split,) if split else SPLITS_LOOKED_AT
+    if split is not None and split not in present:
+        known = ", ".join(sorted(present)) or "none"
+        raise UserError(
+            f"--split {split}: {record.folder / PREDICTIONS} has no such split (its splits: "
+            f"{known}); name one of those"
+        )
+    wanted = SPLITS_LOOKED_AT if split is None else (split,)
     record.split = next((name for name in wanted if name in present), wanted[0])
     answers = answers_of(table, record.split, record.classes)
     if answers.unknown:

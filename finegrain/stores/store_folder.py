@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from finegrain.sizes import size_in_words
 from finegrain.stores.row_layout import RowKind, canonical
 from finegrain.stores.row_store import DamagedStore, RowStore, lock
 from finegrain.whole_files import remove_partials
@@ -16,7 +17,8 @@ GIGABYTE = 1_000_000_000
 LEFT_FREE = 2 * GIGABYTE
 # HDF5's own bookkeeping and the columns, per row; generous.
 ROW_OVERHEAD = 400
-STORE_NAME = re.compile(r"-[0-9a-f]{16}\.h5$")
+# None that is being written, whose name begins with a dot.
+STORE_NAME = re.compile(r"[^.].*-[0-9a-f]{16}\.h5", re.DOTALL)
 
 
 class StoreFolder:
@@ -87,11 +89,11 @@ class StoreFolder:
         try:
             return RowStore(path, key)
         except DamagedStore:
-            path.unlink()
+            path.unlink(missing_ok=True)
             return None
 
     def _fitting(self, path: Path, rows: Mapping[str, int], row_bytes: int) -> dict[str, int]:
-        others = sum(file.stat().st_size for file in self.stores() if file != path)
+        others = sum(_size(file) for file in self.stores() if file != path)
         existing = next(iter([self.folder, *self.folder.absolute().parents]), self.folder)
         while not existing.exists():
             existing = existing.absolute().parent
@@ -113,17 +115,26 @@ class StoreFolder:
             return
         limit = f"--cache-gb {self.most_bytes / GIGABYTE:g}"
         if self._tight != "--cache-gb":
-            limit = f"the free space of the disk (less {LEFT_FREE / GIGABYTE:g} GB)"
+            limit = f"the free space of the disk (less {size_in_words(LEFT_FREE)})"
         elif self._others:
-            limit += f" (of which other stores take {self._others / GIGABYTE:.1f})"
+            limit += f" (of which other stores take {size_in_words(self._others)})"
         self.reason = (
-            f"{fits} of {wanted} rows of {row_bytes / 1e6:.2g} MB fit into {limit}; "
-            f"all need {wanted * row_bytes / GIGABYTE:.1f} GB"
+            f"{fits} of {wanted} rows of {size_in_words(row_bytes)} fit into {limit}; "
+            f"all need {size_in_words(wanted * row_bytes)}"
         )
 
     def stores(self) -> list[Path]:
         """The stores in the folder, by name; other files are not looked at."""
-        return sorted(path for path in self.folder.glob("*.h5") if STORE_NAME.search(path.name))
+        found = self.folder.glob("*.h5")
+        return sorted(path for path in found if STORE_NAME.fullmatch(path.name))
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 where another process has removed it meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def remove_store(path: Path) -> bool:

@@ -45,8 +45,6 @@ class RunFolder:
             UserError: the folder holds a run with other settings, data or weights, which are
                 named, or is no folder.
         """
-        if path.exists() and not path.is_dir():
-            raise UserError(f"--run {path} is a file; name a folder")
         if (path / CONFIG).is_file():
             run = cls.open(path)
             refuse_differences(_comparable(run.config), _comparable(config), path)

@@ -19,6 +19,7 @@ from finegrain.flag_types import (
     Threads,
     Views,
 )
+from finegrain.outputs import RUN, Output, OutputFolder
 
 if TYPE_CHECKING:
     from finegrain.images.augment import Augmentation
@@ -99,6 +100,10 @@ class TrainingSettings:
     augment_on: Literal["cpu", "device"] = "cpu"
     # threads that read and augment images
     workers: Threads = 2
+
+    def outputs(self) -> list[Output]:
+        """What is written."""
+        return [OutputFolder("--run", self.run, RUN)]
 
     def augmentation(self) -> "Augmentation | None":
         """The augmentation these flags ask for, None where all ranges are 0."""

@@ -1,0 +1,243 @@
+"""What a command writes is looked at before it starts: nothing that matters may be replaced.
+
+The settings of a command say what it writes by a method `outputs`; all their other paths are
+what it reads.
+"""
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from finegrain.errors import UserError
+from finegrain.folder_lock import folder_held
+from finegrain.images.decode import IMAGE_SUFFIXES
+from finegrain.own_pictures import is_own_picture
+from finegrain.whole_files import remove_partials
+
+DATA_SET, RUN, STORES, FEATURES = "a data set", "a run", "a folder of stores", "exported features"
+# A file that only such a folder holds, in the order in which they are looked for.
+TOLD_BY = {
+    DATA_SET: ("manifest.csv", ".unfinished.csv"),
+    RUN: ("config.json",),
+    STORES: ("*-" + "[0-9a-f]" * 16 + ".h5",),
+    FEATURES: ("[!.]*.h5",),
+}
+# What no other command than their own replaces there.
+KEPT_FILES = {
+    DATA_SET: (
+        "manifest.csv", "classes.json", "duplicates.csv", "unreadable.csv", "statistics.json",
+        ".unfinished.csv",
+    ),
+    RUN: (
+        "config.json", "classes.json", "results.json", "model.keras", "model.png", "model.txt",
+        "history.png", "predictions.csv", "evaluation.json", "temperature.json", "report.html",
+        "embeddings.h5", "re_identification.json",
+    ),
+}  # fmt: skip
+STAGE_FILES = ("state.json", "history.csv")
+MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx", ".tflite")
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A file that a command writes, replacing an earlier one of its own.
+
+    Attributes:
+        flag: that names it, for refusals.
+        path: where it goes; None if it is not asked for.
+        is_picture: whether it is a picture, which may replace one that we drew.
+        own_names: files of a run that this command may replace.
+    """
+
+    flag: str
+    path: Path | None
+    is_picture: bool = False
+    own_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OutputFolder:
+    """A folder that a command works in, by default alone for as long as it does.
+
+    Attributes:
+        flag: that names it, for refusals.
+        path: the folder.
+        kind: what the folder becomes, `RUN` or `DATA_SET`; one of another kind is refused. None
+            for a folder that takes files beside others.
+        names: files that are written there.
+        is_shared: whether several commands may work there at once.
+    """
+
+    flag: str
+    path: Path
+    kind: str | None = None
+    names: tuple[str, ...] = ()
+    is_shared: bool = False
+
+
+Output = OutputFile | OutputFolder
+
+
+@contextlib.contextmanager
+def outputs_ready(settings: Any) -> Iterator[None]:
+    """Check what a command will write, and keep its folders for it as long as this lasts.
+
+    Args:
+        settings: the command's flags; a method `outputs` returns what it writes.
+
+    Raises:
+        UserError: a path is empty, an output would replace what it must not, or another process
+            works in one of the folders.
+    """
+    _refuse_empty(settings)
+    outputs = list(settings.outputs()) if hasattr(settings, "outputs") else []
+    inputs = _inputs(settings, [output.flag for output in outputs])
+    _refuse_one_for_two(outputs)
+    for output in outputs:
+        check = check_output_file if isinstance(output, OutputFile) else check_output_folder
+        check(output, inputs)
+    with contextlib.ExitStack() as held:
+        for output in outputs:
+            if isinstance(output, OutputFolder) and not output.is_shared:
+                held.enter_context(folder_held(output.path))
+                remove_partials(output.path)
+        yield
+
+
+def check_output_file(output: OutputFile, inputs: Iterable[Path]) -> None:
+    """Refuse a file that must not be replaced.
+
+    Args:
+        output: the file.
+        inputs: what the command reads.
+
+    Raises:
+        UserError: it is a folder, an input of the command, a photograph, a model or embeddings,
+            or a file that a run or a data set needs.
+    """
+    path = output.path
+    if path is None:
+        return
+    name = f"{output.flag} {path}"
+    if path.is_dir():
+        raise UserError(f"{name} is a folder; name a file in it")
+    if path.exists():
+        if any(os.path.exists(other) and os.path.samefile(other, path) for other in inputs):
+            raise UserError(f"{name} would replace an input of this command; give another name")
+        if not path.is_file():
+            raise UserError(f"{name} is no regular file; give another name")
+        if path.suffix.lower() in MODEL_SUFFIXES:
+            raise UserError(f"{name} would replace a model or embeddings; give another name")
+        if path.suffix.lower() in IMAGE_SUFFIXES and not (
+            output.is_picture and is_own_picture(path)
+        ):
+            raise UserError(
+                f"{name} would replace an image that this project did not draw; give another name"
+            )
+    owner = None if path.name in output.own_names else _owner(path)
+    if owner is not None:
+        raise UserError(f"{name} would replace a file of {owner}; give another name")
+
+
+def check_output_folder(output: OutputFolder, inputs: Iterable[Path]) -> None:
+    """Refuse a folder that belongs to something else, see `OutputFolder`.
+
+    Raises:
+        UserError: says what it holds.
+    """
+    path, name = output.path, f"{output.flag} {output.path}"
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{name} is a file; name a folder")
+    if output.kind is not None:
+        found = kind_of(path)
+        if found not in (None, output.kind):
+            raise UserError(f"{name} holds {found}, not {output.kind}; name another folder")
+        if found is None:
+            _refuse_foreign(output)
+    for file in output.names:
+        check_output_file(OutputFile(output.flag, path / file), inputs)
+
+
+def kind_of(folder: Path) -> str | None:
+    """What a folder holds of ours, None if nothing is known of it."""
+    for kind, patterns in TOLD_BY.items():
+        if any(next(folder.glob(pattern), None) is not None for pattern in patterns):
+            return kind
+    return None
+
+
+def _refuse_foreign(output: OutputFolder) -> None:
+    # The class names are a run's first file; a start that was killed leaves them alone.
+    for name in set(KEPT_FILES.get(output.kind, ())) - {"classes.json"}:
+        if (output.path / name).exists():
+            raise UserError(
+                f"{output.path / name} stands in the way and is not of {output.kind} made by this "
+                f"command; move it away or choose another {output.flag}"
+            )
+
+
+def _owner(path: Path) -> str | None:
+    """The run or data set that needs a file of this name, in words."""
+    for kind, names in KEPT_FILES.items():
+        if path.name in names and kind_of(path.parent) == kind:
+            return f"{kind}, {path.parent}"
+    if path.name in STAGE_FILES and kind_of(path.parent.parent) == RUN:
+        return f"{RUN}, {path.parent.parent}"
+    return None
+
+
+def _refuse_empty(settings: Any) -> None:
+    # An empty path reads as the folder that the command is started in.
+    if not any(argument == "" or argument.endswith("=") for argument in sys.argv[1:]):
+        return
+    for name, path in _paths(settings):
+        if path == Path():
+            raise UserError(
+                f"{_flag(name)} is empty; name a path, . for the current folder"
+            )
+
+
+def _refuse_one_for_two(outputs: list[Output]) -> None:
+    flags: dict[Path, str] = {}
+    for output in outputs:
+        if output.path is None or not isinstance(output, OutputFile):
+            continue
+        other = flags.setdefault(output.path.absolute(), output.flag)
+        if other != output.flag:
+            raise UserError(
+                f"{other} and {output.flag} name one file, {output.path}; give two names"
+            )
+
+
+def _inputs(settings: Any, written: list[str]) -> list[Path]:
+    """The files and folders that the other flags name, among names of other things."""
+    named: list[Path] = []
+    for field in fields(settings):
+        if _flag(field.name) in written:
+            continue
+        value = getattr(settings, field.name)
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, Path):
+                named.append(one)
+            elif isinstance(one, str):
+                # Weights and backbones, as in NAME=FILE and NAME,RUN.
+                named += [Path(part) for part in (one, *re.split("[=,]", one)) if "\0" not in part]
+    return named
+
+
+def _paths(settings: Any) -> Iterator[tuple[str, Path]]:
+    """The paths among the flags, with the names of their fields."""
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        for path in value if isinstance(value, tuple) else (value,):
+            if isinstance(path, Path):
+                yield field.name, path
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
