@@ -99,7 +99,8 @@ def remove_partials(folder: Path, name: str | None = None) -> None:
 
 
 def _sweep(folder: Path, token: str, name: str) -> None:
-    partial, lock = folder / f".{token}.partial.{name}", SystemLock(folder / f".{token}.lock.{name}")
+    partial = folder / f".{token}.partial.{name}"
+    lock = SystemLock(folder / f".{token}.lock.{name}")
     if not lock.path.exists():
         # Its writer would hold one.
         _remove(partial)

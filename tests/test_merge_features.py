@@ -302,7 +302,7 @@ MISTAKES = {
         ["--sample-submission", "{tmp}/columns.csv", "--format", "kaggle-label"], "has 3 columns",
     ),
     "sample as output": (["--sample-submission", "{tmp}/same.csv", "--output", "{tmp}/same.csv"],
-                         "would replace the sample"),
+                         "would replace an input"),
     "unknown split": (["--predict", "nowhere"], "no such split"),
     "normalise otherwise": (["--normalise", "twice"], "--normalise takes none"),
     "normalise another": (["--normalise", "four=l2"], "none of one, two, three"),

@@ -165,8 +165,8 @@ def _merged_matrix(model: keras.Model, rows: FeatureRows, names: Sequence[str]) 
     if not rows.in_memory:
         needed = 4 * len(rows) * sum(rows.joined.widths[name] for name in names)
         raise UserError(
-            f"logistic regression needs all {size_in_words(needed)} of embeddings in memory, more than "
-            "--memory-gb allows; raise that, or give --classifier dense"
+            f"logistic regression needs all {size_in_words(needed)} of embeddings in memory, more "
+            "than --memory-gb allows; raise that, or give --classifier dense"
         )
     merged = keras.Model(model.input, model.get_layer("dropout").input)
     matrix = np.empty((len(rows), merged.output.shape[-1]), "float32")

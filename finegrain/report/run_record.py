@@ -107,6 +107,8 @@ def _read_answers(record: RunRecord, split: str | None) -> None:
     try:
         table, problems = read_sound_predictions(record.folder / PREDICTIONS)
     except UserError as error:
+        if split is not None:
+            raise
         record.notes.append(f"No answers can be shown: {error}.")
         return
     record.notes += [f"Some rows are left out: {problem}." for problem in problems]

@@ -49,8 +49,16 @@ class RunFolder:
             run = cls.open(path)
             refuse_differences(_comparable(run.config), _comparable(config), path)
             return run
-        with written_whole(path / CLASSES) as file:
-            file.write_text(json.dumps(classes, ensure_ascii=False, indent=1), encoding="utf-8")
+        names = json.dumps(classes, ensure_ascii=False, indent=1)
+        # A start that was killed may have left the same ones.
+        there = path / CLASSES
+        if there.exists() and there.read_text(encoding="utf-8", errors="replace") != names:
+            raise UserError(
+                f"{there} stands in the way and is not of this run; move it away or choose "
+                "another --run"
+            )
+        with written_whole(there) as file:
+            file.write_text(names, encoding="utf-8")
         config = {**config, "versions": versions()}
         with written_whole(path / CONFIG) as file:
             file.write_text(json.dumps(config, ensure_ascii=False, indent=1), encoding="utf-8")

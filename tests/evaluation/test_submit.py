@@ -228,12 +228,3 @@ def test_a_diverged_model_is_not_submitted(photos):
     with pytest.raises(UserError, match="not finite"):
         submit(settings, [run_of("a", ["red", "green"], [1, 1], sharpness=float("nan"))])
     assert settings.output.read_text() == "earlier"
-
-
-def test_the_sample_is_not_replaced(photos):
-    settings = settings_of(photos, format="kaggle-label")
-    settings.output.write_text("id,label\n7,0\n")
-    settings.sample_submission = settings.output
-    with pytest.raises(UserError, match="would replace the sample"):
-        submit(settings, [run_of("a", ["red", "green"], [1, 1])])
-    assert settings.output.read_text() == "id,label\n7,0\n"
