@@ -41,7 +41,7 @@ class Settings(TrainingSettings):
 def main(settings: Settings) -> None:
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
-    from finegrain.evaluation.stage_errors import close_stage
+    from finegrain.evaluation.close_stage import close_stage
     from finegrain.training.budget import print_budget
     from finegrain.training.session import SOFTMAX, start_session
     from finegrain.training.stage import Stage

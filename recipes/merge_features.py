@@ -33,6 +33,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval
 
+from finegrain.by_product import by_product
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
 from finegrain.evaluation.sample_submission import read_sample_submission
@@ -101,7 +102,7 @@ class Settings:
     leave_one_out: bool = True
     # write the scores of the comparison to this JSON file
     scores: Path | None = None
-    # draw the merged model to this .png, .svg or .pdf
+    # draw the merged model to this .png, .svg or .pdf, where Graphviz is installed
     plot: Annotated[Path, Suffixes(".png", ".svg", ".pdf")] | None = None
     # more gigabytes of embeddings than these are streamed from disk
     memory_gb: Gigabytes = 2.0
@@ -177,9 +178,6 @@ def main(settings: Settings) -> None:
     report(compared[0], joined.classes, clip)
     if settings.scores is not None:
         write_scores(settings.scores, compared, clip)
-    if settings.plot is not None:
-        draw_model(merged.model, settings.plot)
-        print(f"the model is drawn in {settings.plot}")
     if wanted is not None:
         table = answers_table(merged, joined, wanted, split.prior(), clip)
         ids = joined.category_ids is not None
@@ -187,6 +185,10 @@ def main(settings: Settings) -> None:
         print(f"wrote {count} rows to {settings.output} in the format {form}")
         if form == "kaggle-label" and len(joined.classes) == 2 and not ids:
             print(f"the label is the probability of {joined.classes[1]}")
+    if settings.plot is not None:
+        with by_product(f"--plot {settings.plot}"):
+            draw_model(merged.model, settings.plot)
+            print(f"the model is drawn in {settings.plot}")
 
 
 def tell(joined, split) -> None:

@@ -46,8 +46,8 @@ def test_it_trains_the_head_from_stored_maps_and_then_the_backbone(trained):
                 "pair_loss": "verification"}  # fmt: skip
     assert expected.items() <= config["settings"].items()
     assert (len(history(run, "1-frozen")), len(history(run, "2-unfrozen"))) == (2, 2)
-    for picture in ("history.png", "model.png"):
-        assert (run / picture).stat().st_size > 5000
+    for shown in ("history.png", "model.txt"):
+        assert (run / shown).stat().st_size > 5000
 
 
 def test_what_is_reported_of_the_models_is_what_the_table_says():

@@ -45,7 +45,7 @@ class FinishedRun:
             return keras.saving.load_model(file, compile=False, safe_mode=True)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
-                f"{file} cannot be loaded ({str(error).splitlines()[0]}); delete it and start "
+                f"{file} cannot be loaded ({str(error).splitlines()[0]}); start "
                 "the training command again, which writes it anew"
             ) from error
 
@@ -78,3 +78,12 @@ def open_finished_run(folder: Path) -> FinishedRun:
         )
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{folder} is damaged ({error}); restore it or train again") from error
+
+
+def has_sound_model(folder: Path) -> bool:
+    """Whether a run's finished model stands there and can be loaded."""
+    try:
+        open_finished_run(folder).model()
+    except UserError:
+        return False
+    return True

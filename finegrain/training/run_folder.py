@@ -1,5 +1,6 @@
 """The folder that holds everything one training made."""
 
+import contextlib
 import json
 import platform
 from importlib import metadata
@@ -12,7 +13,7 @@ from finegrain.datasets.category_ids import category_ids
 from finegrain.datasets.manifest import DataSet
 from finegrain.errors import UserError
 from finegrain.models.full_precision import in_full_precision
-from finegrain.training.stage_folder import StageFolder, refuse_differences
+from finegrain.training.stage_folder import STATE, StageFolder, refuse_differences
 from finegrain.whole_files import written_whole
 
 CONFIG = "config.json"
@@ -94,6 +95,13 @@ class RunFolder:
     def stage(self, name: str, settings: dict[str, Any]) -> StageFolder:
         """The folder of a stage; refused when it was made with other settings."""
         return StageFolder(self.path / name, settings)
+
+    def last_finished_stage(self) -> str | None:
+        """Name of the last stage in the folder that was trained to its end."""
+        for state in sorted(self.path.glob(f"*/{STATE}"), reverse=True):
+            with contextlib.suppress(UserError):
+                return StageFolder.finished_before(state.parent).path.name
+        return None
 
     def save_model(self, model: keras.Model) -> None:
         """Write the finished model, in float32 and without its optimizer, to `model.keras`."""

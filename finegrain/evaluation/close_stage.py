@@ -1,0 +1,156 @@
+"""What a training script does when a stage has ended: the model, its numbers, what shows them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from finegrain.by_product import by_product
+from finegrain.errors import UserError
+from finegrain.evaluation.answer_images import Answered
+from finegrain.evaluation.calibrated_model import TEMPERATURE, file_digest
+from finegrain.evaluation.evaluate_run import About, write_answers
+from finegrain.evaluation.evaluation_file import EVALUATION, read_evaluation
+from finegrain.evaluation.history_plot import PICTURE, plot_history
+from finegrain.evaluation.labelled_images import held_out_images
+from finegrain.evaluation.model_picture import (
+    MODEL_PICTURE,
+    MODEL_TABLE,
+    draw_model,
+    write_model_table,
+)
+from finegrain.evaluation.prediction_table import PREDICTIONS
+from finegrain.evaluation.same_class_scores import same_class_scores
+from finegrain.evaluation.stage_errors import JUDGED_SPLITS, answers, split_error_of
+from finegrain.training.finished_run import has_sound_model
+from finegrain.training.results import read_results, write_results
+from finegrain.training.run_folder import MODEL
+from finegrain.training.session import Session
+from finegrain.training.stage import Stage
+from finegrain.training.stage_folder import StageFolder
+
+
+def close_stage(session: Session, stage: Stage, is_final: bool) -> None:
+    """Write the model of a script's last stage; measure a stage and show what it reached.
+
+    The model comes first. What only tells of it never ends a run: a measure, table or picture
+    that cannot be made is left out with a notice, and made when the command is started again.
+    So is a model.keras that is gone or damaged. The model of a later stage is not replaced by an
+    earlier one's, and what was measured before is not measured again.
+
+    Args:
+        session: its model holds the stage's best weights.
+        stage: the stage just trained, or found finished.
+        is_final: whether the script ends with this stage.
+    """
+    run, results = session.run, read_results(session.run)
+    owner = max(stage.name, results["model_from"] or run.last_finished_stage() or "")
+    answered = None
+    if is_final and owner == stage.name:
+        answered = _close_model(session, stage, results)
+    _measure(session, stage, results, answered or [])
+    if answered is not None:
+        with by_product(f"{run.path / EVALUATION}"):
+            _evaluate(session, stage.name, answered)
+    if is_final and owner == stage.name and results["model_from"] != owner:
+        # After all that tells of the model, so that a kill before it has all of it made again.
+        results["model_from"] = owner
+        write_results(run, results)
+    _draw(session, is_final)
+    print(_closing_line(stage, results["stages"][stage.name]))
+    if is_final and owner != stage.name:
+        _restore_later_model(session, owner)
+
+
+def _close_model(session: Session, stage: Stage, results: dict[str, Any]) -> list[Answered] | None:
+    """Write the model where it does not stand yet; its answers, where they are still wanted."""
+    run, known = session.run, results["model_from"] == stage.name
+    if not (known and has_sound_model(run.path)):
+        run.save_model(session.model)
+        if known:
+            _tell_restored(session)
+    elif _is_evaluated(session):
+        return None
+    with by_product(f"{run.path / PREDICTIONS}"):
+        return answers(session, held_out_images(session.data))
+    return None
+
+
+def _restore_later_model(session: Session, owner: str) -> None:
+    """Write the model of a later stage anew if it is gone or damaged."""
+    run = session.run
+    if has_sound_model(run.path):
+        return
+    # Without an optimizer: that of the checkpoint may be of another kind.
+    bare = keras.Model(session.model.input, session.model.output, name=session.model.name)
+    StageFolder.finished_before(run.path / owner).load_best(bare)
+    run.save_model(bare)
+    _tell_restored(session)
+    with by_product(f"{run.path / EVALUATION}"):
+        _evaluate(session, owner, answers(session, held_out_images(session.data)))
+
+
+def _tell_restored(session: Session) -> None:
+    path = session.run.path
+    print(f"  notice    {path / MODEL} was gone or damaged and is written anew")
+    if (path / TEMPERATURE).is_file():
+        print("  notice    a temperature that was in it is not; tools/calibrate.py puts one in")
+
+
+def _measure(
+    session: Session, stage: Stage, results: dict[str, Any], answered: Sequence[Answered]
+) -> None:
+    """Add to the results what is still missing of the stage's."""
+    folder = session.folder(stage)
+    before = results["stages"].get(stage.name, {})
+    numbers = dict(before)
+    for split in JUDGED_SPLITS:
+        if f"{split}_error" not in numbers and split in session.data.splits:
+            with by_product(f"the {split} error of stage {stage.name}"):
+                numbers[f"{split}_error"] = split_error_of(session, stage, split, answered)
+    numbers = {**numbers, "epochs": folder.epochs, "seconds": round(folder.seconds, 1)}
+    if numbers != before:
+        results["stages"][stage.name] = numbers
+        write_results(session.run, results)
+        with by_product(f"{session.run.path / PICTURE}"):
+            plot_history(session.run.path)
+
+
+def _is_evaluated(session: Session) -> bool:
+    """Whether predictions and measures stand there, of the model that stands there."""
+    run = session.run.path
+    try:
+        digests = read_evaluation(run / EVALUATION).get("digests", {})
+        return digests.get("model") == file_digest(run / MODEL) and (run / PREDICTIONS).is_file()
+    except (UserError, AttributeError):
+        return False
+
+
+def _evaluate(session: Session, stage: str, answered: Sequence[Answered]) -> None:
+    run, data = session.run.path, session.data
+    about = About(run, stage, 1.0, file_digest(run / MODEL), data.folder, data.digest)
+    write_answers(run, answered, data.classes, same_class_scores(session.model), about)
+
+
+def _draw(session: Session, is_final: bool) -> None:
+    """What shows the model and its training, as far as it does not stand there yet."""
+    run = session.run.path
+    with by_product(f"{run / MODEL_TABLE}"):
+        write_model_table(session.model, run / MODEL_TABLE)
+    if not (run / PICTURE).exists():
+        with by_product(f"{run / PICTURE}"):
+            plot_history(run)
+    # Only once a command, lest a machine without Graphviz is told twice.
+    if is_final and not (run / MODEL_PICTURE).exists():
+        with by_product(f"{run / MODEL_PICTURE}"):
+            draw_model(session.model, run / MODEL_PICTURE)
+
+
+def _closing_line(stage: Stage, numbers: dict[str, float]) -> str:
+    errors = ", ".join(
+        f"{name} {numbers[key]:.4f}"
+        for name, key in (("validation", "valid_error"), ("test", "test_error"))
+        if key in numbers
+    )
+    reached = f"top-1 error {errors}" if errors else "not measured"
+    return f"{stage.name}: {reached} ({numbers['seconds']:.0f} s of training)"
