@@ -1,11 +1,13 @@
 """The course of a run as one picture, `history.png`."""
 
 import csv
+from io import TextIOWrapper
 from pathlib import Path
 
 import matplotlib.ticker
 from matplotlib.figure import Figure
 
+from finegrain.regular_file import open_regular
 from finegrain.training.stage_folder import HISTORY
 from finegrain.whole_files import written_whole
 
@@ -25,7 +27,7 @@ def read_history(run: Path) -> list[tuple[str, list[dict[str, float]]]]:
     """
     stages = []
     for file in sorted(run.glob(f"*/{HISTORY}")):
-        with file.open(newline="", encoding="utf-8") as table:
+        with TextIOWrapper(open_regular(file), encoding="utf-8", newline="") as table:
             reader = csv.DictReader(table)
             rows = [{key: float(value) for key, value in row.items()} for row in reader]
         stages.append((file.parent.name, rows))

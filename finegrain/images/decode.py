@@ -1,5 +1,6 @@
 """The one path from an image file to pixels, for training, test and demo alike."""
 
+import functools
 from io import BufferedReader
 from pathlib import Path
 
@@ -15,6 +16,13 @@ MAX_PIXELS = 89_478_485
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"}
 )
+
+# Told by a file's content, whatever its name. What else Pillow opens is no photograph, and may be a
+# program (EPS) that it would have Ghostscript run.
+FORMATS = (
+    "JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "JPEG2000", "DIB", "ICO", "ICNS",
+    "PSD", "SGI", "PCX", "QOI", "DDS", "TGA",
+)  # fmt: skip
 
 EXIF_ORIENTATION = 0x0112
 TURN_UPRIGHT = {
@@ -97,11 +105,13 @@ def open_sized(
 def _opened(file: BufferedReader) -> Image.Image:
     if not file.peek(1):
         raise UnreadableImage("empty file")
-    image = Image.open(file)
-    if image.format == "EPS":
-        # Pillow would have Ghostscript run it.
-        raise UnreadableImage("a PostScript program, no photograph")
-    return image
+    return Image.open(file, formats=_known_formats())
+
+
+@functools.cache
+def _known_formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -127,8 +137,8 @@ def _reason(error: Exception) -> str:
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         # Sixteen bits, which plain convert() would clip to white instead of scaling.
-        wide = np.asarray(image)
-        return Image.fromarray((wide >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+        high = np.asarray(image) >> 8
+        return Image.fromarray(high.clip(0, 255, out=high).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise UnreadableImage("floating-point pixels have no agreed range")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:

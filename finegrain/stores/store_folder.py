@@ -125,8 +125,8 @@ class StoreFolder:
 
     def stores(self) -> list[Path]:
         """The stores in the folder, by name; other files are not looked at."""
-        found = self.folder.glob("*.h5")
-        return sorted(path for path in found if STORE_NAME.fullmatch(path.name))
+        named = (path for path in self.folder.glob("*.h5") if STORE_NAME.fullmatch(path.name))
+        return sorted(path for path in named if path.is_file())
 
 
 def _size(path: Path) -> int:
