@@ -1,0 +1,1 @@
+"""Rooms of `tools/campaign.py`: the world it attacks, the attacks, and what counts as fallen."""

@@ -1,0 +1,42 @@
+"""The photographs of the world: labelled ones, unlabelled ones, and people seen by two cameras."""
+
+import json
+import shutil
+from pathlib import Path
+
+CLASSES, PER_CLASS = 3, 8
+TEST_PHOTOS = 4
+
+
+def lay_out_photographs(here: Path) -> None:
+    """Draw `photos`, `test` and `market-photos`, and write a sample submission of `test`."""
+    from finegrain.datasets.drawn import write_photos
+    from finegrain.datasets.drawn_breed import demo_breeds, type_id
+
+    breeds = demo_breeds()[:CLASSES]
+    write_photos(here / "photos", breeds, PER_CLASS, seed=1)
+    write_photos(here / "drawn", breeds[:2], TEST_PHOTOS // 2, seed=2, labelled=False)
+    photos = sorted((here / "drawn").iterdir())
+    (here / "drawn").rename(here / "test")
+    for number, photo in enumerate(photos):
+        (here / "test" / photo.name).rename(here / "test" / f"{number}.jpg")
+    classes = sorted(str(type_id(breed)) for breed in breeds)
+    rows = [["id", *classes], *([str(n), *["0"] * CLASSES] for n in range(len(photos)))]
+    (here / "sample.csv").write_text("".join(",".join(row) + "\n" for row in rows))
+    listed = {"images": [{"id": n, "file_name": f"{n}.jpg"} for n in range(len(photos))]}
+    (here / "test" / "test.json").write_text(json.dumps(listed))
+    _market(here / "market-photos", sorted((here / "photos").iterdir()))
+
+
+def _market(folder: Path, photos: list[Path]) -> None:
+    """Market-1501 by its names: two people to learn, two to look for, each by two cameras."""
+    names = [f"bounding_box_train/{who:04d}_c{camera}s1_{frame:06d}_01.jpg"
+             for who in (2, 7) for camera in (1, 2) for frame in (1, 2)]  # fmt: skip
+    for who in (1, 3):
+        for camera in (1, 2):
+            names.append(f"query/{who:04d}_c{camera}s1_000051_00.jpg")
+            names += [f"bounding_box_test/{who:04d}_c{camera}s1_00005{box}_0{box}.jpg"
+                      for box in (2, 3)]  # fmt: skip
+    for name, photo in zip(names, photos, strict=False):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(photo, folder / name)

@@ -1,0 +1,184 @@
+"""Every command of the project with arguments that make sense in the world of the campaign."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hostile.process import Command
+
+NETWORK = ("--backbone", "CampaignNet", "--weights", "none", "--image-size", "32")
+TRAINING = (
+    *NETWORK, "--batch-size", "8", "--unfreeze-from", "last", "--frozen-epochs", "2",
+    "--unfrozen-epochs", "2", "--views", "2", "--no-openvino", "--cache", "runs/cache",
+)  # fmt: skip
+FRACTIONS = ("--valid-fraction", "0.2", "--test-fraction", "0.2")
+PHOTO, OTHER_PHOTO = "test/0.jpg", "test/1.jpg"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A command and what it may touch.
+
+    Attributes:
+        name: unique.
+        command: in the world's folder.
+        owns: beginnings of the paths that it may change although they stood there before.
+        needs: what must stand there.
+        once: its output must not exist yet, so a second call is refused.
+    """
+
+    name: str
+    command: Command
+    owns: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    once: bool = False
+
+    def reads(self, path: str) -> bool:
+        """Whether one of its arguments names the path or a folder above it."""
+        return any(
+            path == argument or path.startswith(f"{argument}/")
+            for argument in self.command.arguments
+        )
+
+    def can_run(self, world: Path) -> bool:
+        return all((world / name).exists() for name in self.needs)
+
+
+def _scenario(name, script, *arguments, owns=(), needs=("data",), once=False) -> Scenario:
+    return Scenario(name, Command(script, tuple(arguments)), tuple(owns), tuple(needs), once)
+
+
+SINGLE, MULTI = ("runs/single/model.keras",), ("runs/multi/model.keras",)
+
+
+def data_scenario(name: str, output: str, *arguments: str, owns=()) -> Scenario:
+    return _scenario(
+        name, "img2keras.py", "--source", "photos", "--output", output, *FRACTIONS, *arguments,
+        owns=owns, needs=("photos",),
+    )  # fmt: skip
+
+
+def training_scenario(name: str, script: str, run: str, *arguments: str, owns=()) -> Scenario:
+    return _scenario(
+        name, script, "--data", "data", "--run", run, *TRAINING, *arguments,
+        owns=("runs/cache", *owns),
+    )  # fmt: skip
+
+
+def export_scenario(name: str, output: str, backbones: str = "CampaignNet") -> Scenario:
+    return _scenario(
+        name, "recipes/export_features.py", "--data", "data", "--images", "test", "--backbones",
+        backbones, "--weights", "none", "--image-size", "32", "--output", output,
+        "--no-openvino", owns=(output,),
+    )  # fmt: skip
+
+
+def base_scenarios() -> list[Scenario]:
+    """The commands that make the world, in their order."""
+    return [
+        data_scenario("data set", "data"),
+        training_scenario("single", "single_model.py", "runs/single"),
+        training_scenario("multi", "froze_fine_tune.py", "runs/multi"),
+        export_scenario("features", "features"),
+        _scenario(
+            "market", "img2keras.py", "--source", "market-photos", "--output", "market",
+            needs=("market-photos",),
+        ),
+    ]  # fmt: skip
+
+
+def scenarios() -> list[Scenario]:
+    """The commands that cases attack; what they make new lies in `new`."""
+    return [*_steps(), *_again(), *_recipes(), *_tools(), *_exports()]
+
+
+def _steps() -> list[Scenario]:
+    submission = ("--images", "test", "--output", "new/predict.txt", "--no-openvino")
+    return [
+        data_scenario("img2keras", "new/data"),
+        data_scenario("img2keras statistics", "new/data", "--statistics", "--workers", "1"),
+        data_scenario("img2keras copies", "new/data", "--link", "copy"),
+        training_scenario("single_model", "single_model.py", "new/single"),
+        training_scenario("froze_fine_tune", "froze_fine_tune.py", "new/multi"),
+        _scenario(
+            "trick_tune", "trick_tune.py", "--run", "runs/multi", "--data", "data", "--epochs",
+            "2", "--no-openvino", "--cache", "runs/cache", owns=("runs/multi", "runs/cache"),
+            needs=MULTI,
+        ),
+        _scenario("single_model_test", "single_model_test.py", "--run", "runs/single",
+                  *submission, needs=SINGLE),
+        _scenario("baidu_dog_test", "baidu_dog_test.py", "--run", "runs/multi", *submission,
+                  "--flip", "--format", "probabilities", needs=MULTI),
+        _scenario("sample submission", "single_model_test.py", "--run", "runs/single",
+                  *submission, "--format", "probabilities", "--sample-submission", "sample.csv",
+                  needs=SINGLE),
+    ]  # fmt: skip
+
+
+def _again() -> list[Scenario]:
+    """Commands on what is finished already."""
+    return [
+        data_scenario("img2keras again", "data", "--seed", "1", owns=("data",)),
+        training_scenario("single_model again", "single_model.py", "runs/single",
+                          owns=("runs/single",)),
+        training_scenario("froze_fine_tune again", "froze_fine_tune.py", "runs/multi",
+                          owns=("runs/multi",)),
+        export_scenario("export_features again", "features"),
+    ]  # fmt: skip
+
+
+def _recipes() -> list[Scenario]:
+    return [
+        training_scenario("bird_fine_tune", "recipes/bird_fine_tune.py", "new/bird", "--model",
+                          "vgg16", "--head", "attention"),
+        export_scenario("export_features", "new/features", "CampaignNet,runs/single"),
+        _scenario("merge_features", "recipes/merge_features.py", "--features",
+                  "features/campaignnet.h5", "--output", "new/pred.csv", "--scores",
+                  "new/scores.json", "--format", "probabilities", "--epochs", "3",
+                  needs=("features/campaignnet.h5",)),
+        _scenario("merge logistic", "recipes/merge_features.py", "--features",
+                  "features/campaignnet.h5", "--output", "new/pred.csv", "--classifier",
+                  "logistic", "--c", "1.0", needs=("features/campaignnet.h5",)),
+        _scenario("market1501_test", "recipes/market1501_test.py", "--run", "runs/multi",
+                  "--data", "market", "--no-openvino", "--re-rank", "--k1", "3", "--k2", "2",
+                  owns=("runs/multi/re_identification",), needs=(*MULTI, "market")),
+    ]  # fmt: skip
+
+
+def _tools() -> list[Scenario]:
+    return [
+        _scenario("report", "tools/report.py", "--run", "runs/multi", "--data", "data",
+                  "--output", "new/report.html", needs=MULTI),
+        _scenario("comparison", "tools/report.py", "--run", "runs/multi", "runs/single",
+                  "--output", "new/report.html", needs=(*MULTI, *SINGLE)),
+        _scenario("evaluate", "tools/evaluate.py", "--run", "runs/multi", "--data", "data",
+                  "--no-openvino", owns=("runs/multi/predictions.csv",
+                  "runs/multi/evaluation.json"), needs=MULTI),
+        _scenario("evaluate images", "tools/evaluate.py", "--run", "runs/single", "--images",
+                  "data", "--output", "new/evaluation", "--no-openvino", needs=SINGLE),
+        _scenario("calibrate", "tools/calibrate.py", "--run", "runs/multi", "--data", "data",
+                  "--no-openvino", owns=("runs/multi",), needs=MULTI),
+        _scenario("similar", "tools/similar.py", "--run", "runs/multi", "--index", "data", PHOTO,
+                  "--k", "3", "--output", "new/similar.jpg", "--no-openvino", needs=MULTI),
+        _scenario("explain", "tools/explain.py", "--run", "runs/multi", "--output",
+                  "new/explained", PHOTO, needs=MULTI),
+        _scenario("explain pair", "tools/explain.py", "--run", "runs/multi", "--output",
+                  "new/explained", "--pair", PHOTO, OTHER_PHOTO, needs=MULTI),
+        _scenario("show_pairs", "tools/show_pairs.py", "--data", "data", "--output",
+                  "new/pairs.png", "--image-size", "48"),
+        _scenario("compare", "tools/compare.py", "--run", "runs/single", "runs/multi",
+                  needs=SINGLE),
+        _scenario("clear_cache", "tools/clear_cache.py", "--cache", "runs/cache",
+                  owns=("runs/cache",), needs=("runs/cache",)),
+        _scenario("drawn", "finegrain/datasets/drawn.py", "--output", "new/drawn",
+                  "--per-class", "1", needs=()),
+    ]  # fmt: skip
+
+
+def _exports() -> list[Scenario]:
+    return [
+        _scenario(f"export {format}", "tools/export_model.py", "--run", "runs/single", "--data",
+                  "data", "--format", format, "--output", output, "--compare", "2",
+                  needs=SINGLE, once=True)
+        for format, output in (("onnx", "new/m.onnx"), ("saved_model", "new/saved"),
+                               ("tflite", "new/m.tflite"), ("openvino", "new/m.xml"))
+    ]  # fmt: skip
