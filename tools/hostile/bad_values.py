@@ -14,7 +14,7 @@ import numpy as np
 
 from hostile.case import Case
 from hostile.process import REPOSITORY, Command
-from hostile.scenarios import Scenario, scenarios
+from hostile.scenarios import PHOTO, Scenario, scenarios
 from hostile.verdict import changed_inputs, faults_of, partial_files
 from hostile.world import World
 
@@ -33,8 +33,8 @@ PATHS = ("", ".", "..", "../..", "photos", "data", "data/manifest.csv", "data/tr
          "odd/dangling", "odd/itself", "odd/link-to-photo.jpg", "odd/link-to-run", "sample.csv/x",
          "ünï ☃/é.txt", "x" * 300, "d/" * 2000 + "x", "a\nb.csv", "\udcff.csv", "-dash",
          "odd/closed/x", "market", "runs/single/1-frozen")  # fmt: skip
-# After so many seconds a command that still works is stopped by Ctrl-C.
-PATIENCE = 20.0
+# Seconds after which a command hangs, and after which one that still prints is stopped by Ctrl-C.
+LIMIT, PATIENCE = 120.0, 20.0
 
 
 def attack(world: World, rng: np.random.Generator) -> Case:
@@ -43,7 +43,7 @@ def attack(world: World, rng: np.random.Generator) -> Case:
     # Commands with many flags come more often.
     weights = np.array([len(flags_of(scenario.command.script)) for scenario in able], float)
     scenario = able[rng.choice(len(able), p=weights / weights.sum())]
-    allowed = list(world.may_change(scenario))
+    allowed = list(scenario.owns)
     world.reset()
     _lay_out_odd_paths(world.here / "odd")
     command = scenario.command
@@ -55,7 +55,7 @@ def attack(world: World, rng: np.random.Generator) -> Case:
         command = with_value(command, name, value)
         allowed += _own_by_right(scenario, name, value)
     case = Case(shown(command))
-    outcome = world.run(command, world.limit(scenario), patience=PATIENCE)
+    outcome = world.run(command, LIMIT, patience=PATIENCE)
     case.add(faults_of(outcome), outcome)
     case.add(partial_files(world.here), outcome)
     case.add(changed_inputs(world.here, world.before, allowed), outcome)
@@ -113,9 +113,8 @@ def with_value(command: Command, field: str, value: str) -> Command:
     arguments, flag = list(command.arguments), f"--{field.replace('_', '-')}"
     kind = dict(flags_of(command.script))[field]
     if kind.startswith("+"):
-        # Arguments without a flag stand after the flag that takes none or one.
-        places = [i for i, a in enumerate(arguments) if a.startswith("test/") and a.endswith(".jpg")]
-        arguments[places[-1]] = value
+        places = [i for i, a in enumerate(arguments) if a == PHOTO] or [len(arguments)]
+        arguments[places[-1] : places[-1] + 1] = [value]
     elif kind == "switch":
         arguments.append(f"{flag}={value}")
     elif flag in arguments:

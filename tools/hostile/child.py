@@ -51,6 +51,8 @@ def become(
         atexit._clear()
         os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.excepthook, threading.excepthook = sys.__excepthook__, threading.__excepthook__
+        sys.unraisablehook = sys.__unraisablehook__
         _redirect(log)
         os.chdir(here)
         if most_bytes:

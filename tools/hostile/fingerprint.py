@@ -10,8 +10,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-# Times, and what is measured in them, differ from call to call.
-OF_THE_MOMENT = ("seconds", "preparation", "date_saved", "measured", "written", "made")
+# Times differ from call to call, and so do the bytes of model.keras, which holds one.
+OF_THE_MOMENT = ("seconds", "preparation", "digests")
 # Written by other projects, with times or names of the moment inside; that they stand is enough.
 OPAQUE = {".onnx", ".tflite", ".xml", ".bin", ".pb", ".html", ".index", ".data-00000-of-00001"}
 # Files that say who is at work in a folder.

@@ -67,4 +67,4 @@ def judge_result(world: World, scenario: Scenario) -> list[str]:
     """Faults of the world after a command, against what it makes undisturbed."""
     found = differences(world.undisturbed(scenario).result, fingerprint(world.here))
     found += partial_files(world.here)
-    return found + changed_inputs(world.here, world.before, world.may_change(scenario))
+    return found + changed_inputs(world.here, world.before, scenario.owns)

@@ -4,7 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
+from PIL import Image
+
 CLASSES, PER_CLASS = 3, 8
+COLOURS = ((220, 30, 30), (30, 200, 40), (40, 60, 220))
 TEST_PHOTOS = 4
 
 
@@ -15,6 +18,7 @@ def lay_out_photographs(here: Path) -> None:
 
     breeds = demo_breeds()[:CLASSES]
     write_photos(here / "photos", breeds, PER_CLASS, seed=1)
+    _tint(here / "photos")
     write_photos(here / "drawn", breeds[:2], TEST_PHOTOS // 2, seed=2, labelled=False)
     photos = sorted((here / "drawn").iterdir())
     (here / "drawn").rename(here / "test")
@@ -26,6 +30,18 @@ def lay_out_photographs(here: Path) -> None:
     listed = {"images": [{"id": n, "file_name": f"{n}.jpg"} for n in range(len(photos))]}
     (here / "test" / "test.json").write_text(json.dumps(listed))
     _market(here / "market-photos", sorted((here / "photos").iterdir()))
+
+
+def _tint(folder: Path) -> None:
+    """Give each class a colour of its own, which two epochs can learn."""
+    paths = sorted(folder.iterdir())
+    labels = sorted({path.name.partition("_")[0] for path in paths})
+    colours = dict(zip(labels, COLOURS, strict=True))
+    for path in paths:
+        colour = colours[path.name.partition("_")[0]]
+        with Image.open(path) as photo:
+            tinted = Image.blend(photo.convert("RGB"), Image.new("RGB", photo.size, colour), 0.6)
+        tinted.save(path, quality=90)
 
 
 def _market(folder: Path, photos: list[Path]) -> None:

@@ -8,9 +8,9 @@ from hostile.process import Command
 NETWORK = ("--backbone", "CampaignNet", "--weights", "none", "--image-size", "32")
 TRAINING = (
     *NETWORK, "--batch-size", "8", "--unfreeze-from", "last", "--frozen-epochs", "2",
-    "--unfrozen-epochs", "2", "--views", "2", "--no-openvino", "--cache", "runs/cache",
+    "--unfrozen-epochs", "2", "--views", "2", "--frozen-learning-rate", "0.05", "--no-openvino", "--cache", "runs/cache",
 )  # fmt: skip
-FRACTIONS = ("--valid-fraction", "0.2", "--test-fraction", "0.2")
+FRACTIONS = ("--valid-fraction", "0.25", "--test-fraction", "0.2")
 PHOTO, OTHER_PHOTO = "test/0.jpg", "test/1.jpg"
 
 

@@ -16,6 +16,8 @@ from hostile.world import World
 FOLDERS = ("data", "runs/multi", "runs/single", "runs/cache", "features", "market", "test")
 SUFFIXES = (".json", ".csv", ".h5", ".keras")
 NESTING = 50_000
+# Seconds after which a command hangs.
+LIMIT = 120.0
 WRONG = (None, True, -1, 0, 1e308, 2**70, "", "x", "../..", [], {}, [[]], [None], {"a": 1},
          float("nan"), "\ud800", [1, 2, 3], "0")  # fmt: skip
 
@@ -26,14 +28,13 @@ def attack(world: World, rng: np.random.Generator) -> Case:
     path = files[rng.integers(len(files))]
     readers = [each for each in scenarios() if each.can_run(world.base) and each.reads(path)]
     scenario = readers[rng.integers(len(readers))]
-    allowed = world.may_change(scenario)
     world.reset()
     told = tamper(world.here / path, rng)
     case = Case(f"{scenario.command}; {path} {told}")
-    outcome = world.run(scenario.command, world.limit(scenario))
+    outcome = world.run(scenario.command, LIMIT)
     case.add(faults_of(outcome), outcome)
     case.add(partial_files(world.here), outcome)
-    case.add(_changed(world, scenario, path, allowed), outcome)
+    case.add(_changed(world, scenario, path), outcome)
     return case
 
 
@@ -47,10 +48,10 @@ def targets(base: Path) -> list[str]:
     return [path for path in paths if any(each.reads(path) for each in scenarios())]
 
 
-def _changed(world: World, scenario: Scenario, path: str, allowed: tuple[str, ...]) -> list[str]:
+def _changed(world: World, scenario: Scenario, path: str) -> list[str]:
     """Faults: another file than the tampered one changed."""
     others = {name: content for name, content in world.before.items() if name != path}
-    return changed_inputs(world.here, others, allowed)
+    return changed_inputs(world.here, others, scenario.owns)
 
 
 def tamper(file: Path, rng: np.random.Generator) -> str:

@@ -12,6 +12,8 @@ USER_ERROR, INTERRUPTED = 2, 130
 MOST_NAMED = 3
 # tyro draws a box around what it cannot parse.
 PARSING_BOX = re.compile(r"^\s*╭")
+TOLD = ("warning: ", "notice")
+PROGRESS_BAR = re.compile(r"\d+%\|")
 ERROR = re.compile(r"^error: \S")
 
 
@@ -36,7 +38,11 @@ def faults_of(outcome: Outcome, may: Iterable[int] = ()) -> list[str]:
 
 def _noise(outcome: Outcome) -> list[str]:
     """What of its standard error is not meant for the user."""
-    lines = [line for line in outcome.stderr.splitlines() if line.strip()]
+    lines = [
+        line
+        for line in outcome.stderr.splitlines()
+        if line.strip() and not PROGRESS_BAR.search(line) and not line.startswith(TOLD)
+    ]
     if outcome.status == USER_ERROR:
         if lines and PARSING_BOX.match(lines[0]):
             return []

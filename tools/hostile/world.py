@@ -28,13 +28,11 @@ class Undisturbed:
 
     Attributes:
         result: fingerprint of the world afterwards.
-        changed: paths that stood there before and were changed.
         outcomes: one a command.
         made_bytes: that new and changed files take on a disk.
     """
 
     result: dict[str, str]
-    changed: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
     made_bytes: int
 
@@ -122,16 +120,12 @@ class World:
             self.reset()
             outcomes = tuple(self.run(each.command, 600) for each in scenarios)
             after = raw_digests(self.here)
-            changed = tuple(path for path in self.before if after.get(path) != self.before[path])
-            result = fingerprint(self.here)
-            made = _bytes_on_disk(self.here, after.keys() - self.before.keys() | set(changed))
-            self._undisturbed[names] = Undisturbed(result, changed, outcomes, made)
+            made = [path for path in after if after[path] != self.before.get(path)]
+            self._undisturbed[names] = Undisturbed(
+                fingerprint(self.here), outcomes, _bytes_on_disk(self.here, made)
+            )
             self.reset()
         return self._undisturbed[names]
-
-    def may_change(self, scenario: Scenario) -> tuple[str, ...]:
-        """Beginnings of the paths that a command may change."""
-        return (*scenario.owns, *self.undisturbed(scenario).changed)
 
 
 def _bytes_on_disk(folder: Path, paths: Iterable[str]) -> int:
