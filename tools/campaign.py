@@ -39,7 +39,7 @@ from finegrain.errors import UserError
 class Settings:
     """Attack the project at random and tell what fell."""
 
-    # how long to go on; the last case is finished
+    # how long to go on; the last case is finished, and one of each kind is tried
     seconds: float = 60.0
     # another seed draws other cases
     seed: int = 0
@@ -94,7 +94,7 @@ def main(settings: Settings) -> None:
             if settings.case is not None:
                 print(case.told)
             tally.add(kind, seed, case)
-            if time.monotonic() > end:
+            if settings.case is None and time.monotonic() > end and tally.has_all(settings.kinds):
                 break
     finally:
         print(tally.table(), flush=True)

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import tyro
 
 from hostile.case import Case
 from hostile.process import REPOSITORY, Command
@@ -81,7 +82,8 @@ def flags_of(script: str) -> tuple[tuple[str, str], ...]:
 
 def _kind(hint: object) -> str:
     if typing.get_origin(hint) is typing.Annotated:
-        return f"+{_kind(typing.get_args(hint)[0])}"
+        inside, *notes = typing.get_args(hint)
+        return "+" * (tyro.conf.Positional in notes) + _kind(inside)
     if typing.get_origin(hint) is typing.Literal:
         return "choice"
     if hint is bool:
@@ -95,7 +97,9 @@ def _kind(hint: object) -> str:
 
 
 def _parts(hint: object) -> Iterator[object]:
-    if typing.get_origin(hint) in (types.UnionType, typing.Union, tuple):
+    if typing.get_origin(hint) is typing.Annotated:
+        yield from _parts(typing.get_args(hint)[0])
+    elif typing.get_origin(hint) in (types.UnionType, typing.Union, tuple):
         for part in typing.get_args(hint):
             yield from _parts(part)
     else:

@@ -1,5 +1,6 @@
 """The kinds of cases, and the order in which a campaign goes through them."""
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -22,12 +23,11 @@ APART = 1_000_000
 
 
 def case_names(seed: int) -> Iterator[tuple[str, int]]:
-    """Kind and seed of every case of a campaign, without end."""
+    """Kind and seed of every case of a campaign, without end; first one of each kind."""
     counts = dict.fromkeys(KINDS, 0)
-    while True:
-        for kind in one_round():
-            yield kind, seed * APART + counts[kind]
-            counts[kind] += 1
+    for kind in itertools.chain(KINDS, itertools.cycle(one_round())):
+        yield kind, seed * APART + counts[kind]
+        counts[kind] += 1
 
 
 def one_round() -> list[str]:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,6 +44,10 @@ class Tally:
             self.told = time.monotonic()
             counts = ", ".join(f"{kind} {self._count(kind)}" for kind in self.tried)
             print(f"{self.told - self.started:6.0f} s  {counts}", flush=True)
+
+    def has_all(self, kinds: Collection[str]) -> bool:
+        """Whether each of these kinds, or of all where there are none, has been tried."""
+        return all(self.tried[kind] for kind in kinds or KINDS)
 
     def _count(self, kind: str) -> str:
         return f"{self.tried[kind]}" + (f" ({self.fell[kind]} fell)" if self.fell[kind] else "")

@@ -12,7 +12,8 @@ USER_ERROR, INTERRUPTED = 2, 130
 MOST_NAMED = 3
 # tyro draws a box around what it cannot parse.
 PARSING_BOX = re.compile(r"^\s*╭")
-TOLD = ("warning: ", "notice")
+# Warnings of the project, and the lines that list what they are about.
+TOLD = ("warning: ", "notice", "  ")
 PROGRESS_BAR = re.compile(r"\d+%\|")
 ERROR = re.compile(r"^error: \S")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hostile.child import Strike
-from hostile.fingerprint import fingerprint, raw_digests
+from hostile.fingerprint import fingerprint, outline, raw_digests
 from hostile.photographs import lay_out_photographs
 from hostile.process import Command, Outcome, Running, start
 from hostile.scenarios import Scenario, base_scenarios
@@ -28,11 +28,13 @@ class Undisturbed:
 
     Attributes:
         result: fingerprint of the world afterwards.
+        outline: of the world afterwards.
         outcomes: one a command.
         made_bytes: that new and changed files take on a disk.
     """
 
     result: dict[str, str]
+    outline: dict[str, str]
     outcomes: tuple[Outcome, ...]
     made_bytes: int
 
@@ -122,7 +124,8 @@ class World:
             after = raw_digests(self.here)
             made = [path for path in after if after[path] != self.before.get(path)]
             self._undisturbed[names] = Undisturbed(
-                fingerprint(self.here), outcomes, _bytes_on_disk(self.here, made)
+                fingerprint(self.here), outline(self.here), outcomes,
+                _bytes_on_disk(self.here, made),
             )
             self.reset()
         return self._undisturbed[names]
