@@ -4,6 +4,7 @@ File operations are counted on the way, so that a case can strike at the n-th of
 """
 
 import atexit
+import faulthandler
 import os
 import resource
 import runpy
@@ -49,6 +50,7 @@ def become(
     try:
         # What the parent means to do at its own end, such as removing its folders, is not ours.
         atexit._clear()
+        faulthandler.disable()
         os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.excepthook, threading.excepthook = sys.__excepthook__, threading.__excepthook__
