@@ -11,4 +11,5 @@ lowest=.venv-lowest/bin/python
 # Wheels only: a version of before this Python has none, so it is not among the lowest for it.
 "$python" -m uv pip install --quiet --python "$lowest" --resolution lowest-direct \
     --only-binary :all: --requirements requirements.txt --requirements requirements-test.txt
+"$python" -m uv pip install --quiet --python "$lowest" --no-deps --editable .
 exec "$lowest" -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not optional" "$@"
