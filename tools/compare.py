@@ -58,14 +58,14 @@ def main(settings: Settings) -> None:
         )
 
 
-def described(config: dict, stage: str) -> str:
-    """A recipe and one of its stages in words."""
-    settings = config["settings"]
+def described(config, stage: str) -> str:
+    """The recipe of a `RunConfig` and one of its stages in words."""
+    settings = config.settings
     # Runs of bird_fine_tune.py carry the name of a model.
-    name = f"{settings['model']}, {config['recipe']}" if "model" in settings else config["recipe"]
-    if stage == "2-unfrozen" and settings["unfreeze_from"] == "0":
+    name = f"{settings.model}, {config.recipe}" if settings.model else config.recipe
+    if stage == "2-unfrozen" and settings.unfreeze_from == "0":
         return f"{name}, all layers unfrozen"
-    return f"{name}, {STAGE_NAMES[stage]}"
+    return f"{name}, {STAGE_NAMES.get(stage, stage)}"
 
 
 if __name__ == "__main__":

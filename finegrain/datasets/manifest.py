@@ -4,17 +4,21 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from pydantic import StringConstraints
 
 from finegrain.datasets.split import RETRIEVAL, SPLITS
 from finegrain.errors import UserError
+from finegrain.records import Damaged, check_type, read_json
 
 MANIFEST = "manifest.csv"
 CLASSES = "classes.json"
 # Stands in a data folder while images are being placed; lists every file being made.
 UNFINISHED = ".unfinished.csv"
+ClassName = Annotated[str, StringConstraints(min_length=1)]
 COLUMNS = ("path", "label", "split", "width", "height", "sha1")
 
 
@@ -76,7 +80,7 @@ def open_data_set(folder: Path | str, may_lack_images: bool = False) -> DataSet:
     for name in (MANIFEST, CLASSES):
         if not (folder / name).is_file():
             raise UserError(f"{folder} has no {name}; make the data set with: {again}")
-    classes = _read_classes(folder / CLASSES)
+    classes = read_class_names(folder / CLASSES, "make the data set again")
     table = read_manifest(folder / MANIFEST)
     table = table[~table["split"].isin(RETRIEVAL)].reset_index(drop=True)
     _check_rows(table, classes, folder)
@@ -106,9 +110,17 @@ def read_manifest(path: Path) -> pd.DataFrame:
         raise UserError(
             f"{path} is no manifest: the column {missing[0]} is missing; make the data set again"
         )
+    short = np.flatnonzero(table.isna().any(axis=1))
+    # pandas takes what is too much for a name of the row.
+    longer = not isinstance(table.index, pd.RangeIndex)
+    if longer or len(short):
+        row, amount = (1, "more") if longer else (short[0] + 1, "fewer")
+        raise UserError(
+            f"{path} has {amount} entries in row {row} than columns; make the data set again"
+        )
     try:
         return table.astype({"width": np.int64, "height": np.int64})
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise UserError(f"{path} has a size that is no number ({error}); make it again") from error
 
 
@@ -120,14 +132,23 @@ def digest(table: pd.DataFrame, classes: list[str]) -> str:
     return hashlib.sha256(content.encode("ascii")).hexdigest()
 
 
-def _read_classes(path: Path) -> list[str]:
+def read_class_names(path: Path, mend: str) -> list[str]:
+    """The class names of a `classes.json`, in index order.
+
+    Args:
+        path: the file.
+        mend: what to do about a damaged one, a clause.
+
+    Raises:
+        UserError: it is no list of different names.
+    """
+    classes = read_json(path, mend)
     try:
-        classes = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is no list of class names ({error}); make it again") from error
-    names = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
-    if not names or len(set(classes)) != len(classes):
-        raise UserError(f"{path} is no list of different class names; make the data set again")
+        check_type(classes, list[ClassName])
+    except Damaged as error:
+        raise UserError(f"{path} is no list of class names ({error}); {mend}") from error
+    if len(set(classes)) != len(classes):
+        raise UserError(f"{path} is no list of different class names; {mend}")
     return classes
 
 

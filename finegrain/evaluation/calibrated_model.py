@@ -3,15 +3,20 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Annotated
 
 import keras
+from annotated_types import Gt
+from pydantic import FiniteFloat
 
 from finegrain.errors import UserError
+from finegrain.records import SCHEMA_KEY, Damaged, Record, check_type, read_record, stamped
 from finegrain.training.run_folder import MODEL
 from finegrain.whole_files import written_whole
 
 TEMPERATURE = "temperature.json"
 CHUNK_BYTES = 1 << 20
+PositiveFinite = Annotated[FiniteFloat, Gt(0)]
 
 
 def file_digest(path: Path) -> str:
@@ -56,7 +61,7 @@ def replace_model(run_folder: Path, model: keras.Model, temperature: float) -> s
         model.save(beside)
         digest = file_digest(beside)
         # Before the model takes its place: whatever happens in between, the record knows both.
-        record = {**_record(run_folder), digest: temperature}
+        record = stamped({**_record(run_folder), digest: temperature})
         with written_whole(run_folder / TEMPERATURE) as file:
             file.write_text(json.dumps(record, indent=1), encoding="utf-8")
     return digest
@@ -66,11 +71,10 @@ def _record(run_folder: Path) -> dict[str, float]:
     file = run_folder / TEMPERATURE
     if not file.is_file():
         return {}
+    mend = "remove it if the model was never calibrated, else restore it"
+    known = dict(read_record(file, Record, mend).content)
+    known.pop(SCHEMA_KEY, None)
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        return {str(digest): float(value) for digest, value in record.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{file} is damaged ({error}); remove it if the model was never calibrated, else "
-            "restore it"
-        ) from error
+        return check_type(known, dict[str, PositiveFinite])
+    except Damaged as error:
+        raise UserError(f"{file} is damaged ({error}); {mend}") from error

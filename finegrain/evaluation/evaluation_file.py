@@ -4,16 +4,57 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import FiniteFloat, InstanceOf, NonNegativeInt
+
 from finegrain.errors import UserError
+from finegrain.flag_types import Probability
+from finegrain.records import Record, Typed, read_record, stamped
 from finegrain.whole_files import written_whole
 
 EVALUATION = "evaluation.json"
+# Tells of images by their names, which may be no UTF-8.
+Sentence = InstanceOf[str]
+
+
+class Measured(Typed):
+    """A measure with its interval, where one can be given."""
+
+    value: FiniteFloat
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
+
+
+class Bin(Typed):
+    """The answers of a bin of the reliability diagram; none of an empty one."""
+
+    low: Probability
+    high: Probability
+    count: NonNegativeInt
+    confidence: Probability | None
+    accuracy: Probability | None
+
+
+class SplitMeasures(Typed):
+    """What `evaluate_split` found; None for a measure that cannot be taken."""
+
+    images: NonNegativeInt
+    measures: dict[str, Measured | None]
+    missing: dict[str, Sentence] = {}
+    notes: list[Sentence] = []
+    reliability: list[Bin] | None = None
+
+
+class Evaluation(Record):
+    """The content of `evaluation.json`."""
+
+    splits: dict[str, SplitMeasures]
+    missing: dict[str, Sentence] = {}
 
 
 def write_evaluation(path: Path, evaluation: dict[str, Any]) -> None:
     """Write the measures, replacing a file of the same name."""
     # A number that is not finite would make it unreadable for other readers of JSON.
-    content = json.dumps(evaluation, ensure_ascii=False, indent=1, allow_nan=False)
+    content = json.dumps(stamped(evaluation), ensure_ascii=False, indent=1, allow_nan=False)
     with written_whole(path) as file:
         file.write_text(content, encoding="utf-8", errors="surrogateescape")
 
@@ -22,16 +63,9 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     """The measures; see `evaluate` for what they are.
 
     Raises:
-        UserError: no such file, or damaged.
+        UserError: no such file, damaged, or written by a newer version.
     """
     if not path.is_file():
         raise UserError(f"there is no {path}; make it with tools/evaluate.py")
-    try:
-        evaluation = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-        if not isinstance(evaluation["splits"], dict):
-            raise TypeError("splits are no table")
-        return evaluation
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} is damaged ({error}); make it again with tools/evaluate.py"
-        ) from error
+    mend = "make it again with tools/evaluate.py"
+    return read_record(path, Evaluation, mend, errors="surrogateescape").content

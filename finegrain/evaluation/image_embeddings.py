@@ -49,7 +49,7 @@ def image_embeddings(
         UserError: the run is not finished, an image with a checksum can no longer be read, the
             disk is full, another process fills the file, or an embedding is no finite number.
     """
-    title = str(RunFolder.open(run_folder).config.get("backbone", ""))
+    title = RunFolder.open(run_folder).config.backbone
     classes = open_finished_run(run_folder).classes
     source = replace(run_source(run_folder), name=path.stem, title=title)
     export = Export(

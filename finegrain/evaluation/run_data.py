@@ -17,12 +17,8 @@ def open_run_data(run_folder: Path, moved_to: Path | None = None) -> DataSet:
     Raises:
         UserError: no such run, or its data set is gone, damaged or no longer the same.
     """
-    run = RunFolder.open(run_folder)
-    try:
-        recorded = run.config["data"]
-        folder, digest = Path(recorded["folder"]), recorded["digest"]
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{run_folder} is damaged ({error}); restore it or train again") from error
+    recorded = RunFolder.open(run_folder).config.data
+    folder, digest = Path(recorded.folder), recorded.digest
     if moved_to is None and not folder.is_dir():
         raise UserError(
             f"the data set {folder} that {run_folder} was trained on is gone; tell with --data "

@@ -48,8 +48,8 @@ def run_embeddings(
             an embedding is no finite number.
     """
     config = RunFolder.open(run_folder).config
-    source = replace(run_source(run_folder), name=Path(EMBEDDINGS).stem, title=config["backbone"])
-    path, key = run_folder / EMBEDDINGS, _made_from(source, config["data"]["digest"])
+    source = replace(run_source(run_folder), name=Path(EMBEDDINGS).stem, title=config.backbone)
+    path, key = run_folder / EMBEDDINGS, _made_from(source, config.data.digest)
     stored = _stored_key(path)
     if stored is not None and all(stored.get(name) == value for name, value in key.items()):
         # A data set that was copied elsewhere, or has lost an image, has the same embeddings.

@@ -98,7 +98,7 @@ def open_index(
     is_data_set = (folder / MANIFEST).is_file()
     if is_data_set:
         data = open_data_set(folder, may_lack_images=True)
-        if RunFolder.open(run_folder).config.get("data", {}).get("digest") == data.digest:
+        if RunFolder.open(run_folder).config.data.digest == data.digest:
             features = run_embeddings(run_folder, folder, openvino, workers)
             return _not_empty(folder, SimilarIndex(folder, features, True))
         # Without checksums an image that cannot be read is left out instead of refused.

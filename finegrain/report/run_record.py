@@ -1,11 +1,10 @@
 """All that a run folder tells, with a note of what it does not."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from finegrain.datasets.manifest import CLASSES
+from finegrain.datasets.manifest import CLASSES, read_class_names
 from finegrain.errors import UserError
 from finegrain.evaluation.evaluation_file import EVALUATION, read_evaluation
 from finegrain.evaluation.history_plot import read_history
@@ -70,7 +69,8 @@ def read_run(folder: Path, split: str | None = None) -> RunRecord:
     Raises:
         UserError: it has no readable config.json, or no answers of the split asked for.
     """
-    record = RunRecord(folder, RunFolder.open(folder).config)
+    run = RunFolder.open(folder)
+    record = RunRecord(folder, run.config.content)
     record.classes = _classes(record)
     try:
         record.stages = [(name, rows) for name, rows in read_history(folder) if rows]
@@ -80,7 +80,7 @@ def read_run(folder: Path, split: str | None = None) -> RunRecord:
         if not record.stages:
             record.notes.append("No epoch is finished yet, so there are no curves.")
     try:
-        record.results = read_results(RunFolder(folder, record.config))["stages"]
+        record.results = read_results(run)["stages"]
         record.evaluation = read_evaluation(folder / EVALUATION)["splits"]
     except (UserError, KeyError) as error:
         record.notes.append(f"Measures are missing: {error}.")
@@ -94,13 +94,10 @@ def read_run(folder: Path, split: str | None = None) -> RunRecord:
 
 def _classes(record: RunRecord) -> list[str]:
     try:
-        names = json.loads((record.folder / CLASSES).read_text(encoding="utf-8"))
-        if isinstance(names, list) and all(isinstance(name, str) for name in names):
-            return names
-    except (OSError, ValueError):
-        pass
-    record.notes.append(f"{CLASSES} is missing or damaged, so nothing is known of the classes.")
-    return []
+        return read_class_names(record.folder / CLASSES, "so nothing is known of the classes")
+    except UserError as error:
+        record.notes.append(f"{error}.")
+        return []
 
 
 def _read_answers(record: RunRecord, split: str | None) -> None:

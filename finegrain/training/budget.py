@@ -14,9 +14,10 @@ def print_budget(session: Session, stages: list[Stage]) -> None:
     data, feed = session.data, session.feed
     images = ", ".join(f"{len(data.paths(split))} {split}" for split in data.splits)
     height, width = feed.image_size
-    print(f"{session.run.path}: {session.run.config['recipe']} on {session.run.config['backbone']}")
+    config = session.run.config
+    print(f"{session.run.path}: {config.recipe} on {config.backbone}")
     print(f"  images    {images}; {len(data.classes)} classes; {height} x {width} pixels")
-    if "head" in session.run.config["settings"]:
+    if config.settings.head is not None:
         print(f"  head      {_head_line(session)}")
     print(f"  device    {session.computing}")
     for stage in stages:
@@ -28,7 +29,7 @@ def _head_line(session: Session) -> str:
     shape = " x ".join(map(str, feature_map(model).shape[1:]))
     width = model.get_layer(EMBEDDING).output.shape[-1]
     count = model.count_params() - model.get_layer(BACKBONE_LAYER).count_params()
-    name = session.run.config["settings"]["head"]
+    name = session.run.config.settings.head
     return f"{name}: from {shape} features to {width:,} an image; {count:,} parameters"
 
 

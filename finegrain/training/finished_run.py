@@ -1,15 +1,17 @@
 """A run that has a finished model, opened to be used."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from finegrain.datasets.manifest import read_class_names
 from finegrain.errors import UserError
 from finegrain.models import layers  # noqa: F401  registers what a saved model is made of
 from finegrain.models.classifier import classifier
+from finegrain.models.heads.category import CATEGORY
+from finegrain.training.run_config import CONFIG
 from finegrain.training.run_folder import CLASSES, MODEL, RunFolder
 
 
@@ -42,12 +44,30 @@ class FinishedRun:
         """
         file = self.folder / MODEL
         try:
-            return keras.saving.load_model(file, compile=False, safe_mode=True)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            model = keras.saving.load_model(file, compile=False, safe_mode=True)
+        # Whatever is wrong in a file of weights and layers, Keras meets it somewhere.
+        except Exception as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(
-                f"{file} cannot be loaded ({str(error).splitlines()[0]}); start "
-                "the training command again, which writes it anew"
+                f"{file} cannot be loaded ({reason}); start the training command again, which "
+                "writes it anew"
             ) from error
+        self._check_fits(model)
+        return model
+
+    def _check_fits(self, model: keras.Model) -> None:
+        """Refuse the model of another run, or of another project."""
+        there = {layer.name: layer for layer in getattr(model, "layers", ())}
+        wanted = {"image": (None, *self.image_size, 3), CATEGORY: (None, len(self.classes))}
+        for name, shape in wanted.items():
+            found = tuple(there[name].output.shape) if name in there else None
+            if found != shape:
+                told = "no such layer" if found is None else f"{name} {found}"
+                raise UserError(
+                    f"{self.folder / MODEL} is not the model of this run: {name} {shape} is "
+                    f"wanted, and there is {told}; start the training command again, which writes "
+                    "it anew"
+                )
 
     def classifier(self) -> keras.Model:
         """Model (B, H, W, 3), RGB 0 to 255 -> (B, C) probabilities."""
@@ -66,18 +86,25 @@ def open_finished_run(folder: Path) -> FinishedRun:
             f"{folder} has no finished model yet; start its training command again, it goes on "
             "where it stopped"
         )
-    try:
-        classes = json.loads((folder / CLASSES).read_text(encoding="utf-8"))
-        return FinishedRun(
-            folder=folder,
-            recipe=run.config["recipe"],
-            classes=classes,
-            class_counts=np.asarray(run.config["data"]["class_counts"]),
-            image_size=tuple(run.config["image_size"]),
-            category_ids=run.config["data"].get("category_ids"),
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{folder} is damaged ({error}); restore it or train again") from error
+    mend = "restore it or train again"
+    classes, config = read_class_names(folder / CLASSES, mend), run.config
+    for name, entries in {
+        "class_counts": config.data.class_counts,
+        "category_ids": config.data.category_ids,
+    }.items():
+        if entries is not None and len(entries) != len(classes):
+            raise UserError(
+                f"{folder / CLASSES} has {len(classes)} classes, and data.{name} in "
+                f"{folder / CONFIG} has {len(entries)}; {mend}"
+            )
+    return FinishedRun(
+        folder=folder,
+        recipe=config.recipe,
+        classes=classes,
+        class_counts=np.asarray(config.data.class_counts, np.int64),
+        image_size=(config.image_size[0], config.image_size[1]),
+        category_ids=config.data.category_ids,
+    )
 
 
 def has_sound_model(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import platform
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from finegrain.datasets.category_ids import category_ids
 from finegrain.datasets.manifest import DataSet
 from finegrain.errors import UserError
 from finegrain.models.full_precision import in_full_precision
-from finegrain.training.stage_folder import STATE, StageFolder, refuse_differences
+from finegrain.records import stamped
+from finegrain.training.recorded_settings import completed, refuse_differences
+from finegrain.training.run_config import CONFIG, RunConfig, read_config
+from finegrain.training.stage_folder import StageFolder
+from finegrain.training.stage_state import STATE
 from finegrain.whole_files import written_whole
 
-CONFIG = "config.json"
 CLASSES = "classes.json"
 MODEL = "model.keras"
 
@@ -29,18 +33,25 @@ class RunFolder:
         config: every setting, with the digests of data and weights.
     """
 
-    def __init__(self, path: Path, config: dict[str, Any]):
+    def __init__(self, path: Path, config: RunConfig):
         self.path = path
         self.config = config
 
     @classmethod
-    def start(cls, path: Path, config: dict[str, Any], classes: list[str]) -> "RunFolder":
+    def start(
+        cls,
+        path: Path,
+        config: dict[str, Any],
+        classes: list[str],
+        held_before: Mapping[str, Any] | None = None,
+    ) -> "RunFolder":
         """Start a run, or go on with the one that stands there.
 
         Args:
             path: the run's folder, made if missing.
             config: every setting; `versions` are added, and may differ when a run goes on.
             classes: class names in index order.
+            held_before: what held before a setting was there, for a run that was started then.
 
         Raises:
             UserError: the folder holds a run with other settings, data or weights, which are
@@ -48,7 +59,8 @@ class RunFolder:
         """
         if (path / CONFIG).is_file():
             run = cls.open(path)
-            refuse_differences(_comparable(run.config), _comparable(config), path)
+            made_with = completed(_comparable(run.config.content), held_before or {})
+            refuse_differences(made_with, _comparable(config), path)
             return run
         names = json.dumps(classes, ensure_ascii=False, indent=1)
         # A start that was killed may have left the same ones.
@@ -60,10 +72,10 @@ class RunFolder:
             )
         with written_whole(there) as file:
             file.write_text(names, encoding="utf-8")
-        config = {**config, "versions": versions()}
+        config = stamped({**config, "versions": versions()})
         with written_whole(path / CONFIG) as file:
             file.write_text(json.dumps(config, ensure_ascii=False, indent=1), encoding="utf-8")
-        return cls(path, config)
+        return cls(path, read_config(path))
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
@@ -78,23 +90,22 @@ class RunFolder:
                 f"{path} is no run folder (it has no {CONFIG}); train one first with "
                 "single_model.py or froze_fine_tune.py"
             )
-        try:
-            return cls(path, json.loads(file.read_text(encoding="utf-8")))
-        except ValueError as error:
-            raise UserError(f"{file} is damaged ({error}); restore it or train again") from error
+        return cls(path, read_config(path))
 
     @classmethod
-    def recorded(cls, path: Path) -> dict[str, Any]:
-        """The config of the run in a folder, empty if there is none yet.
+    def recorded(cls, path: Path) -> RunConfig | None:
+        """The config of the run in a folder, None if there is none yet.
 
         Raises:
             UserError: it is damaged.
         """
-        return cls.open(path).config if (path / CONFIG).is_file() else {}
+        return cls.open(path).config if (path / CONFIG).is_file() else None
 
-    def stage(self, name: str, settings: dict[str, Any]) -> StageFolder:
+    def stage(
+        self, name: str, settings: dict[str, Any], held_before: Mapping[str, Any] | None = None
+    ) -> StageFolder:
         """The folder of a stage; refused when it was made with other settings."""
-        return StageFolder(self.path / name, settings)
+        return StageFolder(self.path / name, settings, held_before)
 
     def last_finished_stage(self) -> str | None:
         """Name of the last stage in the folder that was trained to its end."""

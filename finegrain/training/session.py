@@ -21,8 +21,11 @@ from finegrain.models.classifier import softmax_model
 from finegrain.models.head_size import MEMORY_GB
 from finegrain.models.image_heads import PLAIN, find_head
 from finegrain.models.multi_loss import multi_loss_model
+from finegrain.records import check_type
 from finegrain.training.computing import Computing, set_up_computing
 from finegrain.training.feed import Feed, check_feed, fitting_batch_size
+from finegrain.training.recorded_settings import defaults_of
+from finegrain.training.run_config import RunSettings
 from finegrain.training.run_folder import RunFolder, describe_data
 from finegrain.training.settings import TrainingSettings
 from finegrain.training.stage import Stage
@@ -52,11 +55,11 @@ class Session:
 
     def folder(self, stage: Stage) -> StageFolder:
         """The stage's folder; refused if it was made with other settings."""
-        return self.run.stage(stage.name, asdict(stage))
+        return self.run.stage(stage.name, asdict(stage), defaults_of(Stage))
 
     def unfreeze_from(self, asked_for: str | None) -> str:
         """First layer that an unfrozen stage trains: as asked for, else the backbone's own."""
-        default = find_backbone(self.run.config["backbone"]).unfreeze_from
+        default = find_backbone(self.run.config.backbone).unfreeze_from
         backbone = self.model.get_layer(BACKBONE_LAYER)
         return asked_for or default or str(boundary_index(backbone, None))
 
@@ -76,7 +79,7 @@ class Session:
         """
         folder = StageFolder.finished_before(self.run.path / name)
         folder.load_best(self.model)
-        return Stage.from_record(folder.settings)
+        return Stage.from_record(folder.settings, folder.path)
 
 
 def start_session(settings: TrainingSettings, recipe: str) -> Session:
@@ -103,10 +106,12 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     precision = settings.precision
     if precision == "auto":
         # A run goes on in the precision it was begun in, on whatever device.
-        precision = RunFolder.recorded(settings.run).get("precision", "auto")
+        recorded = RunFolder.recorded(settings.run)
+        precision = recorded.precision if recorded else "auto"
     computing = set_up_computing(precision, settings.jit, settings.seed)
     model = _build(
-        recipe, spec, settings.weights, (side, side), data, settings.recorded(),
+        recipe, spec, settings.weights, (side, side), data,
+        check_type(settings.recorded(), RunSettings),
         getattr(settings, "memory_gb", MEMORY_GB),
     )  # fmt: skip
     # Before a run folder is bound to these settings.
@@ -123,7 +128,7 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
             "digest": weights_digest(model.get_layer(BACKBONE_LAYER)),
         },
     }
-    run = RunFolder.start(settings.run, config, data.classes)
+    run = RunFolder.start(settings.run, config, data.classes, settings.held_before())
     return Session(data, run, model, feed, computing)
 
 
@@ -141,24 +146,22 @@ def reopen_session(
     Raises:
         UserError: the run's data set is gone or has changed.
     """
-    config, settings = run.config, run.config["settings"]
-    data = open_data_set(moved_to or Path(config["data"]["folder"]))
-    if data.digest != config["data"]["digest"]:
+    config, settings = run.config, run.config.settings
+    data = open_data_set(moved_to or Path(config.data.folder))
+    if data.digest != config.data.digest:
         raise UserError(
             f"the data set {data.folder} is no longer the one {run.path} was trained on; "
             "make it again as it was, or train a new run on it"
         )
-    size = tuple(config["image_size"])
+    size = tuple(config.image_size)
     feed = Feed(
-        data, size, fitting_batch_size(settings["batch_size"], data), settings["seed"],
-        settings["images_per_class"], workers, **stores,
+        data, size, fitting_batch_size(settings.batch_size, data), settings.seed,
+        settings.images_per_class, workers, **stores,
     )  # fmt: skip
-    computing = set_up_computing(
-        config.get("precision", "auto"), settings.get("jit", "auto"), settings["seed"]
-    )
-    spec = find_backbone(config["backbone"])
+    computing = set_up_computing(config.precision, settings.jit, settings.seed)
+    spec = find_backbone(config.backbone)
     # Where it was trained, it fitted.
-    model = _build(config["recipe"], spec, "none", size, data, settings, memory_gb=math.inf)
+    model = _build(config.recipe, spec, "none", size, data, settings, memory_gb=math.inf)
     return Session(data, run, model, feed, computing)
 
 
@@ -167,19 +170,21 @@ def cache_beside(run: Path) -> Path:
     return run.absolute().parent / "cache"
 
 
-def _build(recipe, spec, weights, size, data, settings, memory_gb) -> keras.Model:
+def _build(
+    recipe, spec, weights, size, data, settings: RunSettings, memory_gb
+) -> keras.Model:
     """The training model that the recorded settings of a run describe."""
     assemble = multi_loss_model if recipe == MULTI_LOSS else softmax_model
     # Before the weights are loaded, or downloaded: a head's name may be mistyped.
-    head = find_head(settings.get("head", PLAIN.name), settings.get("compact", 0))
+    head = find_head(settings.head or PLAIN.name, settings.compact)
     return assemble(
         build_backbone(spec, weights, size),
         spec,
         len(data.classes),
-        settings["dropout"],
-        settings.get("hidden", 0),
+        settings.dropout,
+        settings.hidden or 0,
         head=head,
-        hidden_dropout=settings.get("hidden_dropout"),
-        seed=settings["seed"],
+        hidden_dropout=settings.hidden_dropout,
+        seed=settings.seed,
         memory_gb=memory_gb,
     )

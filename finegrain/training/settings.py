@@ -20,10 +20,13 @@ from finegrain.flag_types import (
     Views,
 )
 from finegrain.outputs import RUN, Output, OutputFolder
+from finegrain.training.recorded_settings import defaults_of
 
 if TYPE_CHECKING:
     from finegrain.images.augment import Augmentation
 
+# Flags that came later with a default other than what was done before: what was done before.
+HELD_BEFORE = {"views": 0}
 # Flags that change nothing in the result, so a run may go on with other values.
 FREE_FLAGS = ("data", "run", "workers", "cache", "cache_gb", "memory_gb")
 
@@ -125,3 +128,12 @@ class TrainingSettings:
     def recorded(self) -> dict:
         """The flags that shape the result, as JSON values, for the run's config."""
         return {key: value for key, value in asdict(self).items() if key not in FREE_FLAGS}
+
+    @classmethod
+    def held_before(cls) -> dict:
+        """What held before a flag was there, for runs begun then: as a rule its default.
+
+        So a new flag's default is what was done before, or stands in `HELD_BEFORE`.
+        """
+        known = {k: v for k, v in defaults_of(cls).items() if k not in FREE_FLAGS}
+        return known | {name: HELD_BEFORE[name] for name in known.keys() & HELD_BEFORE.keys()}

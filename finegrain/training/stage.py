@@ -1,14 +1,28 @@
 """One stretch of training with one setting."""
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
+from pydantic import TypeAdapter, ValidationError
 
 from finegrain.errors import UserError
+from finegrain.flag_types import (
+    LearningRate,
+    LossWeight,
+    Patience,
+    Probability,
+    ProperShare,
+    Share,
+    StageEpochs,
+    Views,
+)
 from finegrain.images.augment import Augmentation
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.heads.same_class import SAME_CLASS
+from finegrain.records import first_problem
 
 
 @dataclass(frozen=True)
@@ -38,18 +52,18 @@ class Stage:
     name: str
     unfreeze_from: str | int | None
     optimizer: str
-    learning_rate: float
-    epochs: int
-    momentum: float = 0.9
+    learning_rate: LearningRate
+    epochs: StageEpochs
+    momentum: Share = 0.9
     augmentation: Augmentation | None = field(default_factory=Augmentation)
-    views: int = 0
-    category_weight: float = 1.0
-    same_class_weight: float = 0.5
-    positive_rate: float = 0.25
+    views: Views = 0
+    category_weight: LossWeight = 1.0
+    same_class_weight: LossWeight = 0.5
+    positive_rate: Probability = 0.25
     train_batch_norm: bool = False
-    reduce_factor: float = 0.1
-    reduce_patience: int = 3
-    stop_patience: int = 3
+    reduce_factor: ProperShare = 0.1
+    reduce_patience: Patience = 3
+    stop_patience: Patience = 3
 
     @property
     def fixed_views(self) -> int:
@@ -60,12 +74,24 @@ class Stage:
         return min(self.views, self.epochs)
 
     @classmethod
-    def from_record(cls, record: dict[str, Any]) -> "Stage":
-        """The stage whose `dataclasses.asdict` was written to a run folder."""
-        augmentation = record["augmentation"]
-        return cls(
-            **{**record, "augmentation": Augmentation(**augmentation) if augmentation else None}
-        )
+    def from_record(cls, record: dict[str, Any], folder: Path) -> "Stage":
+        """The stage whose `dataclasses.asdict` was written to a run folder.
+
+        Args:
+            record: what was written.
+            folder: of the stage, for the error.
+
+        Raises:
+            UserError: no such stage can have been trained.
+        """
+        try:
+            # As JSON, in which a nested table may stand for a dataclass.
+            return TypeAdapter(cls).validate_json(json.dumps(record), strict=True)
+        except ValidationError as error:
+            raise UserError(
+                f"the settings in {folder} are damaged ({first_problem(error)}); delete the "
+                "folder to train this stage again"
+            ) from error
 
 
 def is_multi_loss(model: keras.Model) -> bool:

@@ -3,16 +3,19 @@
 import csv
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from finegrain.errors import UserError
+from finegrain.records import stamped
 from finegrain.training.plateau import Verdict
+from finegrain.training.recorded_settings import completed, refuse_differences
+from finegrain.training.stage_state import STATE, read_state
 from finegrain.whole_files import remove_partials, written_whole
 
-STATE = "state.json"
 HISTORY = "history.csv"
 
 
@@ -27,12 +30,15 @@ class StageFolder:
     Args:
         path: the stage's folder; made with the first epoch.
         settings: the stage's settings as JSON values.
+        held_before: what held before a setting was there, for a stage that was begun then.
 
     Raises:
         UserError: the folder was made with other settings, or its state cannot be read.
     """
 
-    def __init__(self, path: Path, settings: dict[str, Any]):
+    def __init__(
+        self, path: Path, settings: dict[str, Any], held_before: Mapping[str, Any] | None = None
+    ):
         self.path = path
         self.settings = settings
         self.history: list[dict[str, float]] = []
@@ -42,7 +48,7 @@ class StageFolder:
         # Seconds spent before the first epoch on what all epochs use: filling a store.
         self.preparation = 0.0
         if (path / STATE).is_file():
-            self._read_state()
+            self._read_state(held_before or {})
             self._sweep()
 
     @classmethod
@@ -53,7 +59,7 @@ class StageFolder:
             UserError: it has not been begun, or not been finished.
         """
         if (path / STATE).is_file():
-            folder = cls(path, _read_json(path / STATE)["settings"])
+            folder = cls(path, read_state(path).settings)
             if folder.finished:
                 return folder
         raise UserError(
@@ -61,12 +67,13 @@ class StageFolder:
             "where it stopped"
         )
 
-    def _read_state(self) -> None:
-        state = _read_json(self.path / STATE)
-        refuse_differences(state["settings"], self.settings, self.path)
-        self.history, self.finished = state["history"], state["finished"]
-        self.last, self.best = state["last"], state["best"]
-        self.preparation = state.get("preparation", 0.0)
+    def _read_state(self, held_before: Mapping[str, Any]) -> None:
+        state = read_state(self.path)
+        refuse_differences(completed(state.settings, held_before), self.settings, self.path)
+        # As they were written: whole numbers stay whole.
+        self.history, self.finished = state.content["history"], state.finished
+        self.last, self.best = state.last, state.best
+        self.preparation = state.preparation
 
     @property
     def epochs(self) -> int:
@@ -138,7 +145,7 @@ class StageFolder:
             "history": self.history,
         }
         with written_whole(self.path / STATE) as file:
-            file.write_text(json.dumps(state, indent=1), encoding="utf-8")
+            file.write_text(json.dumps(stamped(state), indent=1), encoding="utf-8")
         self._write_history()
 
     def _write_history(self) -> None:
@@ -162,35 +169,3 @@ def _size_of(model: keras.Model) -> int:
     """Bytes that a checkpoint takes at most: all variables, and what HDF5 writes about them."""
     variables = [*model.variables, *model.optimizer.variables]
     return sum(4 * math.prod(variable.shape) + 2_000 for variable in variables)
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        state = json.loads(file.read_text(encoding="utf-8"))
-        missing = {"settings", "finished", "last", "best", "history"} - set(state)
-    except (ValueError, TypeError):
-        missing = {"everything"}
-    if missing:
-        raise UserError(
-            f"{file} is damaged; delete the folder {file.parent} to train this stage again"
-        )
-    return state
-
-
-def refuse_differences(made_with: dict, asked_for: dict, path: Path) -> None:
-    """Refuse to go on in a folder that was made with other settings.
-
-    Raises:
-        UserError: names every setting that differs, with both values.
-    """
-    asked_for = json.loads(json.dumps(asked_for))
-    differing = [
-        f"{key} {made_with.get(key)!r} there, {asked_for.get(key)!r} now"
-        for key in {**made_with, **asked_for}
-        if made_with.get(key) != asked_for.get(key)
-    ]
-    if differing:
-        raise UserError(
-            f"{path} was made with other settings ({'; '.join(differing)}): "
-            "give those again, or another --run"
-        )

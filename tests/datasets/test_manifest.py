@@ -1,6 +1,7 @@
 """A data set opens as it was made, wherever it stands, and says what is wrong with it."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def test_missing_images_are_counted(folder: Path):
         (",NA,", ",cat,", "the label 'cat'"),
         ("train/2/1.jpg", "../1.jpg", "not below"),
         (",train,", ",valid,", "no training images"),
-        ("x\n", "x,y,z\n", "no number"),
+        ("x\n", "x,y,z\n", "entries in row 1"),
     ],
 )
 def test_a_broken_manifest_is_refused(folder: Path, old: str, new: str, reason: str):
@@ -116,7 +117,7 @@ def test_a_broken_manifest_is_refused(folder: Path, old: str, new: str, reason: 
 @pytest.mark.parametrize("content", ["", "{", "{}", '["a", "a"]', "[1, 2]"])
 def test_a_broken_class_list_is_refused(folder: Path, content: str):
     (folder / "classes.json").write_text(content)
-    assert "classes.json is no list" in refusal(folder)
+    assert re.search(r"classes\.json is (no list|damaged)", refusal(folder))
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe", b"\n\n"])

@@ -23,10 +23,15 @@ def small_model(seed=0):
     return model
 
 
+def epoch(number, loss):
+    told = {"learning_rate": 0.1, "val_loss": loss, "val_accuracy": 0.5, "seconds": 1.0}
+    return {"epoch": number, **told}
+
+
 def train_epochs(folder, model, losses):
     for loss in losses:
         model.train_on_batch(np.ones((4, 3)), np.zeros((4, 2)))
-        row = {"epoch": folder.epochs + 1, "val_loss": loss}
+        row = epoch(folder.epochs + 1, loss)
         history = [past["val_loss"] for past in folder.history]
         folder.save_epoch(model, row, judge([*history, loss], 0, 0))
 
@@ -113,7 +118,7 @@ def test_a_full_disk_leaves_the_epoch_before_as_it_was(tmp_path, monkeypatch):
 
     monkeypatch.setattr(model, "save_weights", full)
     with pytest.raises(UserError, match="the disk is full"):
-        folder.save_epoch(model, {"epoch": 2, "val_loss": 2.0}, judge([3.0, 2.0], 0, 0))
+        folder.save_epoch(model, epoch(2, 2.0), judge([3.0, 2.0], 0, 0))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert folder.epochs == 1
 
