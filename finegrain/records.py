@@ -123,7 +123,8 @@ def first_problem(error: ValidationError) -> str:
 
 def stamped(content: dict[str, Any]) -> dict[str, Any]:
     """A record to be written, with the number of its schema."""
-    return {SCHEMA_KEY: SCHEMA, **content}
+    # First, and whatever the record said that this one comes from.
+    return {SCHEMA_KEY: SCHEMA} | content | {SCHEMA_KEY: SCHEMA}
 
 
 def refuse_newer(path: Path, schema: int) -> None:
