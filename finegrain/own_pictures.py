@@ -4,6 +4,8 @@ import struct
 import zlib
 from pathlib import Path
 
+from finegrain.regular_file import open_regular
+
 SIGNATURE = b"finegrain"
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 # Length of a PNG's first 8 bytes and its first chunk, after which others may come.
@@ -32,6 +34,6 @@ def sign(path: Path) -> None:
 
 def is_own_picture(path: Path) -> bool:
     """Whether a file is a picture that was signed, or drawn by Matplotlib."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(LOOKED_AT)
     return any(sign in head for sign in SIGNS)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import filelock
 
+from finegrain.regular_file import read_regular
+
 
 @dataclass(frozen=True)
 class Holder:
@@ -78,7 +80,7 @@ class SystemLock:
     def holder(self) -> Holder | None:
         """Who took it last, None where the note cannot be read."""
         with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
-            return Holder(**json.loads(self.path.read_text(encoding="utf-8")))
+            return Holder(**json.loads(read_regular(self.path)))
         return None
 
     def release(self) -> None:
