@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import Iterator
 
+from finegrain.errors import UserError
+
 
 @contextlib.contextmanager
 def by_product(what: str) -> Iterator[None]:
@@ -21,5 +23,7 @@ def by_product(what: str) -> Iterator[None]:
 
 
 def _one_line(error: Exception) -> str:
-    lines = str(error).split("\n")
-    return lines[0].strip() or type(error).__name__
+    lines = str(error).strip().splitlines()
+    if isinstance(error, UserError):
+        return lines[0]
+    return ": ".join([type(error).__name__, *lines[:1]])

@@ -176,8 +176,6 @@ def main(settings: Settings) -> None:
         clip, loss = calibrated_clip(merged.valid.probabilities, merged.valid.labels)
         print(f"clip calibrated on the validation: {clip:g}, log loss {loss:.4f}")
     report(compared[0], joined.classes, clip)
-    if settings.scores is not None:
-        write_scores(settings.scores, compared, clip)
     if wanted is not None:
         table = answers_table(merged, joined, wanted, split.prior(), clip)
         ids = joined.category_ids is not None
@@ -189,6 +187,8 @@ def main(settings: Settings) -> None:
         with by_product(f"--plot {settings.plot}"):
             draw_model(merged.model, settings.plot)
             print(f"the model is drawn in {settings.plot}")
+    if settings.scores is not None:
+        write_scores(settings.scores, compared, clip)
 
 
 def tell(joined, split) -> None:

@@ -13,7 +13,7 @@ from finegrain.whole_files import written_whole
     "error,reason",
     [
         (UserError("the disk is full"), "the disk is full"),
-        (RuntimeError("no font\nat line 3"), "no font"),
+        (RuntimeError("no font\nat line 3"), "RuntimeError: no font"),
         (AssertionError(), "AssertionError"),
         (MemoryError(), "MemoryError"),
     ],

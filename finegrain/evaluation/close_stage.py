@@ -71,7 +71,7 @@ def _close_model(session: Session, stage: Stage, results: dict[str, Any]) -> lis
             _tell_restored(session)
     elif _is_evaluated(session):
         return None
-    with by_product(f"{run.path / PREDICTIONS}"):
+    with by_product(f"{run.path / PREDICTIONS}, and {EVALUATION} with it,"):
         return answers(session, held_out_images(session.data))
     return None
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from finegrain.by_product import by_product
 from finegrain.errors import UserError
 from finegrain.records import stamped
 from finegrain.training.plateau import Verdict
@@ -149,7 +150,8 @@ class StageFolder:
         self._write_history()
 
     def _write_history(self) -> None:
-        with written_whole(self.path / HISTORY) as file:
+        path = self.path / HISTORY
+        with by_product(str(path)), written_whole(path) as file:
             with file.open("w", newline="", encoding="utf-8") as table:
                 writer = csv.DictWriter(table, fieldnames=list(self.history[0]))
                 writer.writeheader()
