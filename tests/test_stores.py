@@ -66,7 +66,7 @@ def test_another_run_and_stage_3_find_the_stores(trained, script, drawn_data):
 
 def test_killed_while_filling_it_goes_on(trained, start_script, script, drawn_data, tmp_path):
     arguments = ("froze_fine_tune.py", "--data", drawn_data, "--run", tmp_path / "run", *SMALL,
-                 "--views", 1500, "--frozen-epochs", 1500, "--unfrozen-epochs", 0)  # fmt: skip
+                 "--views", 1000, "--frozen-epochs", 1000, "--unfrozen-epochs", 0)  # fmt: skip
     process = start_script(*arguments)
     # Long enough for the first rows to have been made final.
     while "computing" not in process.stdout.readline():

@@ -111,12 +111,6 @@ def test_conflicting_groups_train_where_others_can_be_tested():
         assert set(splits[:6]) == {"train"}
 
 
-@pytest.mark.parametrize(
-    ("valid", "test", "flag"),
-    [(0, 0, "--valid-fraction"), (1, 0, "--valid-fraction"), (-0.1, 0, "--valid-fraction"),
-     (float("nan"), 0, "--valid-fraction"), (0.1, 1, "--test-fraction"),
-     (0.1, -0.1, "--test-fraction"), (0.5, 0.5, "nothing to train on")],
-)  # fmt: skip
-def test_fractions_out_of_range(valid: float, test: float, flag: str):
-    with pytest.raises(UserError, match=flag):
-        split_images(["a"], [0], ["0"], valid, test)
+def test_fractions_that_leave_nothing_to_train_on():
+    with pytest.raises(UserError, match="nothing to train on"):
+        split_images(["a"], [0], ["0"], 0.5, 0.5)
