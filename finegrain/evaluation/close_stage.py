@@ -1,5 +1,6 @@
 """What a training script does when a stage has ended: the model, its numbers, what shows them."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ from finegrain.evaluation.model_picture import (
 from finegrain.evaluation.prediction_table import PREDICTIONS
 from finegrain.evaluation.same_class_scores import same_class_scores
 from finegrain.evaluation.stage_errors import JUDGED_SPLITS, answers, split_error_of
-from finegrain.training.finished_run import has_sound_model
+from finegrain.training.finished_run import load_model
 from finegrain.training.results import read_results, write_results
 from finegrain.training.run_folder import MODEL
 from finegrain.training.session import Session
@@ -65,7 +66,7 @@ def close_stage(session: Session, stage: Stage, is_final: bool) -> None:
 def _close_model(session: Session, stage: Stage, results: dict[str, Any]) -> list[Answered] | None:
     """Write the model where it does not stand yet; its answers, where they are still wanted."""
     run, known = session.run, results["model_from"] == stage.name
-    if not (known and has_sound_model(run.path)):
+    if not (known and _has_sound_model(session)):
         run.save_model(session.model)
         if known:
             _tell_restored(session)
@@ -76,10 +77,17 @@ def _close_model(session: Session, stage: Stage, results: dict[str, Any]) -> lis
     return None
 
 
+def _has_sound_model(session: Session) -> bool:
+    file, size = session.run.path / MODEL, session.feed.image_size
+    with contextlib.suppress(UserError):
+        return load_model(file, size, len(session.data.classes)) is not None
+    return False
+
+
 def _restore_later_model(session: Session, owner: str) -> None:
     """Write the model of a later stage anew if it is gone or damaged."""
     run = session.run
-    if has_sound_model(run.path):
+    if _has_sound_model(session):
         return
     # Without an optimizer: that of the checkpoint may be of another kind.
     bare = keras.Model(session.model.input, session.model.output, name=session.model.name)

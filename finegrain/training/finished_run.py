@@ -42,32 +42,7 @@ class FinishedRun:
         Raises:
             UserError: the file is damaged.
         """
-        file = self.folder / MODEL
-        try:
-            model = keras.saving.load_model(file, compile=False, safe_mode=True)
-        # Whatever is wrong in a file of weights and layers, Keras meets it somewhere.
-        except Exception as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UserError(
-                f"{file} cannot be loaded ({reason}); start the training command again, which "
-                "writes it anew"
-            ) from error
-        self._check_fits(model)
-        return model
-
-    def _check_fits(self, model: keras.Model) -> None:
-        """Refuse the model of another run, or of another project."""
-        there = {layer.name: layer for layer in getattr(model, "layers", ())}
-        wanted = {"image": (None, *self.image_size, 3), CATEGORY: (None, len(self.classes))}
-        for name, shape in wanted.items():
-            found = tuple(there[name].output.shape) if name in there else None
-            if found != shape:
-                told = "no such layer" if found is None else f"{name} {found}"
-                raise UserError(
-                    f"{self.folder / MODEL} is not the model of this run: {name} {shape} is "
-                    f"wanted, and there is {told}; start the training command again, which writes "
-                    "it anew"
-                )
+        return load_model(self.folder / MODEL, self.image_size, len(self.classes))
 
     def classifier(self) -> keras.Model:
         """Model (B, H, W, 3), RGB 0 to 255 -> (B, C) probabilities."""
@@ -107,10 +82,34 @@ def open_finished_run(folder: Path) -> FinishedRun:
     )
 
 
-def has_sound_model(folder: Path) -> bool:
-    """Whether a run's finished model stands there and can be loaded."""
+def load_model(file: Path, image_size: tuple[int, int], classes: int) -> keras.Model:
+    """The training model in a run's model.keras.
+
+    Args:
+        file: the model.
+        image_size: (height, width) that the run's model has.
+        classes: as many as it tells apart.
+
+    Raises:
+        UserError: there is none, or it is damaged or another run's.
+    """
     try:
-        open_finished_run(folder).model()
-    except UserError:
-        return False
-    return True
+        model = keras.saving.load_model(file, compile=False, safe_mode=True)
+    # Whatever is wrong in a file of weights and layers, Keras meets it somewhere.
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"{file} cannot be loaded ({reason}); start the training command again, which "
+            "writes it anew"
+        ) from error
+    there = {layer.name: layer for layer in getattr(model, "layers", ())}
+    wanted = {"image": (None, *image_size, 3), CATEGORY: (None, classes)}
+    for name, shape in wanted.items():
+        found = tuple(there[name].output.shape) if name in there else None
+        if found != shape:
+            told = "no such layer" if found is None else f"{name} {found}"
+            raise UserError(
+                f"{file} is not the model of this run: {name} {shape} is wanted, and there is "
+                f"{told}; start the training command again, which writes it anew"
+            )
+    return model

@@ -122,11 +122,19 @@ def cut_short(model):
     model.write_bytes(model.read_bytes()[: model.stat().st_size // 2])
 
 
+def flip_bits(model):
+    content = bytearray(model.read_bytes())
+    for place in range(len(content) // 4, len(content), len(content) // 4):
+        content[place] ^= 255
+    model.write_bytes(content)
+
+
 DAMAGE = {
     "gone": lambda model: model.unlink(),
     "empty": lambda model: model.write_bytes(b""),
     "no model": lambda model: model.write_bytes(b"damaged" * 999),
     "cut short": cut_short,
+    "bits flipped": flip_bits,
 }
 
 
@@ -163,3 +171,12 @@ def test_an_earlier_command_does_not_replace_a_later_model(trained, predict, scr
             assert status == 0, errors
             assert ("written anew" in said) == (lost == "model.keras")
             assert predict(run) == retrained
+
+
+def test_what_is_wrong_elsewhere_leaves_the_model_as_it_is(trained, script_here):
+    run, _, again = trained
+    before = (run / "model.keras").read_bytes()
+    (run / "classes.json").write_text("[")
+    _, said, _ = script_here(*again)
+    assert "written anew" not in said
+    assert (run / "model.keras").read_bytes() == before
