@@ -80,9 +80,8 @@ def main(settings: Settings) -> None:
         names = iter([parse_case(settings.case)])
     load_everything()
     work = Path(tempfile.mkdtemp(prefix="campaign-"))
-    tally = Tally(settings.log)
+    tally, world = Tally(settings.log), World(work, settings.memory_gb)
     try:
-        world = World(work, settings.memory_gb)
         tell_world(world)
         end = time.monotonic() + settings.seconds
         for kind, seed in names:
@@ -95,6 +94,7 @@ def main(settings: Settings) -> None:
             if settings.case is None and time.monotonic() > end and tally.has_all(settings.kinds):
                 break
     finally:
+        world.close()
         print(tally.table(), flush=True)
         if settings.keep:
             print(f"kept {work}")

@@ -70,7 +70,7 @@ def test_what_a_command_may_not_do_is_told(run_fake, body, fault):
     "body",
     [
         "print('done')",
-        "import sys; print('error: there is no file x; name another', file=sys.stderr); sys.exit(2)",
+        "import sys; print('error: there is no x; name another', file=sys.stderr); sys.exit(2)",
         "import sys; print('warning: few images', file=sys.stderr)",
         "import sys; print('\\nstopped; go on with: x', file=sys.stderr); sys.exit(130)",
         "from tqdm import tqdm; list(tqdm(range(3)))",
@@ -83,7 +83,9 @@ def test_what_a_command_may_do_is_no_fault(run_fake, body):
 def test_a_hang_and_a_glutton_are_ended_and_told(run_fake):
     hanging = run_fake("import time; time.sleep(60)", limit=0.5)
     assert "hangs" in faults_of(hanging)[0]
-    glutton = run_fake("x = bytearray(400_000_000); import time; time.sleep(60)", most_gigabytes=0.3)
+    glutton = run_fake(
+        "x = bytearray(400_000_000); import time; time.sleep(60)", most_gigabytes=0.3
+    )
     assert "memory" in faults_of(glutton)[0]
 
 
@@ -128,7 +130,9 @@ def test_a_lost_row_differs_and_other_seconds_do_not(tmp_path):
         with h5py.File(tmp_path / "features.h5", "w") as file:
             file["embedding/train"] = np.arange(rows)
         (tmp_path / "history.csv").write_text(f"epoch,seconds\n1,{seconds}\n")
-        (tmp_path / "state.json").write_text(f'{{"history": [{{"epoch": 1, "seconds": {seconds}}}]}}')
+        (tmp_path / "state.json").write_text(
+            f'{{"history": [{{"epoch": 1, "seconds": {seconds}}}]}}'
+        )
         return fingerprint(tmp_path)
 
     assert differences(write(1.5, 4), write(2.5, 4)) == []

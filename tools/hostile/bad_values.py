@@ -15,7 +15,7 @@ import tyro
 
 from hostile.case import Case
 from hostile.process import REPOSITORY, Command
-from hostile.scenarios import PHOTO, Scenario, scenarios
+from hostile.scenarios import PHOTO, Scenario, scenarios, servers
 from hostile.verdict import changed_inputs, faults_of, partial_files
 from hostile.world import World
 
@@ -40,7 +40,8 @@ LIMIT, PATIENCE = 120.0, 20.0
 
 def attack(world: World, rng: np.random.Generator) -> Case:
     """One command with one bad value; now and then with two."""
-    able = [scenario for scenario in scenarios() if scenario.can_run(world.base)]
+    known = [*scenarios(), *servers()]
+    able = [scenario for scenario in known if scenario.can_run(world.base)]
     # Commands with many flags come more often.
     weights = np.array([len(flags_of(scenario.command.script)) for scenario in able], float)
     scenario = able[rng.choice(len(able), p=weights / weights.sum())]
@@ -56,7 +57,7 @@ def attack(world: World, rng: np.random.Generator) -> Case:
         command = with_value(command, name, value)
         allowed += _own_by_right(scenario, name, value)
     case = Case(shown(command))
-    outcome = world.run(command, LIMIT, patience=PATIENCE)
+    outcome = world.run(command, LIMIT, patience=PATIENCE, even_silent=scenario.serves)
     case.add(faults_of(outcome), outcome)
     case.add(partial_files(world.here), outcome)
     case.add(changed_inputs(world.here, world.before, allowed), outcome)
@@ -65,8 +66,11 @@ def attack(world: World, rng: np.random.Generator) -> Case:
 
 def shown(command: Command) -> str:
     """The command line, its longest arguments shortened."""
-    arguments = [a if len(a) < 80 else f"{a[:20]}...({len(a)} characters)" for a in command.arguments]
-    return repr(str(Command(command.script, tuple(arguments))))[1:-1]
+    short = (
+        text if len(text) < 80 else f"{text[:20]}...({len(text)} characters)"
+        for text in command.arguments
+    )  # fmt: skip
+    return repr(str(Command(command.script, tuple(short))))[1:-1]
 
 
 @cache
@@ -117,7 +121,8 @@ def with_value(command: Command, field: str, value: str) -> Command:
     arguments, flag = list(command.arguments), f"--{field.replace('_', '-')}"
     kind = dict(flags_of(command.script))[field]
     if kind.startswith("+"):
-        places = [i for i, a in enumerate(arguments) if a == PHOTO] or [len(arguments)]
+        places = [place for place, text in enumerate(arguments) if text == PHOTO]
+        places = places or [len(arguments)]
         arguments[places[-1] : places[-1] + 1] = [value]
     elif kind == "switch":
         arguments.append(f"{flag}={value}")

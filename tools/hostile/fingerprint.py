@@ -90,9 +90,7 @@ def _arrays(file) -> str:
 def _keras_model(path: Path) -> str:
     with zipfile.ZipFile(path) as parts:
         names = sorted(parts.namelist())
-        weights = [
-            _arrays(io.BytesIO(parts.read(name))) for name in names if name.endswith(".h5")
-        ]
+        weights = [_arrays(io.BytesIO(parts.read(name))) for name in names if name.endswith(".h5")]
     return _sha1(repr((names, weights)).encode())
 
 

@@ -10,8 +10,14 @@ from hostile.child import Strike
 from hostile.fingerprint import fingerprint
 from hostile.process import Outcome
 from hostile.scenarios import Scenario, scenarios
-from hostile.verdict import INTERRUPTED, USER_ERROR, changed_inputs, differences, faults_of
-from hostile.verdict import partial_files
+from hostile.verdict import (
+    INTERRUPTED,
+    USER_ERROR,
+    changed_inputs,
+    differences,
+    faults_of,
+    partial_files,
+)
 from hostile.world import World
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGINT)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from hostile import bad_values, full_disk, kills, photographs_attack, tampering, two_at_once
+from hostile import bad_values, damaged_photographs, full_disk, kills, tampering, two_at_once
 from hostile.case import Case
 from hostile.world import World
 
@@ -14,7 +14,7 @@ KINDS: dict[str, tuple[Callable[[World, np.random.Generator], Case], int]] = {
     "bad-values": (bad_values.attack, 8),
     "tampering": (tampering.attack, 8),
     "kills": (kills.attack, 3),
-    "mutants": (photographs_attack.attack, 2),
+    "mutants": (damaged_photographs.attack, 2),
     "full-disk": (full_disk.attack, 2),
     "two-at-once": (two_at_once.attack, 2),
 }

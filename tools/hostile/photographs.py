@@ -7,6 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 CLASSES, PER_CLASS = 3, 8
+# One in so many looks like another class, so that a model's answers are not all right.
+EVERY_MISTAKEN = 4
 COLOURS = ((220, 30, 30), (30, 200, 40), (40, 60, 220))
 TEST_PHOTOS = 4
 
@@ -33,12 +35,12 @@ def lay_out_photographs(here: Path) -> None:
 
 
 def _tint(folder: Path) -> None:
-    """Give each class a colour of its own, which two epochs can learn."""
+    """Give each class a colour of its own, which two epochs can learn; some get another's."""
     paths = sorted(folder.iterdir())
     labels = sorted({path.name.partition("_")[0] for path in paths})
-    colours = dict(zip(labels, COLOURS, strict=True))
-    for path in paths:
-        colour = colours[path.name.partition("_")[0]]
+    for number, path in enumerate(paths):
+        place = labels.index(path.name.partition("_")[0]) + (number % EVERY_MISTAKEN == 0)
+        colour = COLOURS[place % len(COLOURS)]
         with Image.open(path) as photo:
             tinted = Image.blend(photo.convert("RGB"), Image.new("RGB", photo.size, colour), 0.6)
         tinted.save(path, quality=90)

@@ -69,6 +69,9 @@ def load_everything() -> None:
 
     offer_campaign_net()
     for module in pkgutil.walk_packages(finegrain.__path__, "finegrain."):
+        # Gradio takes long to load, for one command, and settles things as it is loaded.
+        if module.name.startswith("finegrain.demo"):
+            continue
         # What an optional requirement is missing for, no case needs either.
         with contextlib.suppress(ImportError):
             importlib.import_module(module.name)
@@ -85,9 +88,11 @@ class Running:
     pid: int
     log: Path
     started: float = field(default_factory=time.monotonic)
+    ended: bool = False
 
     def wait(self, limit: float, most_gigabytes: float, kill_after: float = 0.0,
-             number: int = signal.SIGKILL, patience: float = 0.0) -> Outcome:  # fmt: skip
+             number: int = signal.SIGKILL, patience: float = 0.0,
+             even_silent: bool = False) -> Outcome:  # fmt: skip
         """Wait for its end, or end it.
 
         Args:
@@ -96,6 +101,7 @@ class Running:
             kill_after: seconds after its start at which it is struck; 0 never.
             number: of the signal that strikes.
             patience: seconds after which one that still prints is stopped with Ctrl-C; 0 never.
+            even_silent: whether one that prints nothing is stopped so too.
         """
         ended_by = "itself"
         while True:
@@ -106,7 +112,7 @@ class Running:
             if kill_after and age > kill_after:
                 ended_by, kill_after = "us", 0.0
                 os.kill(self.pid, number)
-            elif patience and age > patience and self._prints():
+            elif patience and age > patience and (even_silent or self._prints()):
                 ended_by, patience = "us", 0.0
                 os.kill(self.pid, signal.SIGINT)
             elif ended_by not in ("hang", "memory") and age > limit:
@@ -116,9 +122,19 @@ class Running:
                 ended_by = "memory"
                 os.kill(self.pid, signal.SIGKILL)
             time.sleep(GLANCE)
+        self.ended = True
+        # The processes that it started of its own may outlive it.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         return self._outcome(os.waitstatus_to_exitcode(status), ended_by)
+
+    def end(self) -> None:
+        """Kill it, and what it has started, unless it has ended."""
+        if not self.ended:
+            self.ended = True
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
 
     def _prints(self) -> bool:
         return time.time() - (self.log / "stdout").stat().st_mtime < 5

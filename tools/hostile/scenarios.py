@@ -1,5 +1,6 @@
 """Every command of the project with arguments that make sense in the world of the campaign."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,8 @@ from hostile.process import Command
 NETWORK = ("--backbone", "CampaignNet", "--weights", "none", "--image-size", "32")
 TRAINING = (
     *NETWORK, "--batch-size", "8", "--unfreeze-from", "last", "--frozen-epochs", "2",
-    "--unfrozen-epochs", "2", "--views", "2", "--frozen-learning-rate", "0.05", "--no-openvino", "--cache", "runs/cache",
+    "--unfrozen-epochs", "2", "--views", "2", "--frozen-learning-rate", "0.2", "--no-openvino",
+    "--dropout", "0", "--cache", "runs/cache",
 )  # fmt: skip
 FRACTIONS = ("--valid-fraction", "0.25", "--test-fraction", "0.2")
 PHOTO, OTHER_PHOTO = "test/0.jpg", "test/1.jpg"
@@ -24,6 +26,7 @@ class Scenario:
         owns: beginnings of the paths that it may change although they stood there before.
         needs: what must stand there.
         once: its output must not exist yet, so a second call is refused.
+        serves: it goes on until Ctrl-C.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Scenario:
     owns: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     once: bool = False
+    serves: bool = False
 
     def reads(self, path: str) -> bool:
         """Whether one of its arguments names the path or a folder above it."""
@@ -43,8 +47,12 @@ class Scenario:
         return all((world / name).exists() for name in self.needs)
 
 
-def _scenario(name, script, *arguments, owns=(), needs=("data",), once=False) -> Scenario:
-    return Scenario(name, Command(script, tuple(arguments)), tuple(owns), tuple(needs), once)
+def _scenario(
+    name: str, script: str, *arguments: str, owns: Sequence[str] = (),
+    needs: Sequence[str] = ("data",), once: bool = False, serves: bool = False,
+) -> Scenario:  # fmt: skip
+    command = Command(script, arguments)
+    return Scenario(name, command, tuple(owns), tuple(needs), once, serves)
 
 
 SINGLE, MULTI = ("runs/single/model.keras",), ("runs/multi/model.keras",)
@@ -87,8 +95,16 @@ def base_scenarios() -> list[Scenario]:
 
 
 def scenarios() -> list[Scenario]:
-    """The commands that cases attack; what they make new lies in `new`."""
+    """The commands that come to an end by themselves; what they make new lies in `new`."""
     return [*_steps(), *_again(), *_recipes(), *_tools(), *_exports()]
+
+
+def servers() -> list[Scenario]:
+    """The commands that go on until Ctrl-C."""
+    return [
+        _scenario("demo_page", "tools/demo_page.py", "--run", "runs/single", "--data", "data",
+                  needs=SINGLE, serves=True),
+    ]  # fmt: skip
 
 
 def _steps() -> list[Scenario]:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import h5py
@@ -9,15 +11,18 @@ import numpy as np
 
 from hostile.case import Case
 from hostile.mutants import mutant
-from hostile.scenarios import Scenario, scenarios
+from hostile.scenarios import Scenario, scenarios, servers
 from hostile.verdict import changed_inputs, faults_of, partial_files
 from hostile.world import World
 
 FOLDERS = ("data", "runs/multi", "runs/single", "runs/cache", "features", "market", "test")
 SUFFIXES = (".json", ".csv", ".h5", ".keras")
+# Written for people, or read only by the training that made them: these come less often.
+SELDOM_READ = ("history.csv", "unreadable.csv", "duplicates.csv", ".weights.h5")
+SELDOM = 0.25
 NESTING = 50_000
-# Seconds after which a command hangs.
-LIMIT = 120.0
+# Seconds after which a command hangs, and after which one that serves is stopped by Ctrl-C.
+LIMIT, PATIENCE = 120.0, 20.0
 WRONG = (None, True, -1, 0, 1e308, 2**70, "", "x", "../..", [], {}, [[]], [None], {"a": 1},
          float("nan"), "\ud800", [1, 2, 3], "0")  # fmt: skip
 
@@ -25,13 +30,16 @@ WRONG = (None, True, -1, 0, 1e308, 2**70, "", "x", "../..", [], {}, [[]], [None]
 def attack(world: World, rng: np.random.Generator) -> Case:
     """Change one file and call a command that reads it."""
     files = targets(world.base)
-    path = files[rng.integers(len(files))]
-    readers = [each for each in scenarios() if each.can_run(world.base) and each.reads(path)]
+    weights = np.array([SELDOM if path.endswith(SELDOM_READ) else 1.0 for path in files])
+    path = files[rng.choice(len(files), p=weights / weights.sum())]
+    known = [*scenarios(), *servers()]
+    readers = [each for each in known if each.can_run(world.base) and each.reads(path)]
     scenario = readers[rng.integers(len(readers))]
     world.reset()
     told = tamper(world.here / path, rng)
     case = Case(f"{scenario.command}; {path} {told}")
-    outcome = world.run(scenario.command, LIMIT)
+    patience = PATIENCE if scenario.serves else 0.0
+    outcome = world.run(scenario.command, LIMIT, patience=patience, even_silent=True)
     case.add(faults_of(outcome), outcome)
     case.add(partial_files(world.here), outcome)
     case.add(_changed(world, scenario, path), outcome)
@@ -57,8 +65,12 @@ def _changed(world: World, scenario: Scenario, path: str) -> list[str]:
 def tamper(file: Path, rng: np.random.Generator) -> str:
     """Change a file in one of the ways that suit it; says which."""
     ways = [_bytes_changed, _cut_short, _emptied, _made_a_folder, _removed]
-    special = {".json": [_leaf_changed] * 8 + [_nested], ".h5": [_rows_taken, _flattened] * 3,
-               ".keras": [_of_another] * 3, ".csv": [_cells_changed] * 5}  # fmt: skip
+    special = {
+        ".json": [_leaf_changed] * 8 + [_nested],
+        ".h5": [_rows_taken, _flattened] * 3,
+        ".keras": [_of_another] * 2 + [_inside_changed] * 5,
+        ".csv": [_cells_changed] * 5,
+    }
     ways += special.get(file.suffix, [])
     return ways[rng.integers(len(ways))](file, rng)
 
@@ -91,6 +103,21 @@ def _removed(file: Path, rng: np.random.Generator) -> str:
     return "is gone"
 
 
+def _inside_changed(file: Path, rng: np.random.Generator) -> str:
+    """Change one of the parts that a model.keras is packed of."""
+    unpacked = file.with_name("unpacked")
+    with zipfile.ZipFile(file) as packed:
+        packed.extractall(unpacked)
+        names = packed.namelist()
+    name = names[rng.integers(len(names))]
+    told = tamper(unpacked / name, rng)
+    with zipfile.ZipFile(file, "w") as packed:
+        for each in sorted(unpacked.rglob("*")):
+            packed.write(each, each.relative_to(unpacked))
+    shutil.rmtree(unpacked)
+    return f"holds a {name} that {told}"
+
+
 def _leaf_changed(file: Path, rng: np.random.Generator) -> str:
     content = json.loads(file.read_text())
     places = list(_places(content))
@@ -109,9 +136,11 @@ def _leaf_changed(file: Path, rng: np.random.Generator) -> str:
     return told
 
 
-def _places(value: object, way: str = ""):
+def _places(value: object, way: str = "") -> Iterator[tuple]:
     """(holder, key, way to it) of every value below, containers too."""
-    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    keys: Iterable = ()
+    if isinstance(value, dict | list):
+        keys = value.keys() if isinstance(value, dict) else range(len(value))
     for key in keys:
         yield value, key, f"{way}/{key}"
         yield from _places(value[key], f"{way}/{key}")
@@ -142,9 +171,9 @@ def _cells_changed(file: Path, rng: np.random.Generator) -> str:
 
 
 def _datasets(opened: h5py.File) -> list[str]:
-    names = []
-    opened.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-    return names
+    names: list[str] = []
+    opened.visit(names.append)
+    return [name for name in names if isinstance(opened[name], h5py.Dataset)]
 
 
 def _rows_taken(file: Path, rng: np.random.Generator) -> str:

@@ -63,10 +63,10 @@ def attack(world: World, rng: np.random.Generator) -> Case:
         case.add(faults_of(outcome), outcome)
     done = [each for each, outcome in zip(chosen, outcomes, strict=True) if outcome.status == 0]
     if not case.faults:
-        if not done:
-            case.add(["both are refused"], outcomes[1])
-        else:
+        if done:
             case.add(_judge(world, done), outcomes[1])
+        elif any(world.undisturbed(each).outcomes[-1].status == 0 for each in chosen):
+            case.add(["both are refused"], outcomes[1])
     return case
 
 

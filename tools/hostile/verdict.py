@@ -78,9 +78,7 @@ def partial_files(folder: Path) -> list[str]:
     return [f"partial files left: {_some(left)}"] if left else []
 
 
-def changed_inputs(
-    folder: Path, before: dict[str, str], may_change: Iterable[str]
-) -> list[str]:
+def changed_inputs(folder: Path, before: dict[str, str], may_change: Iterable[str]) -> list[str]:
     """Faults: files that stood there and are no longer what they were.
 
     Args:
@@ -102,7 +100,9 @@ def differences(expected: dict[str, str], found: dict[str, str]) -> list[str]:
     told = {
         "missing": [path for path in expected if path not in found],
         "too many": [path for path in found if path not in expected],
-        "different": [path for path in expected if found.get(path, expected[path]) != expected[path]],
+        "different": [
+            path for path in expected if found.get(path, expected[path]) != expected[path]
+        ],
     }
     return [f"{what}: {_some(paths)}" for what, paths in told.items() if paths]
 

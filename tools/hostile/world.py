@@ -57,6 +57,7 @@ class World:
     work: Path
     most_gigabytes: float = 6.0
     before: dict[str, str] = field(default_factory=dict)
+    _started: list[Running] = field(default_factory=list)
     _undisturbed: dict[tuple[str, ...], Undisturbed] = field(default_factory=dict)
 
     @property
@@ -101,12 +102,19 @@ class World:
     def start(self, command: Command, strike: Strike | None = None, most_bytes: int = 0,
               slot: int = 0) -> Running:  # fmt: skip
         """Start a command in the world; `slot` tells those that run at once apart."""
-        return start(command, self.here, self.work / f"log-{slot}", strike, most_bytes)
+        running = start(command, self.here, self.work / f"log-{slot}", strike, most_bytes)
+        self._started = [*(each for each in self._started if not each.ended), running]
+        return running
+
+    def close(self) -> None:
+        """End what still runs."""
+        for running in self._started:
+            running.end()
 
     def run(self, command: Command, limit: float = LEAST_SECONDS, most_bytes: int = 0,
-            patience: float = 0.0) -> Outcome:  # fmt: skip
+            patience: float = 0.0, even_silent: bool = False) -> Outcome:  # fmt: skip
         running = self.start(command, most_bytes=most_bytes)
-        return running.wait(limit, self.most_gigabytes, patience=patience)
+        return running.wait(limit, self.most_gigabytes, patience=patience, even_silent=even_silent)
 
     def limit(self, *scenarios: Scenario) -> float:
         """Seconds after which one of these commands hangs."""
@@ -124,7 +132,9 @@ class World:
             after = raw_digests(self.here)
             made = [path for path in after if after[path] != self.before.get(path)]
             self._undisturbed[names] = Undisturbed(
-                fingerprint(self.here), outline(self.here), outcomes,
+                fingerprint(self.here),
+                outline(self.here),
+                outcomes,
                 _bytes_on_disk(self.here, made),
             )
             self.reset()

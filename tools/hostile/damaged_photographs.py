@@ -47,7 +47,9 @@ def attack(world: World, rng: np.random.Generator) -> Case:
 def _judge_data_set(here: Path, hurt: Path) -> list[str]:
     """Faults: the manifest and the files differ, or a whole photograph is missing."""
     output = here / "new/data"
-    with (output / "manifest.csv").open(encoding="utf-8", newline="", errors="surrogateescape") as file:
+    with (output / "manifest.csv").open(
+        encoding="utf-8", newline="", errors="surrogateescape"
+    ) as file:
         named = [row["path"] for row in csv.DictReader(file)]
     standing = {
         path.relative_to(output).as_posix()
@@ -66,8 +68,8 @@ def _judge_submission(here: Path, hurt: Path) -> list[str]:
     """Faults: a file without its one row."""
     with (here / "new/predict.txt").open(encoding="utf-8", newline="") as file:
         ids = [line.rstrip("\r\n").rpartition("\t")[2] for line in file]
-    expected = [path.stem for path in hurt.iterdir()
-                if path.is_file() and not path.is_symlink() and path.suffix[1:] in FORMATS]  # fmt: skip
+    images = [path for path in hurt.iterdir() if path.is_file() and path.suffix[1:] in FORMATS]
+    expected = [path.stem for path in images if not path.is_symlink()]
     lost = set(expected) - set(ids)
     doubled = len(ids) - len(set(ids))
     found = [f"{len(lost)} images without a row: {min(lost)}"] if lost else []
