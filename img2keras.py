@@ -162,8 +162,9 @@ def settle_statistics(output: Path, rows, settings: Settings) -> None:
         write_statistics,
     )
 
+    outdated = remove_outdated_statistics(output, rows)
     if not settings.statistics:
-        if remove_outdated_statistics(output, rows):
+        if outdated:
             print(f"\nremoved  {output / STATISTICS}, which told of other images or splits")
         return
     measured, seconds = write_statistics(output, rows, settings.workers)

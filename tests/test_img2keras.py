@@ -385,20 +385,14 @@ def slow_command(tmp_path: Path) -> list:
 
 
 def test_killed_while_placing_then_started_again(slow_command: list, tmp_path: Path):
-    unfinished = tmp_path / "data" / ".unfinished.csv"
-
-    def written() -> int:
-        return unfinished.stat().st_mtime_ns if unfinished.exists() else 0
-
+    aside = tmp_path / "data" / ".placing"
     for seed in range(3):
-        before = written()
         running = subprocess.Popen(
             [*slow_command, "--seed", str(seed), "--link", "copy"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT,
         )  # fmt: skip
-        while running.poll() is None and written() == before:
+        while running.poll() is None and len(list(aside.rglob("*.jpg"))) < 100 * seed + 1:
             time.sleep(0.001)
-        time.sleep(0.01 * seed)
         running.kill()
         running.wait()
     img2keras(tmp_path / "photos", tmp_path / "data")

@@ -274,7 +274,7 @@ def test_stopped_while_cropping_then_started_again(tmp_path: Path, img2keras):
     assert not output.exists()
     status, _ = stop_after("placing images", root, output, signal.SIGKILL)
     assert status == -signal.SIGKILL
-    with pytest.raises(UserError, match="was not finished"):
+    with pytest.raises(UserError, match="has no manifest"):
         open_data_set(output)
     img2keras(root, output, *SLOW[2:])
     img2keras(root, tmp_path / "expected", *SLOW[2:])

@@ -1,6 +1,7 @@
 """Write a data set folder: images, class list, manifest, and the tables of what was found."""
 
 import csv
+import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,11 +14,10 @@ from finegrain.datasets.crops import CROP
 from finegrain.datasets.gather import Unreadable
 from finegrain.datasets.made_earlier import DUPLICATES, UNREADABLE
 from finegrain.datasets.manifest import CLASSES, COLUMNS, MANIFEST
-from finegrain.datasets.place_images import Placement, finish, place_images
+from finegrain.datasets.place_images import Placement, place_images
 from finegrain.datasets.retrieval import CAMERA, IDENTITY
 from finegrain.datasets.split import SPLITS
 from finegrain.errors import UserError
-from finegrain.whole_files import written_whole
 
 MORE_COLUMNS = ("bytes", "source", "image_id", "group")
 # Of layouts that have them.
@@ -92,7 +92,7 @@ def duplicate_rows(rows: pd.DataFrame) -> pd.DataFrame:
 def write_data_folder(
     output: Path, rows: pd.DataFrame, unreadable: Unreadable, link: str = "hard"
 ) -> int:
-    """Place the images and write the tables; the manifest comes last.
+    """Place the images and the tables.
 
     Args:
         output: the data folder.
@@ -107,28 +107,31 @@ def write_data_folder(
         UserError: see `place_images`.
     """
     crops = rows[CROP] if CROP in rows else [None] * len(rows)
-    placements = [
-        Placement(*row) for row in zip(rows["file"], rows["path"], rows["sha1"], crops, strict=True)
-    ]
-    copied = place_images(output, placements, link)
+    columns = (rows["file"], rows["path"], rows["sha1"], crops, rows["bytes"])
+    placements = [Placement(*row) for row in zip(*columns, strict=True)]
     learned = rows["label"][rows["split"].isin(SPLITS)]
     classes = json.dumps(class_order(learned), ensure_ascii=False, indent=0)
-    with written_whole(output / CLASSES) as beside:
-        beside.write_text(classes + "\n", encoding="utf-8")
-    duplicates = duplicate_rows(rows)
-    _write_csv(output / DUPLICATES, duplicates.columns, duplicates.itertuples(index=False))
-    _write_csv(output / UNREADABLE, ("path", "reason"), unreadable)
+    duplicates, manifest = duplicate_rows(rows), _manifest(rows)
+    tables = {
+        CLASSES: f"{classes}\n".encode(),
+        DUPLICATES: _csv(duplicates.columns, duplicates.itertuples(index=False)),
+        UNREADABLE: _csv(("path", "reason"), unreadable),
+        MANIFEST: _csv(manifest.columns, manifest.itertuples(index=False)),
+    }
+    return place_images(output, placements, tables, link)
+
+
+def _manifest(rows: pd.DataFrame) -> pd.DataFrame:
     columns = [*COLUMNS, *MORE_COLUMNS, *(c for c in OWN_COLUMNS if c in rows)]
     manifest = rows[columns].astype({"group": str}).replace({"group": {"0": ""}})
     if CROP in manifest:
         manifest[CROP] = [" ".join(map(str, edges)) for edges in manifest[CROP]]
-    _write_csv(output / MANIFEST, manifest.columns, manifest.itertuples(index=False))
-    finish(output)
-    return copied
+    return manifest
 
 
-def _write_csv(path: Path, header: Iterable[str], rows: Iterable[tuple]) -> None:
-    with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+def _csv(header: Iterable[str], rows: Iterable[tuple]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode("utf-8")

@@ -4,7 +4,6 @@ Two lists tell: the manifest of a finished run, and `.unfinished.csv`, which a r
 its first change and removes after its last, so that a killed run leaves nothing unknown.
 """
 
-import contextlib
 import csv
 import os
 from collections import defaultdict
@@ -75,17 +74,13 @@ def write_unfinished(output: Path, made: Made, coming: Iterable[tuple[str, str]]
             csv.writer(file).writerows([("path", "sha1"), *sorted(rows)])
 
 
-def remove_stale(output: Path, made: Made, wanted: set[str]) -> None:
-    """Remove our files that are no longer wanted, and the folders that this leaves empty."""
-    folders = set()
-    for path in made.keys() - wanted:
-        target = output / path
-        if os.path.lexists(target) and is_ours(target, made[path]):
-            target.unlink()
-        folders |= {target.parent, target.parent.parent}
-    for folder in sorted(folders, key=lambda folder: -len(folder.parts)):
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # refuses a folder that still holds something
+def stale_files(output: Path, made: Made, wanted: set[str]) -> list[str]:
+    """Our files that stand there and are no longer wanted."""
+    return [
+        path
+        for path in sorted(made.keys() - wanted)
+        if os.path.lexists(output / path) and is_ours(output / path, made[path])
+    ]
 
 
 def _read_list(path: Path) -> list[tuple[str, str]]:

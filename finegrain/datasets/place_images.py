@@ -1,53 +1,62 @@
 """Put the images of a data set into its folder: as links or copies, or cut to a part of them."""
 
 import contextlib
-import errno
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
 from finegrain.datasets.crop_file import Edges, crop_jpeg
+from finegrain.datasets.folder_change import FolderChange
 from finegrain.datasets.made_earlier import (
+    Made,
     is_ours,
     read_made,
     refuse_foreign,
-    remove_stale,
+    stale_files,
     write_unfinished,
 )
 from finegrain.datasets.manifest import UNFINISHED
 from finegrain.errors import UserError
+from finegrain.sizes import size_in_words
+from finegrain.whole_files import DISK_FULL
 
 LINKS = ("hard", "symlink", "copy")
-HALF_PLACED = ".placing"
+HALF_PLACED = ".half"
 
 
 @dataclass(frozen=True)
 class Placement:
     """One image to be: where it comes from, and where it goes below the data folder.
 
-    With `crop` a part of the source is written as a file of its own, of checksum `sha1`.
+    With `crop` a part of the source is written as a file of its own, of checksum `sha1`. A file
+    of its own takes `size` bytes.
     """
 
     source: Path
     path: str
     sha1: str
     crop: Edges | None = None
+    size: int = 0
 
 
-def place_images(output: Path, placements: list[Placement], link: str = "hard") -> int:
-    """Make the data folder hold exactly these images, besides files that are not ours.
+def place_images(
+    output: Path, placements: list[Placement], tables: Mapping[str, bytes], link: str = "hard"
+) -> int:
+    """Make the data folder hold exactly these images and tables, besides files that are not ours.
 
-    Images that stand in their place already are left alone. The folder stays marked as
-    unfinished until `finish` is called.
+    Images that stand in their place already are left alone. All others are made aside first, and
+    exchanged when they are all there: what fails, for want of space or anything else, leaves the
+    folder as it was. A process that is killed in the exchange leaves it marked as unfinished.
 
     Args:
         output: the data folder; made if missing.
         placements: the images.
+        tables: file name -> content; the manifest among them tells the next run what is ours.
         link: `hard`, `symlink` or `copy`; where the file system refuses a link, a copy is made.
 
     Returns:
@@ -61,23 +70,85 @@ def place_images(output: Path, placements: list[Placement], link: str = "hard") 
         made = read_made(output)
         missing = [p for p in placements if not _is_placed(p, output / p.path, link)]
         refuse_foreign(output, [placement.path for placement in missing], made)
-        write_unfinished(output, made, [(p.path, p.sha1) for p in placements])
-        remove_stale(output, made, {placement.path for placement in placements})
-        copied = 0
-        interval = 0.2 if sys.stderr.isatty() else 10.0
-        for placement in tqdm(
-            missing, "placing images", unit=" images", mininterval=interval, disable=not missing
-        ):
-            target = output / placement.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            copied += _place(placement, target, output / HALF_PLACED, link)
+        output.mkdir(parents=True, exist_ok=True)
+        change = FolderChange(output)
+        coming = [*(placement.path for placement in missing), *tables]
+        touched = {*made, *coming}
+        try:
+            change.begin(set(coming))
+            copied = _make_aside(change, missing, tables, link)
+            stale = stale_files(output, made, {placement.path for placement in placements})
+            _exchange(change, made, placements, stale, coming)
+        except Exception:
+            change.clear(touched)
+            raise
+        change.clear(touched)
     return copied
 
 
-def finish(output: Path) -> None:
-    """Say that manifest and images agree; the last step of making a data folder."""
-    (output / HALF_PLACED).unlink(missing_ok=True)
-    (output / UNFINISHED).unlink(missing_ok=True)
+def _make_aside(
+    change: FolderChange, missing: list[Placement], tables: Mapping[str, bytes], link: str
+) -> int:
+    """Make the images and tables that are to come; how many were copied in place of a link."""
+    copied = 0
+    places = [(placement, change.coming(placement.path)) for placement in missing]
+    # A run that was stopped may have made some of them.
+    missing_yet = [(p, place) for p, place in places if not _is_placed(p, place, link)]
+    _check_room(change.folder, [placement for placement, _ in missing_yet], link)
+    interval = 0.2 if sys.stderr.isatty() else 10.0
+    for placement, place in tqdm(
+        missing_yet, "placing images", unit=" images", mininterval=interval, disable=not missing_yet
+    ):
+        copied += _place(placement, place, link)
+    for name, content in tables.items():
+        with open(change.coming(name), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    return copied
+
+
+def _exchange(
+    change: FolderChange,
+    made: Made,
+    placements: list[Placement],
+    stale: list[str],
+    coming: list[str],
+) -> None:
+    unfinished = change.folder / UNFINISHED
+    was_finished = not unfinished.exists()
+    try:
+        write_unfinished(change.folder, made, [(p.path, p.sha1) for p in placements])
+        change.exchange(stale, coming)
+    except (Exception, KeyboardInterrupt):
+        change.undo()
+        if was_finished:
+            unfinished.unlink(missing_ok=True)
+        raise
+    unfinished.unlink()
+
+
+def _check_room(output: Path, missing: list[Placement], link: str) -> None:
+    """Refuse copies and crops that the disk has no room for.
+
+    Raises:
+        UserError: says how much is needed, and how much there is.
+    """
+    device = output.stat().st_dev
+    needed = sum(
+        placement.size
+        for placement in missing
+        if placement.crop is not None
+        or link == "copy"
+        # On another file system a copy is all that a hard link can come to.
+        or (link == "hard" and placement.source.stat().st_dev != device)
+    )
+    free = shutil.disk_usage(output).free
+    if needed > free:
+        raise UserError(
+            f"the images for {output} need {size_in_words(needed)} and its disk has "
+            f"{size_in_words(free)} left; free some, or give another --output"
+        )
 
 
 def _is_placed(placement: Placement, target: Path, link: str) -> bool:
@@ -96,10 +167,11 @@ def _is_placed(placement: Placement, target: Path, link: str) -> bool:
     return same and (link == "copy" or link == "hard" and original.st_dev != placed.st_dev)
 
 
-def _place(placement: Placement, target: Path, beside: Path, link: str) -> bool:
+def _place(placement: Placement, target: Path, link: str) -> bool:
     """Place one image, whole or not at all; True if it was copied in place of a link."""
     # A link to a link would break when the first one goes.
     source = placement.source.resolve()
+    beside = target.with_name(HALF_PLACED)
     beside.unlink(missing_ok=True)
     refused = False
     if placement.crop is not None:
@@ -112,11 +184,13 @@ def _place(placement: Placement, target: Path, beside: Path, link: str) -> bool:
         elif link == "symlink":
             os.symlink(source, beside)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in DISK_FULL:
             raise
         refused = True
     if link == "copy" or refused:
         shutil.copy2(source, beside)
+    # A file that is the same one already would stay beside.
+    target.unlink(missing_ok=True)
     os.replace(beside, target)
     return refused
 
@@ -126,8 +200,10 @@ def _explained(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        state = f"{output} is as it was before"
+        if (output / UNFINISHED).exists():
+            state = f"{output} is not finished"
+        full = error.errno in DISK_FULL
         what = "the disk is full" if full else f"{error.strerror}: {error.filename}"
-        raise UserError(
-            f"{output} could not be finished ({what}); mend that and start the same command again"
-        ) from error
+        mend = "free some space" if full else "mend that"
+        raise UserError(f"{what}: {state}; {mend} and start the same command again") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 
 from finegrain.errors import UserError
+from finegrain.own_pictures import sign
 from finegrain.whole_files import written_whole
 
 MODEL_PICTURE, MODEL_TABLE = "model.png", "model.txt"
@@ -50,6 +51,7 @@ def draw_model(model: keras.Model, path: Path) -> None:
                 "command again"
             ) from error
         shutil.copyfile(picture, beside)
+        sign(beside)
 
 
 def write_model_table(model: keras.Model, path: Path) -> None:
