@@ -1,7 +1,9 @@
 """Training from stores is the training without them, and is never from a stale one."""
 
+import io
 import re
 import shutil
+from contextlib import redirect_stdout
 from dataclasses import replace
 
 import keras
@@ -52,16 +54,45 @@ def train(tmp_path, stage, feed, name, assemble=multi_loss_model):
     return model.get_weights(), folder.history
 
 
+def recorded(*arguments):
+    """What `train` returns, and what it prints."""
+    with redirect_stdout(io.StringIO()) as said:
+        weights, history = train(*arguments)
+    return weights, history, said.getvalue()
+
+
 def losses(history):
     return np.array([[row["loss"], row["val_loss"]] for row in history])
 
 
-def test_a_frozen_stage_from_embeddings_is_the_same_to_rounding(data, tmp_path, capsys):
-    weights, history = train(tmp_path, FROZEN, feed(data), name="direct")
-    assert "direct" in capsys.readouterr().out
-    stored = feed(data, tmp_path / "cache")
-    fast_weights, fast_history = train(tmp_path, FROZEN, stored, name="stored")
-    assert "stored    embeddings" in capsys.readouterr().out
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("route")
+
+
+@pytest.fixture(scope="module")
+def direct(data, folder):
+    """The frozen stage, every epoch from photographs."""
+    return recorded(folder, FROZEN, feed(data), "direct")
+
+
+@pytest.fixture(scope="module")
+def stored(data, folder):
+    """The frozen stage from stored embeddings."""
+    return recorded(folder, FROZEN, feed(data, folder / "cache"), "stored")
+
+
+@pytest.fixture(scope="module")
+def activations(data, folder):
+    """The unfrozen stage from stored activations."""
+    return recorded(folder, UNFROZEN, feed(data, folder / "cache"), "activations")
+
+
+def test_a_frozen_stage_from_embeddings_is_the_same_to_rounding(direct, stored):
+    weights, history, said = direct
+    assert "direct" in said
+    fast_weights, fast_history, said = stored
+    assert "stored    embeddings" in said
     np.testing.assert_allclose(losses(fast_history), losses(history), rtol=1e-5)
     for fast, direct in zip(fast_weights, weights, strict=True):
         np.testing.assert_allclose(fast, direct, rtol=1e-3, atol=2e-5)
@@ -85,12 +116,10 @@ def test_a_head_on_the_map_learns_from_stored_maps_as_from_photographs(data, tmp
     assert f"{total} of {total} there already" in capsys.readouterr().out
 
 
-def test_an_unfrozen_stage_from_activations_agrees_within_float16(data, tmp_path, capsys):
+def test_an_unfrozen_stage_from_activations_agrees_within_float16(data, tmp_path, activations):
     weights, history = train(tmp_path, UNFROZEN, feed(data), name="direct")
-    fast_weights, fast_history = train(
-        tmp_path, UNFROZEN, feed(data, tmp_path / "cache"), name="stored"
-    )
-    assert "activations at the boundary" in capsys.readouterr().out
+    fast_weights, fast_history, said = activations
+    assert "activations at the boundary" in said
     # Eleven bits a number: 5e-4 of rounding each, which averages out over many.
     np.testing.assert_allclose(losses(fast_history), losses(history), rtol=2e-3)
     for fast, direct in zip(fast_weights, weights, strict=True):
@@ -115,16 +144,16 @@ def test_a_filled_store_is_used_again_and_a_stale_one_is_not(data, tmp_path, cap
     assert there_already(moved) == ("0", total)
 
 
-def test_a_small_cache_computes_the_rest_to_the_same_numbers(data, tmp_path, capsys, monkeypatch):
+def test_a_small_cache_computes_the_rest_to_the_same_numbers(
+    data, folder, activations, tmp_path, monkeypatch
+):
     from finegrain.stores import store_folder
 
     monkeypatch.setattr(store_folder, "LEFT_FREE", 0)
-    _, history = train(tmp_path, UNFROZEN, feed(data, tmp_path / "cache"), name="all")
-    (store,) = (tmp_path / "cache").glob("activation-*.h5")
+    _, history, _ = activations
+    (store,) = (folder / "cache").glob("activation-*.h5")
     half = store.stat().st_size / 2e9
-    capsys.readouterr()
-    _, mixed = train(tmp_path, UNFROZEN, feed(data, tmp_path / "small", half), name="some")
-    said = capsys.readouterr().out
+    _, mixed, said = recorded(tmp_path, UNFROZEN, feed(data, tmp_path / "small", half), "some")
     assert f"fit into --cache-gb {half:g}" in said and "the rest is computed each epoch" in said
     np.testing.assert_allclose(losses(mixed), losses(history), rtol=1e-4)
 
@@ -140,7 +169,7 @@ def test_fixed_views_train_and_new_views_go_direct(data, tmp_path, capsys):
     assert "new augmented views" in capsys.readouterr().out
 
 
-def test_a_stage_begun_from_a_store_goes_on_without_it(data, tmp_path):
+def test_a_stage_begun_from_a_store_goes_on_without_it(data, folder, stored, tmp_path):
     class Stop(Exception):
         pass
 
@@ -154,17 +183,16 @@ def test_a_stage_begun_from_a_store_goes_on_without_it(data, tmp_path):
         folder.save_epoch = save
         return folder
 
-    two = replace(FROZEN, epochs=2)
-    _, whole = train(tmp_path, two, feed(data, tmp_path / "cache"), name="whole")
+    _, whole, _ = stored
     with pytest.raises(Stop):
-        train_stage(new_model(), two, feed(data, tmp_path / "cache"),
-                    stop_after_an_epoch(StageFolder(tmp_path / "two", {})))  # fmt: skip
-    _, resumed = train(tmp_path, two, feed(data), name="two")
-    assert len(resumed) == 2
+        train_stage(new_model(), FROZEN, feed(data, folder / "cache"),
+                    stop_after_an_epoch(StageFolder(tmp_path / "resumed", {})))  # fmt: skip
+    _, resumed = train(tmp_path, FROZEN, feed(data), name="resumed")
+    assert len(resumed) == FROZEN.epochs
     np.testing.assert_allclose(losses(resumed), losses(whole), rtol=1e-5)
 
 
-def test_augmentation_on_the_device_trains_and_repeats(data, tmp_path, capsys):
+def test_augmentation_on_the_device_trains_and_repeats(data, direct, tmp_path, capsys):
     stage = replace(FROZEN, augmentation=Augmentation(), epochs=2)
     on_device = replace(feed(data), augment_on="device")
     weights, history = train(tmp_path, stage, on_device, name="one")
@@ -172,6 +200,6 @@ def test_augmentation_on_the_device_trains_and_repeats(data, tmp_path, capsys):
     again, _ = train(tmp_path, stage, on_device, name="two")
     for one, other in zip(weights, again, strict=True):
         np.testing.assert_array_equal(one, other)
-    plain, plain_history = train(tmp_path, replace(stage, augmentation=None), feed(data), "plain")
+    plain, plain_history, _ = direct
     assert len(plain) == len(weights)
     assert history[0]["loss"] != plain_history[0]["loss"]

@@ -157,9 +157,15 @@ def test_a_run_goes_on_with_and_without_parts(whole, tmp_path):
     assert_same(found, whole)
 
 
-def test_memory_for_not_even_one_image_is_told(tmp_path):
-    with pytest.raises(UserError, match="does not hold 1 image"):
-        train(tmp_path, 3, {0: 0})
+def test_memory_for_not_even_one_image_is_told():
+    def fit(parts):
+        tried.append(parts)
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate ...")
+
+    tried = []
+    with pytest.raises(UserError, match="does not hold 1 image;"):
+        fit_in_memory(fit, lambda: None, 6, 6)
+    assert tried == [1, 2, 4, 6]
 
 
 def named(name):
