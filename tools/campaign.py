@@ -30,9 +30,13 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Interval
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
+from finegrain.flag_types import Gigabytes, Seed
 
 
 @dataclass
@@ -40,9 +44,9 @@ class Settings:
     """Attack the project at random and tell what fell."""
 
     # how long to go on; the last case is finished, and one of each kind is tried
-    seconds: float = 60.0
+    seconds: Annotated[float, Interval(gt=0, le=1e6)] = 60.0
     # another seed draws other cases
-    seed: int = 0
+    seed: Seed = 0
     # only these kinds: bad-values, tampering, kills, mutants, full-disk, two-at-once
     kinds: tuple[str, ...] = ()
     # repeat one case, KIND:SEED as it was printed, and nothing else
@@ -50,7 +54,7 @@ class Settings:
     # add every case to this file, a JSON line each
     log: Path | None = None
     # gigabytes of memory that a command may take
-    memory_gb: float = 6.0
+    memory_gb: Gigabytes = 6.0
     # keep the folder in which it all happened
     keep: bool = False
 
@@ -58,10 +62,6 @@ class Settings:
         """Refuse what is wrong before the photographs are drawn."""
         from hostile.kinds import KINDS
 
-        if not 0 < self.seconds < float("inf"):
-            raise UserError(f"--seconds must be above 0, but is {self.seconds}")
-        if not 0 <= self.seed < 1 << 32:
-            raise UserError(f"--seed must be from 0 to 4294967295, but is {self.seed}")
         unknown = [kind for kind in self.kinds if kind not in KINDS]
         if unknown:
             raise UserError(f"--kinds {unknown[0]} is none of {', '.join(KINDS)}")

@@ -6,7 +6,10 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from finegrain.demo.photograph_requests import NOT_UPLOADED, uploaded_file
+pytest.importorskip("starlette", reason="not installed: gradio, which brings starlette")
+from finegrain.demo.photograph_requests import NOT_UPLOADED, uploaded_file  # noqa: E402
+
+pytestmark = pytest.mark.optional("gradio")
 
 
 @pytest.fixture
@@ -31,7 +34,6 @@ def test_uploads_are_regular_files_inside_the_folder(uploads):
         assert uploaded_file(f"{uploads}/{name}", uploads) is None
 
 
-@pytest.mark.optional("gradio")
 def test_the_page_itself_looks_again(uploads):
     import gradio
 

@@ -9,7 +9,9 @@ from served_page import FILE_DATA, Visitor
 from special_files import make_special_files
 
 from finegrain.datasets.manifest import open_data_set
-from finegrain.demo.photograph_requests import NOT_UPLOADED
+
+pytest.importorskip("starlette", reason="not installed: gradio, which brings starlette")
+from finegrain.demo.photograph_requests import NOT_UPLOADED  # noqa: E402
 
 pytestmark = [pytest.mark.optional("gradio"), pytest.mark.timeout(300)]
 
