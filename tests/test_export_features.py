@@ -49,7 +49,7 @@ def run(tmp_path_factory, drawn_data) -> Path:
     classes = json.loads((drawn_data / "classes.json").read_text())
     config = {
         "recipe": "softmax", "settings": {}, "backbone": "tiny", "image_size": [48, 48],
-        "data": {"digest": "0" * 64, "class_counts": [1] * len(classes)},
+        "data": {"digest": "0" * 64, "class_counts": [1] * len(classes), "folder": "absent"},
         "weights": {"digest": "0" * 64},
     }  # fmt: skip
     folder = tmp_path_factory.mktemp("runs") / "tuned"

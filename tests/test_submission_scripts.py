@@ -42,7 +42,8 @@ def make_run(folder, recipe, classes, counts, side=32, seed=0):
     category.kernel.assign(category.kernel * 10)
     config = {
         "recipe": recipe, "settings": {}, "backbone": "tiny", "image_size": [side, side],
-        "data": {"digest": "0" * 64, "class_counts": counts}, "weights": {"digest": "0" * 64},
+        "data": {"digest": "0" * 64, "class_counts": counts, "folder": "absent"},
+        "weights": {"digest": "0" * 64},
     }  # fmt: skip
     RunFolder.start(folder, config, classes).save_model(model)
     return folder
