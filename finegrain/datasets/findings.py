@@ -13,7 +13,7 @@ from finegrain.datasets.layouts import Layout, Listing, Record
 from finegrain.datasets.layouts.left_out import left_out_lines
 from finegrain.datasets.official_split import OFFICIAL_VALID
 from finegrain.datasets.retrieval import retrieval_lines
-from finegrain.datasets.summary import class_table, counted, list_few
+from finegrain.datasets.summary import class_table, counted, list_few, small_classes
 
 
 def tell_source(
@@ -73,7 +73,7 @@ def tell_findings(
 def tell_result(
     rows: pd.DataFrame, placed: pd.DataFrame, copied: int, official: Path | None, split: str
 ) -> None:
-    """The split, a line a class, and the classes without validation.
+    """The split, a line a class, and the classes that lack validation or training images.
 
     Args:
         rows: of the classes.
@@ -96,3 +96,5 @@ def tell_result(
         why = "too few images" if official is not None else "all images are duplicates"
         print(f"\nno validation image  {counted(without, 'class')}, {why}:")
         print(list_few(without))
+    if small := small_classes(rows):
+        print(f"\n{small}")

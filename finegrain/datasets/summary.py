@@ -9,6 +9,8 @@ from finegrain.datasets.class_names import class_order
 from finegrain.datasets.split import SPLITS
 
 WIDEST_NAME = 32
+# A class is small with fewer training images than these, or than this share of the median class.
+FEW_IMAGES, SMALL_SHARE = 10, 0.1
 
 
 def class_table(rows: pd.DataFrame, most_rows: int = 40) -> str:
@@ -38,6 +40,34 @@ def class_table(rows: pd.DataFrame, most_rows: int = 40) -> str:
     total = [str(sum(rows["split"] == split)) for split in splits]
     lines.append([f"{len(names)} classes", *total, *_sizes(rows)])
     return _aligned(lines)
+
+
+def small_classes(rows: pd.DataFrame, most_named: int = 5) -> str:
+    """Which classes have too few training images to be learnt beside the others.
+
+    Those with fewer than `FEW_IMAGES`, and those with less than `SMALL_SHARE` of what the median
+    class has.
+
+    Args:
+        rows: the manifest's rows (columns label, split).
+        most_named: the smallest so many are named, the others counted.
+
+    Returns:
+        A line that counts them and a line a name; empty where there are none.
+    """
+    in_training = rows["split"] == "train"
+    counts = in_training.groupby(rows["label"]).sum().sort_values(kind="stable")
+    median = counts.median()
+    enough = max(FEW_IMAGES, SMALL_SHARE * median)
+    small = counts[counts < enough]
+    if small.empty:
+        return ""
+    named = [f"{name}: {count}" for name, count in small.items()]
+    return (
+        f"small classes  {counted(small, 'class')} with fewer than {enough:g} training images, "
+        f"too few to be learnt well (the median class has {median:g}):\n"
+        f"{list_few(named, most_named)}"
+    )
 
 
 def list_few(items: list[str], most: int = 3) -> str:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from finegrain.datasets.summary import class_table, counted, list_few
+from finegrain.datasets.summary import class_table, counted, list_few, small_classes
 
 
 def rows(classes: dict[str, int]) -> pd.DataFrame:
@@ -48,3 +48,22 @@ def test_lists_are_cut_and_counted():
     assert (counted("a", "class"), counted("ab", "class"), counted("ab", "image")) == (
         "1 class", "2 classes", "2 images",
     )  # fmt: skip
+
+
+def test_classes_much_smaller_than_others_are_named_the_smallest_first():
+    # One image of each is for validation.
+    many = {f"c{n}": 401 for n in range(20)}
+    told = small_classes(rows(many | {"rare": 4, "scarce": 40, "enough": 41}))
+    assert told.splitlines() == [
+        "small classes  2 classes with fewer than 40 training images, too few to be learnt well "
+        "(the median class has 400):",
+        "  rare: 3",
+        "  scarce: 39",
+    ]
+    assert small_classes(rows(many)) == ""
+
+
+def test_no_class_of_fewer_than_ten_training_images_goes_untold():
+    told = small_classes(rows({f"c{n}": 10 for n in range(7)} | {"ten": 11})).splitlines()
+    assert told[0].startswith("small classes  7 classes with fewer than 10 training images")
+    assert told[1:] == [*(f"  c{n}: 9" for n in range(5)), "  ... and 2 more"]
