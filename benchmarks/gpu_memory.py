@@ -16,15 +16,10 @@ VGG16, 0.6 with EfficientNetB3 and 0.4 with MobileNetV2, since not every layer's
 again. A batch that does not fit all the same is trained in parts.
 """
 
-import math
 from dataclasses import dataclass
 
 from finegrain.command import load_keras, run_command
 from finegrain.flag_types import BatchSize, Count, Gigabytes, ImageSize
-
-CONTEXT_BYTES = 0.8e9
-# Numbers an optimizer keeps for each weight.
-MOMENTS = {"sgd": 1, "adam": 2}
 
 
 @dataclass
@@ -107,45 +102,18 @@ def print_birds(settings: Settings) -> None:
 
 def memory(model, boundary: int, optimizer: str, batch: int) -> float:
     """Bytes of a training step when the head and backbone layers from `boundary` on are trained."""
-    fixed, each = fixed_and_each(model, boundary, optimizer)
+    from finegrain.models.step_memory import step_bytes
+
+    fixed, each = step_bytes(model, boundary, optimizer)
     return fixed + batch * each
 
 
 def largest_batch(model, boundary: int, optimizer: str, most_bytes: float) -> int:
     """Images in the largest batch that fits; 0 if the weights alone do not."""
-    fixed, each = fixed_and_each(model, boundary, optimizer)
+    from finegrain.models.step_memory import step_bytes
+
+    fixed, each = step_bytes(model, boundary, optimizer)
     return max(0, int((most_bytes - fixed) / each))
-
-
-def fixed_and_each(model, boundary: int, optimizer: str) -> tuple[float, float]:
-    """Bytes that weights and context take, and bytes that each image of a batch adds."""
-    from finegrain.models.backbone import BACKBONE_LAYER
-
-    backbone = model.get_layer(BACKBONE_LAYER)
-    head = model.layers[model.layers.index(backbone) + 1 :]
-    outputs = [output_bytes(layer) for layer in [*backbone.layers, *head]]
-    above = [*backbone.layers[boundary:], *head]
-    trained = sum(weight_bytes(layer.trainable_weights) for layer in above)
-    fixed = CONTEXT_BYTES + weight_bytes(model.weights) + (1 + MOMENTS[optimizer]) * trained
-    frozen, kept = outputs[:boundary], outputs[boundary:]
-    return fixed, max(largest_pair(frozen), sum(kept) + largest_pair(kept) + sum(frozen[-1:]))
-
-
-def output_bytes(layer) -> int:
-    """Bytes of a layer's output for one image."""
-    import keras
-
-    tensors = keras.tree.flatten(layer.output)
-    return sum(4 * math.prod(tensor.shape[1:]) for tensor in tensors)
-
-
-def weight_bytes(weights) -> int:
-    return sum(4 * math.prod(weight.shape) for weight in weights)
-
-
-def largest_pair(sizes: list[int]) -> int:
-    """The largest sum of two neighbours."""
-    return max((a + b for a, b in zip(sizes, sizes[1:], strict=False)), default=sum(sizes))
 
 
 def gigabytes(need: float) -> str:

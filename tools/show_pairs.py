@@ -13,7 +13,7 @@ from typing import Annotated
 from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
-from finegrain.flag_types import ImageSize, Seed
+from finegrain.flag_types import Seed
 from finegrain.flags import Suffixes
 from finegrain.outputs import Output, OutputFile
 
@@ -29,7 +29,7 @@ class Settings:
     # images a batch
     batch_size: Annotated[int, Interval(ge=1, le=100)] = 8
     # side of the images in pixels
-    image_size: ImageSize = 160
+    image_size: Annotated[int, Interval(ge=32, le=1024)] = 160
     # of order, augmentation and pairs
     seed: Seed = 0
 

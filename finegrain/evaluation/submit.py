@@ -23,6 +23,7 @@ from finegrain.evaluation.submission import check_output, check_sample_fits, wri
 from finegrain.evaluation.submission_settings import SubmissionSettings
 from finegrain.evaluation.submitted_classes import as_submitted, submitted_classes
 from finegrain.evaluation.unlabelled_folder import unlabelled_images
+from finegrain.inference.answers_fit import check_answers_fit
 from finegrain.inference.inference import Inference, open_inference
 from finegrain.training.finished_run import FinishedRun, open_finished_run
 
@@ -115,8 +116,13 @@ def _predict_run(
 
 
 def _opened(run: FinishedRun, paths: list[Path], settings: SubmissionSettings) -> Inference:
+    classifier = run.classifier()
+    check_answers_fit(
+        classifier, min(settings.batch_size, len(paths)), settings.openvino,
+        "lower --batch-size, or take a machine with more memory",
+    )  # fmt: skip
     inference = open_inference(
-        run.classifier(),
+        classifier,
         sample_images(paths, run.image_size),
         settings.openvino,
         expected_images=len(paths) * (2 if settings.flip else 1),

@@ -13,6 +13,7 @@ from finegrain.features.embedding_source import EmbeddingSource
 from finegrain.features.export_file import Export, is_finished, open_export_file
 from finegrain.features.exported_views import ExportedViews
 from finegrain.features.feature_computer import FeatureComputer, FeatureOverflow
+from finegrain.inference.answers_fit import check_answers_fit
 from finegrain.stores.row_store import RowStore
 from finegrain.whole_files import DISK_FULL
 
@@ -60,6 +61,11 @@ def export_embeddings(
 
 
 def _target(export: Export, source: EmbeddingSource) -> _Target:
+    rows = sum(export.views.count(split) * len(some.paths) for split, some in export.photos.items())
+    check_answers_fit(
+        source.network, min(BATCH, rows), export.openvino,
+        "take a smaller --image-size, or a machine with more memory",
+    )  # fmt: skip
     store = open_export_file(export, source)
     missing = {split: ~store.done(split) for split in store.splits}
     total, left = sum(map(len, missing.values())), sum(int(rows.sum()) for rows in missing.values())

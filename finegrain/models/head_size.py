@@ -2,9 +2,10 @@
 
 from finegrain.errors import UserError
 from finegrain.models.image_heads import COMPACT_WIDTH, ImageHead
+from finegrain.models.step_memory import MOMENTS, NUMBER_BYTES
 
-# A weight, its gradient and Adam's two moments, 4 bytes each.
-TRAINED_BYTES = 16
+# A weight, its gradient and Adam's moments.
+TRAINED_BYTES = NUMBER_BYTES * (2 + MOMENTS["adam"])
 # The GPU that the recipes are sized for.
 MEMORY_GB = 6.0
 

@@ -31,6 +31,7 @@ from finegrain.training.settings import TrainingSettings
 from finegrain.training.stage import Stage
 from finegrain.training.stage_folder import StageFolder
 from finegrain.training.train_stage import train_stage
+from finegrain.training.training_fits import check_training_fits
 
 SOFTMAX, MULTI_LOSS = "softmax", "multi-loss"
 
@@ -115,7 +116,10 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         getattr(settings, "memory_gb", MEMORY_GB),
     )  # fmt: skip
     # Before a run folder is bound to these settings.
-    boundary_index(model.get_layer(BACKBONE_LAYER), settings.unfreeze_from)
+    first = boundary_index(
+        model.get_layer(BACKBONE_LAYER), settings.unfreeze_from or spec.unfreeze_from
+    )
+    check_training_fits(model, settings, feed, first)
     config = {
         "recipe": recipe,
         "settings": settings.recorded(),

@@ -1,0 +1,45 @@
+"""How much memory this machine has, and refusing what can never fit into it."""
+
+from pathlib import Path
+
+import psutil
+
+from finegrain.errors import UserError
+from finegrain.sizes import size_in_words
+
+# Where Linux says what a container may use, in its second and its first version.
+CONTAINER_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+def total_memory() -> int:
+    """Bytes of memory that a process may use at most: the machine's or the container's, and swap."""
+    memory = psutil.virtual_memory().total
+    for file in CONTAINER_LIMITS:
+        try:
+            # `max` where there is no limit.
+            memory = min(memory, int(file.read_text()))
+        except (OSError, ValueError):
+            continue
+    return memory + psutil.swap_memory().total
+
+
+def check_memory_fits(needed: float, what: str, remedy: str) -> None:
+    """Refuse what needs more memory than there is, before the kernel ends the process for it.
+
+    Args:
+        needed: bytes that it takes at the very least, so that nothing is refused which would run.
+        what: that needs them, e.g. `a training step of 32 images`.
+        remedy: what to do, e.g. `lower --batch-size or --image-size`.
+
+    Raises:
+        UserError: says how much is needed and how much there is.
+    """
+    there = total_memory()
+    if needed > there:
+        raise UserError(
+            f"{what} needs {size_in_words(needed)} of memory at least, and this machine has "
+            f"{size_in_words(there)}; {remedy}"
+        )
