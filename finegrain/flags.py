@@ -58,7 +58,8 @@ def metadata(hint: Any) -> Iterator[Any]:
 def in_interval(value: float, interval: Interval) -> bool:
     """Whether a number lies inside; NaN never does."""
     return (
-        math.isfinite(value)
+        # A whole number may be too large to be asked.
+        (isinstance(value, int) or math.isfinite(value))
         and (interval.ge is None or value >= interval.ge)
         and (interval.gt is None or value > interval.gt)
         and (interval.le is None or value <= interval.le)

@@ -97,6 +97,7 @@ def test_numbers_out_of_range_are_refused_by_name(command):
 @pytest.mark.parametrize(
     "command,flags,sentence",
     [
+        ("single_model.py", ["--seed", "9" * 400], "and at most 4294967295, but is 999"),
         ("single_model.py", ["--seed", "4294967296"],
          "--seed must be at least 0 and at most 4294967295, but is 4294967296"),
         ("froze_fine_tune.py", ["--momentum", "inf"], "--momentum must be at least 0 and below 1"),

@@ -27,7 +27,7 @@ from finegrain.datasets.drawn_photo import draw_photo
 from finegrain.errors import UserError
 from finegrain.flag_types import CountOrZero, Seed
 from finegrain.outputs import Output, OutputFile
-from finegrain.whole_files import written_whole
+from finegrain.whole_files import remove_partials, written_whole
 
 # Test pictures are numbered from here, so that no number of training pictures reaches them.
 _FIRST_TEST_INDEX = 1_000_000
@@ -73,6 +73,8 @@ def write_photos(
         (file name, type id) of every picture, breed by breed.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # Pictures that are there are not written again, which would sweep beside each.
+    remove_partials(folder)
     written = []
     photos = list(_plan(breeds, per_class, seed, first_index))
     bar = tqdm(photos, desc=str(folder), unit="picture", leave=False, disable=None)

@@ -93,8 +93,11 @@ def test_files_are_named_typeid_randhash_and_repeat_byte_for_byte(tmp_path):
 def test_a_file_already_there_is_left_alone(tmp_path):
     ((name, _),) = write_photos(tmp_path, demo_breeds()[:1], 1, seed=0)
     (tmp_path / name).write_bytes(b"mine")
+    # What a call leaves that was killed between the last picture and its end.
+    (tmp_path / f".0123abcd.lock.{name}").touch()
     write_photos(tmp_path, demo_breeds()[:1], 1, seed=0)
     assert (tmp_path / name).read_bytes() == b"mine"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_an_unknown_part_is_refused():

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import numpy as np
 
 # Times differ from call to call, and so do the bytes of model.keras, which holds one.
 OF_THE_MOMENT = ("seconds", "preparation", "digests")
+# Names a file by its bytes, model.keras among them.
+DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 # Written by other projects, with times or names of the moment inside; that they stand is enough.
 OPAQUE = {".onnx", ".tflite", ".xml", ".bin", ".pb", ".html", ".index", ".data-00000-of-00001"}
 # Files that say who is at work in a folder.
@@ -68,7 +71,8 @@ def digest(path: Path) -> str:
 
 def _lasting(value):
     if isinstance(value, dict):
-        return {key: _lasting(of) for key, of in value.items() if key not in OF_THE_MOMENT}
+        lasting = {key: of for key, of in value.items() if key not in OF_THE_MOMENT}
+        return {DIGEST.sub("digest", key): _lasting(of) for key, of in lasting.items()}
     return [_lasting(each) for each in value] if isinstance(value, list) else value
 
 
