@@ -47,6 +47,11 @@ def written_whole(path: Path, expected_bytes: int = 0) -> Iterator[Path]:
             os.replace(beside, path)
     except OSError as error:
         raise _explain(error, path) from error
+    except RuntimeError as error:
+        # So HDF5 says that it could not write as it closed a file.
+        if _hides_full_disk(error):
+            raise _disk_full(path) from error
+        raise
 
 
 @contextlib.contextmanager
@@ -135,11 +140,18 @@ def _check_space(beside: Path, expected_bytes: int) -> None:
 
 
 def _explain(error: OSError, path: Path) -> UserError:
-    # HDF5 hides the system's error number in its message.
-    hidden = any(f"errno = {number}" in str(error) for number in DISK_FULL)
-    if hidden or error.errno in DISK_FULL:
-        return UserError(
-            f"the disk is full: {path} could not be written, what stood there before is intact; "
-            "free some space and start the same command again"
-        )
+    if _hides_full_disk(error) or error.errno in DISK_FULL:
+        return _disk_full(path)
     return UserError(f"{path} could not be written ({error.strerror or error})")
+
+
+def _hides_full_disk(error: Exception) -> bool:
+    """Whether HDF5 names a full disk's error number in its message."""
+    return any(f"errno = {number}," in str(error) for number in DISK_FULL)
+
+
+def _disk_full(path: Path) -> UserError:
+    return UserError(
+        f"the disk is full: {path} could not be written, what stood there before is intact; "
+        "free some space and start the same command again"
+    )

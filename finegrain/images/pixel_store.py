@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from finegrain.errors import UserError
 from finegrain.images.photo_files import PhotoFiles
 from finegrain.stores.row_layout import RowKind
 from finegrain.stores.row_store import DamagedStore, RowStore
@@ -148,10 +149,19 @@ def photos_digest(paths: Sequence[Path], checksums: Mapping[Path, str] | None = 
     Args:
         paths: the files.
         checksums: image file -> digest of its content; without them the paths stand for it.
+
+    Raises:
+        UserError: an image has gone since the list was made.
     """
     digest = hashlib.sha256()
     for path in paths:
-        state = path.stat()
+        try:
+            state = path.stat()
+        except OSError as error:
+            raise UserError(
+                f"{path} cannot be found any more ({error.strerror}); if img2keras.py has changed "
+                "the data set meanwhile, start the same command again"
+            ) from error
         content = checksums[path] if checksums else path.absolute().as_posix()
         digest.update(f"{content} {state.st_size} {state.st_mtime_ns}\n".encode())
     return digest.hexdigest()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from finegrain.errors import UserError
 from finegrain.images import photo_files
 from finegrain.images.augment import Augmentation
 from finegrain.images.fused_generator import FusedImageDataGenerator
@@ -112,6 +113,12 @@ def test_checksums_tell_photographs_apart_too(tmp_path, photos):
     assert PixelStore.open(folder(tmp_path), photos, SIZE, sums).held() == 3
     sums[everything[0]] = "another"
     assert PixelStore.open(folder(tmp_path), photos, SIZE, sums).held() == 0
+
+
+def test_a_photograph_that_goes_as_training_begins_is_named(tmp_path, photos):
+    photos["valid"][0].unlink()
+    with pytest.raises(UserError, match="cannot be found any more .* start the same command"):
+        PixelStore.open(folder(tmp_path), photos, SIZE)
 
 
 def test_what_does_not_fit_is_decoded_each_time(tmp_path, photos, decoded):
