@@ -109,6 +109,7 @@ SOUND = {
         ({"head": "se", "unfreeze_from": "block_16_expnd"},
          "no layer named 'block_16_expnd'; the nearest are block_16_expand"),
         ({"head": "se", "unfreeze_from": "999"}, "layer 999 does not exist"),
+        ({"head": "se", "unfreeze_from": 5000 * "9"}, "layer 99999999999999999999 does not exist"),
         ({"head": "se", "compact": 64}, "--compact 64 squeezes an outer product"),
         ({}, "1280 x 1280 = 1,638,400 numbers"),
     ],

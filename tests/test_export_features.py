@@ -293,6 +293,8 @@ MISTAKES = {
     "damaged image": (["--data", "{tmp}/damaged"], "can no longer be read"),
     "no such images": (["--images", "{tmp}/none"], "there is no folder"),
     "other views": (["--views", "0"], "--views '0' is unknown"),
+    "too many views": (["--views", "1001"], "a number of augmented views, 1 to 1000"),
+    "endless views": (["--views", 5000 * "9"], "a number of augmented views, 1 to 1000"),
     "two folders for gap": (["--images", "{images}", "{tmp}", "--layout", "gap"], "one folder"),
     "output is a file": (["--output", "{tmp}/file"], "is a file"),
 }

@@ -14,6 +14,7 @@ from finegrain.images.decode import UnreadableImage, read_pixels
 PLAIN, FLIP, AUGMENTED = "plain", "flip", "augmented"
 # Keeps the chance behind exported views apart from that behind a training's.
 EXPORTED_VIEW = 15_485_863
+MOST_VIEWS = 1000
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,11 @@ class ViewPlan:
         """
         if text in (PLAIN, FLIP):
             return cls(text)
-        if text.isdecimal() and int(text) >= 1:
+        if text.isdecimal() and len(text) <= len(str(MOST_VIEWS)) and 1 <= int(text) <= MOST_VIEWS:
             return cls(AUGMENTED, int(text), seed)
         raise UserError(
-            f"--views {text!r} is unknown; give plain, flip, or a number of augmented views, 1 or "
-            "more"
+            f"--views {text[:40]!r} is unknown; give plain, flip, or a number of augmented views, "
+            f"1 to {MOST_VIEWS}"
         )
 
     def count(self, split: str) -> int:

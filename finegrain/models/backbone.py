@@ -14,6 +14,7 @@ from finegrain.models.efficientnet_scale import fold_input_scale
 from finegrain.models.xception_small import XceptionSmall
 
 BACKBONE_LAYER = "backbone"
+MOST_DIGITS = 20
 SHIPPED_WEIGHTS = "finegrain/models/weights/xception_small.weights.h5"
 
 
@@ -131,7 +132,8 @@ def boundary_index(backbone: keras.Model, unfreeze_from: str | int | None) -> in
     if unfreeze_from is None:
         return round(DEFAULT_FROZEN_SHARE * count)
     if isinstance(unfreeze_from, str) and unfreeze_from.isdecimal():
-        unfreeze_from = int(unfreeze_from)
+        # Python refuses to read a number of thousands of digits.
+        unfreeze_from = int(unfreeze_from[:MOST_DIGITS])
     if isinstance(unfreeze_from, int):
         if 0 <= unfreeze_from < count:
             return unfreeze_from
