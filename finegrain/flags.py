@@ -14,6 +14,9 @@ from annotated_types import Interval
 
 from finegrain.errors import UserError
 
+# Python's own calls on a path go through its folders by recursion, up to some 900 of them.
+MOST_FOLDERS = 200
+
 
 class Suffixes:
     """Declares what the name of a file may end in.
@@ -40,6 +43,9 @@ def check_flags(settings: Any) -> None:
     for field in fields(settings):
         flag, given = field.name.replace("_", "-"), getattr(settings, field.name)
         values = given if isinstance(given, tuple) else (given,)
+        for value in values:
+            if isinstance(value, Path):
+                _check_depth(flag, value)
         for declared in metadata(hints[field.name]):
             for value in values:
                 if isinstance(declared, Interval) and value is not None:
@@ -76,6 +82,14 @@ def _check_number(flag: str, value: float, interval: Interval) -> None:
     )  # fmt: skip
     allowed = " and ".join(f"{words} {bound}" for words, bound in bounds if bound is not None)
     raise UserError(f"--{flag} must be {allowed}, but is {value}")
+
+
+def _check_depth(flag: str, path: Path) -> None:
+    if len(path.parts) > MOST_FOLDERS:
+        raise UserError(
+            f"--{flag} leads through {len(path.parts)} folders; name a path of at most "
+            f"{MOST_FOLDERS}"
+        )
 
 
 def _check_suffix(flag: str, path: Path, suffixes: Suffixes) -> None:
