@@ -212,6 +212,7 @@ def test_other_errors_are_not_mistaken_for_it_and_pass(error):
         fit_in_memory(fit, lambda: None, 8, 8)
 
 
+@pytest.mark.slow
 def test_jax_halves_the_batch_too():
     if importlib.util.find_spec("jax") is None or keras.backend.backend() != "tensorflow":
         pytest.skip("jax is not installed, or runs already")
