@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import FiniteFloat, InstanceOf, NonNegativeInt
+from pydantic import FiniteFloat, InstanceOf, model_validator
+from typing_extensions import Self
 
 from finegrain.errors import UserError
-from finegrain.flag_types import Probability
+from finegrain.flag_types import CountOrZero, Probability
 from finegrain.records import Record, Typed, read_record, stamped
 from finegrain.whole_files import written_whole
 
@@ -29,15 +30,21 @@ class Bin(Typed):
 
     low: Probability
     high: Probability
-    count: NonNegativeInt
+    count: CountOrZero
     confidence: Probability | None
     accuracy: Probability | None
+
+    @model_validator(mode="after")
+    def _tells_of_its_answers(self) -> Self:
+        if self.count and (self.confidence is None or self.accuracy is None):
+            raise ValueError("a bin with answers has neither confidence nor accuracy")
+        return self
 
 
 class SplitMeasures(Typed):
     """What `evaluate_split` found; None for a measure that cannot be taken."""
 
-    images: NonNegativeInt
+    images: CountOrZero
     measures: dict[str, Measured | None]
     missing: dict[str, Sentence] = {}
     notes: list[Sentence] = []

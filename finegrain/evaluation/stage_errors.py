@@ -40,7 +40,7 @@ def split_error_of(
 
 def best_error(history: list[dict[str, float]], images: int) -> float:
     """Top-1 error of a stage's best epoch on its validation images."""
-    best = history[judge([monitored(row) for row in history], 0, 0).best_epoch]
+    best = history[judge([monitored(row) for row in history], 0, 0).best_epoch or 0]
     accuracy = best.get("val_category_accuracy", best.get("val_accuracy"))
     # Keras gives a float32; the number of wrong answers is whole.
     return round((1 - accuracy) * images) / images

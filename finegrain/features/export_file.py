@@ -73,13 +73,14 @@ def open_export_file(export: Export, source: EmbeddingSource) -> RowStore:
             made from something else, which is named; or the disk has no room for a new one.
     """
     path, key = export.path(source), export_key(export, source)
+    kinds = {EMBEDDING: RowKind((source.width,), "float32")}
     if path.exists():
         try:
             store = RowStore(path, key)
+            _check_rows(store, kinds, export)
         except DamagedStore as error:
             raise UserError(_why_not(path, key, error)) from error
     else:
-        kinds = {EMBEDDING: RowKind((source.width,), "float32")}
         _check_room(path, kinds[EMBEDDING].row_bytes * sum(export.rows().values()))
         store = RowStore.create(
             path, key, kinds, export.rows(), export_columns(export), export_notes(export, source)
@@ -132,13 +133,23 @@ def export_notes(export: Export, source: EmbeddingSource) -> dict[str, Any]:
     return {**export.notes, "made_from": source.made_from}
 
 
+def _check_rows(store: RowStore, kinds: Mapping[str, RowKind], export: Export) -> None:
+    """Raise DamagedStore unless a store is one of this export; a finished one may lack images."""
+    rows = export.rows()
+    expected = set(rows) if is_finished(store) else rows
+    there = set(store.splits) if is_finished(store) else store.splits
+    if store.kinds != kinds or there != expected:
+        store.close()
+        raise DamagedStore(f"{store.path} has not the rows that it was made for")
+
+
 def _why_not(path: Path, key: Mapping[str, Any], error: DamagedStore) -> str:
     made_from = None
     with contextlib.suppress(OSError, KeyError, ValueError, RuntimeError):
         refuse_special(path)
         with h5py.File(path, "r", locking=False) as file:
             made_from = json.loads(file.attrs["key"])
-    if made_from is None or made_from == key:
+    if not isinstance(made_from, dict) or made_from == key:
         return f"{error}; remove it and start the same command again, which makes it anew"
     other = [name for name in key if made_from.get(name) != key[name]]
     return (

@@ -11,7 +11,7 @@ from finegrain.errors import UserError
 from finegrain.images.augment import Augmentation, SeededTransform
 from finegrain.images.decode import UnreadableImage, read_pixels
 
-PLAIN, FLIP, AUGMENTED = "plain", "flip", "augmented"
+KINDS = PLAIN, FLIP, AUGMENTED = "plain", "flip", "augmented"
 # Keeps the chance behind exported views apart from that behind a training's.
 EXPORTED_VIEW = 15_485_863
 MOST_VIEWS = 1000

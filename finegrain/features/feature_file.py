@@ -10,9 +10,11 @@ import numpy as np
 from finegrain.errors import UserError
 from finegrain.features.close_export import REASON, UNREADABLE, UNREADABLE_ID
 from finegrain.features.export_file import CLASS
+from finegrain.features.exported_views import KINDS
 from finegrain.features.split_rows import SplitRows, Unreadable
 from finegrain.models.classifier import EMBEDDING
-from finegrain.stores.row_layout import DONE
+from finegrain.records import refuse_newer
+from finegrain.stores.row_layout import DONE, schema_of
 
 AGAIN = "start the recipes/export_features.py command that made it again"
 
@@ -51,7 +53,7 @@ class FeatureFile:
             ) from error
         try:
             self._read_layout()
-        except (KeyError, OSError, ValueError, RuntimeError, AttributeError) as error:
+        except (KeyError, OSError, ValueError, RuntimeError, AttributeError, TypeError) as error:
             self.close()
             raise UserError(
                 f"{path} is no file of recipes/export_features.py ({_reason(error)}); leave it out "
@@ -65,13 +67,20 @@ class FeatureFile:
         file = self._file
         if CLASS not in file:
             raise KeyError("it has no paths and class names")
+        refuse_newer(self.path, schema_of(file))
         self.classes = list(self._text(CLASS, "names"))
+        if len(set(self.classes)) != len(self.classes) or not self.classes:
+            raise ValueError("its class names are not all different")
         self.category_ids = None
         if "category_ids" in file[CLASS]:
             self.category_ids = list(self._text(CLASS, "category_ids"))
+            if len(self.category_ids) != len(self.classes):
+                raise ValueError("it has not one category id for each class")
         self.data = str(file.attrs["data"])
         self.backbone = str(file.attrs["backbone"])
-        self.view_kind = str(json.loads(file.attrs["views"])["kind"])
+        self.view_kind = _view_kind(file)
+        if not len(file[DONE]):
+            raise ValueError("it has no splits")
         self.splits: dict[str, SplitRows] = {}
         for split, done in file[DONE].items():
             missing = int((done[:] == 0).sum())
@@ -80,24 +89,42 @@ class FeatureFile:
                     f"{self.path} is not finished: {missing} of {len(done)} rows of {split} are "
                     f"not there yet; {AGAIN}, which goes on"
                 )
-            self.splits[split] = self._split(split)
-            data = file[f"{EMBEDDING}/{split}"]
-            self.width = data.shape[1]
-            if data.id.get_offset() is not None:
-                end = data.id.get_offset() + data.id.get_storage_size()
-                if end > self.path.stat().st_size:
-                    raise UserError(f"{self.path} is cut short; remove it and {AGAIN}")
+            self.splits[split] = self._split(split, len(done))
+            self._check_embeddings(split, file[f"{EMBEDDING}/{split}"], len(done))
 
-    def _split(self, split: str) -> SplitRows:
+    def _check_embeddings(self, split: str, data: h5py.Dataset, rows: int) -> None:
+        if data.ndim != 2 or len(data) != rows or data.dtype != np.float32:
+            raise ValueError(
+                f"its embeddings of {split} are {data.shape} {data.dtype} instead of ({rows}, D) "
+                "float32"
+            )
+        if len(self.splits) > 1 and data.shape[1] != self.width:
+            raise ValueError(f"its embeddings of {split} are of another width than the others")
+        self.width = data.shape[1]
+        if data.id.get_offset() is not None:
+            end = data.id.get_offset() + data.id.get_storage_size()
+            if end > self.path.stat().st_size:
+                raise UserError(f"{self.path} is cut short; remove it and {AGAIN}")
+
+    def _split(self, split: str, rows: int) -> SplitRows:
         file = self._file
         unreadable = []
         if split in file.get(UNREADABLE, ()):
             columns = (self._text(name, split) for name in (UNREADABLE, UNREADABLE_ID, REASON))
             unreadable = [Unreadable(*entry) for entry in zip(*columns, strict=True)]
-        columns = [file[f"{name}/{split}"][:] for name in ("label", "group", "view")]
-        return SplitRows(
-            self._text("path", split), self._text("id", split), *columns, unreadable
-        )
+        numbers = [file[f"{name}/{split}"][:] for name in ("label", "group", "view")]
+        for column in numbers:
+            if column.shape != (rows,) or not np.issubdtype(column.dtype, np.integer):
+                raise ValueError(f"a column of {split} is not {rows} whole numbers")
+        labels, _, views = numbers
+        if rows and not (-1 <= labels.min() and labels.max() < len(self.classes)):
+            raise ValueError(f"a label of {split} is none of its {len(self.classes)} classes")
+        if rows and views.min() < 0:
+            raise ValueError(f"a view of {split} has a number below 0")
+        texts = [self._text(name, split) for name in ("path", "id")]
+        if any(column.shape != (rows,) for column in texts):
+            raise ValueError(f"it has not the paths and ids of {rows} rows of {split}")
+        return SplitRows(*texts, *numbers, unreadable)
 
     def _text(self, name: str, split: str) -> np.ndarray:
         data = self._file[f"{name}/{split}"]
@@ -152,4 +179,12 @@ class FeatureFile:
 
 
 def _reason(error: Exception) -> str:
-    return str(error.args[0] if error.args else error).splitlines()[0]
+    lines = str(error.args[0] if error.args else error).splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _view_kind(file: h5py.File) -> str:
+    views = json.loads(file.attrs["views"])
+    if not isinstance(views, dict) or views.get("kind") not in KINDS:
+        raise ValueError("its attribute views tells of none that are known")
+    return views["kind"]

@@ -7,6 +7,7 @@ import numpy as np
 
 from finegrain.errors import UserError
 from finegrain.features.feature_file import FeatureFile
+from finegrain.records import SCHEMA, SCHEMA_KEY
 from finegrain.whole_files import written_whole
 
 BLOCK = 4096
@@ -38,6 +39,7 @@ def write_gap(features: FeatureFile, path: Path) -> None:
     test = _ordered(features, [split for split in features.splits if _unlabelled(features, split)])
     rows = len(train) + len(test)
     with written_whole(path, rows * features.width * 4) as beside, h5py.File(beside, "w") as file:
+        file.attrs[SCHEMA_KEY] = SCHEMA
         for name, places in (("train", train), ("test", test)):
             _copy(features, places, file.create_dataset(
                 name, (len(places), features.width), "float32"

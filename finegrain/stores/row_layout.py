@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from finegrain.records import SCHEMA, SCHEMA_KEY
 from finegrain.whole_files import written_whole
 
 DONE = "done"
@@ -34,6 +35,11 @@ def canonical(key: Any) -> str:
     return json.dumps(key, sort_keys=True, ensure_ascii=True)
 
 
+def schema_of(file: h5py.File) -> int:
+    """The number of a file's schema, 0 from before there were numbers."""
+    return int(file.attrs.get(SCHEMA_KEY, 0))
+
+
 def write_layout(
     path: Path,
     key: Mapping[str, Any],
@@ -45,6 +51,8 @@ def write_layout(
     """Write the file of an empty store; the arguments are those of `RowStore.create`."""
     with written_whole(path) as beside, h5py.File(beside, "w") as file:
         file.attrs["key"] = canonical(key)
+        # Beside the key, not in it: stores of earlier versions shall be found.
+        file.attrs[SCHEMA_KEY] = SCHEMA
         for name, value in {**notes, **key}.items():
             file.attrs[name] = value if isinstance(value, int | str) else canonical(value)
         for name, by_split in columns.items():

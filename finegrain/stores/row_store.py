@@ -12,8 +12,16 @@ import h5py
 import numpy as np
 
 from finegrain.errors import UserError
+from finegrain.records import refuse_newer
 from finegrain.regular_file import refuse_special
-from finegrain.stores.row_layout import DONE, IS_KIND, RowKind, canonical, write_layout
+from finegrain.stores.row_layout import (
+    DONE,
+    IS_KIND,
+    RowKind,
+    canonical,
+    schema_of,
+    write_layout,
+)
 
 try:
     import fcntl
@@ -45,7 +53,7 @@ class RowStore:
 
     Raises:
         DamagedStore: the file is cut short, no store, or made from something else.
-        UserError: it may not be written to.
+        UserError: it may not be written to, or a newer version wrote it.
     """
 
     def __init__(self, path: Path, key: Mapping[str, Any]):
@@ -58,10 +66,11 @@ class RowStore:
             refuse_special(path)
             # HDF5's own lock would refuse to show a file that another process fills.
             with h5py.File(path, "r", locking=False) as file:
-                if file.attrs["key"] != canonical(key):
+                if str(file.attrs["key"]) != canonical(key):
                     raise DamagedStore(f"{path} was made from something else")
+                refuse_newer(path, schema_of(file))
                 self._read_layout(file)
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
+        except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
             raise DamagedStore(f"{path} is no whole store ({error})") from error
         try:
             # Lives as long as the store.
@@ -104,17 +113,27 @@ class RowStore:
     def _read_layout(self, file: h5py.File) -> None:
         size = self.path.stat().st_size
         self._flags = {split: data[:] for split, data in file[DONE].items()}
+        for split, flags in self._flags.items():
+            if flags.ndim != 1 or flags.dtype != np.uint8:
+                raise DamagedStore(f"{self.path} has no list of the rows of {split} that are done")
         self.kinds: dict[str, RowKind] = {}
         for name, group in file.items():
             for split, data in group.items():
-                if data.attrs.get(IS_KIND, False):
-                    self.kinds[name] = RowKind(data.shape[1:], data.dtype.name)
                 offset = data.id.get_offset()
+                if data.attrs.get(IS_KIND, False):
+                    self._add_kind(name, split, data)
                 if offset is None:
                     continue
                 if offset + data.id.get_storage_size() > size:
                     raise DamagedStore(f"{self.path} is cut short")
                 self._places[name, split] = offset
+
+    def _add_kind(self, name: str, split: str, data: h5py.Dataset) -> None:
+        kind, rows = RowKind(data.shape[1:], data.dtype.name), len(self._flags[split])
+        if len(data) != rows or self.kinds.setdefault(name, kind) != kind:
+            raise DamagedStore(f"{self.path} has not the {rows} rows of {name}/{split} it tells of")
+        if rows and data.id.get_offset() is None:
+            raise DamagedStore(f"{self.path} has the rows of {name}/{split} in pieces")
 
     @property
     def splits(self) -> dict[str, int]:

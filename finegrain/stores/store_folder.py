@@ -1,5 +1,6 @@
 """The folder that stores share, and the room they may take there."""
 
+import contextlib
 import hashlib
 import re
 import shutil
@@ -62,7 +63,7 @@ class StoreFolder:
         digest = hashlib.sha256(canonical(key).encode()).hexdigest()
         path = self.folder / f"{name}-{digest[:16]}.h5"
         remove_partials(self.folder)
-        there = self._existing(path, key)
+        there = self._existing(path, key, kinds)
         row_bytes = sum(kind.row_bytes for kind in kinds.values()) + ROW_OVERHEAD
         fitting = self._fitting(path, rows, row_bytes)
         if there is not None:
@@ -83,14 +84,18 @@ class StoreFolder:
         path.unlink(missing_ok=True)
         return RowStore.create(path, key, kinds, fitting, cut)
 
-    def _existing(self, path: Path, key: Mapping[str, Any]) -> RowStore | None:
+    def _existing(
+        self, path: Path, key: Mapping[str, Any], kinds: Mapping[str, RowKind]
+    ) -> RowStore | None:
         if not path.exists():
             return None
-        try:
-            return RowStore(path, key)
-        except DamagedStore:
-            path.unlink(missing_ok=True)
-            return None
+        with contextlib.suppress(DamagedStore):
+            store = RowStore(path, key)
+            if store.kinds == kinds:
+                return store
+            store.close()
+        path.unlink(missing_ok=True)
+        return None
 
     def _fitting(self, path: Path, rows: Mapping[str, int], row_bytes: int) -> dict[str, int]:
         others = sum(_size(file) for file in self.stores() if file != path)

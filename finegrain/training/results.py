@@ -4,7 +4,7 @@ import json
 from typing import Annotated, Any
 
 from annotated_types import Ge
-from pydantic import NonNegativeInt
+from pydantic import Field, NonNegativeInt
 
 from finegrain.flag_types import Probability
 from finegrain.records import Record, Typed, read_record, stamped
@@ -15,12 +15,12 @@ RESULTS = "results.json"
 
 
 class StageNumbers(Typed):
-    """What one stage reached; no error of a split that the data set lacks."""
+    """What one stage reached; without the error of a split that the data set lacks."""
 
     epochs: NonNegativeInt
     seconds: Annotated[float, Ge(0)]
-    valid_error: Probability | None = None
-    test_error: Probability | None = None
+    valid_error: Probability = Field(None)
+    test_error: Probability = Field(None)
 
 
 class Results(Record):

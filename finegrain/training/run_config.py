@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
-from pydantic import Field, NonNegativeInt
+from pydantic import Field
 
 from finegrain.flag_types import BatchSize, CountOrZero, Seed, Share, Width
 from finegrain.records import Record, Typed, read_record
@@ -37,8 +37,8 @@ class RunData(Typed):
 
     folder: str
     digest: str
-    class_counts: list[NonNegativeInt]
-    images: dict[str, NonNegativeInt] = {}
+    class_counts: list[CountOrZero]
+    images: dict[str, CountOrZero] = {}
     category_ids: list[str] | None = None
 
 

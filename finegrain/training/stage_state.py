@@ -1,5 +1,6 @@
 """What the `state.json` of a stage says, typed: its settings, its history, its checkpoints."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +37,10 @@ class StageState(Record):
             missing |= {names[-1] for names in WATCHED if not row.keys() & set(names)}
             if missing:
                 raise ValueError(f"epoch {number} lacks {sorted(missing)[0]}")
+            for name, value in row.items():
+                most = 1.0 if name.endswith("accuracy") else sys.float_info.max
+                if not name.endswith("loss") and not 0 <= value <= most:
+                    raise ValueError(f"epoch {number} has the {name} {value}")
         return rows
 
 
