@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -84,7 +85,8 @@ def open_data_set(folder: Path | str, may_lack_images: bool = False) -> DataSet:
     table = read_manifest(folder / MANIFEST)
     table = table[~table["split"].isin(RETRIEVAL)].reset_index(drop=True)
     _check_rows(table, classes, folder)
-    missing = [path for path in table["path"] if not (folder / path).is_file()]
+    # Of a name that no file can have, pathlib would raise.
+    missing = [path for path in table["path"] if not os.path.isfile(folder / path)]
     if missing and not may_lack_images:
         raise UserError(
             f"{len(missing)} of {len(table)} images in {folder / MANIFEST} are missing, the first "

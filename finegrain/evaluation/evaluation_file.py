@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import FiniteFloat, InstanceOf, model_validator
-from typing_extensions import Self
 
 from finegrain.errors import UserError
 from finegrain.flag_types import CountOrZero, Probability
@@ -35,7 +34,7 @@ class Bin(Typed):
     accuracy: Probability | None
 
     @model_validator(mode="after")
-    def _tells_of_its_answers(self) -> Self:
+    def _tells_of_its_answers(self) -> "Bin":
         if self.count and (self.confidence is None or self.accuracy is None):
             raise ValueError("a bin with answers has neither confidence nor accuracy")
         return self
