@@ -30,7 +30,9 @@ def json_mutants(content: Any) -> Iterator[tuple[str, bytes]]:
 
 
 def _places(content: Any, above: tuple = ()) -> Iterator[tuple]:
-    keys = content if isinstance(content, dict) else range(isinstance(content, list) and bool(content))
+    keys = list(content) if isinstance(content, dict) else []
+    if isinstance(content, list) and content:
+        keys = [0]
     for key in keys:
         yield (*above, key)
         yield from _places(content[key], (*above, key))

@@ -13,8 +13,8 @@ import pytest
 
 ARCHIVES = sorted((Path(__file__).parent / "artefacts").glob("*.tar.xz"))
 TRAINING = (
-    "--data data --backbone xception_small --weights tiny.weights.h5 --image-size 72 --batch-size 8 "
-    "--frozen-epochs 2 --unfrozen-epochs 2 --frozen-learning-rate 0.05 "
+    "--data data --backbone xception_small --weights tiny.weights.h5 --image-size 72 "
+    "--batch-size 8 --frozen-epochs 2 --unfrozen-epochs 2 --frozen-learning-rate 0.05 "
     "--unfrozen-learning-rate 0.01 --views 2 --no-openvino --precision float32"
 ).split()
 STAGES = ("1-frozen", "2-unfrozen")

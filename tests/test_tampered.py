@@ -12,6 +12,7 @@ from tampering import json_mutants
 
 from finegrain.errors import UserError
 
+TOOLS = Path(__file__).parent.parent / "tools"
 ARCHIVE = Path(__file__).parent / "artefacts" / "16f72d1.tar.xz"
 
 
@@ -72,10 +73,8 @@ def compare():
     run = RunFolder.open(Path("runs/multi"))
     for stage, numbers in read_results(run)["stages"].items():
         tool.described(run.config, stage)
-        assert f"{numbers.get('valid_error', 0):.4f} {numbers['epochs']:>6} {numbers['seconds']:.0f}"
-
-
-TOOLS = Path(__file__).parent.parent / "tools"
+        errors = f"{numbers.get('valid_error', 0):.4f} {numbers.get('test_error', 0):.4f}"
+        assert errors + f"{numbers['epochs']:>6} {numbers['seconds']:.0f}"
 
 
 def open_stage():

@@ -21,8 +21,8 @@ UNFINISHED = "unfinished"
 WIDTH = 0.01
 WHOLE_SECOND = 1_700_000_000
 TRAINING = (
-    "--data data --backbone xception_small --weights tiny.weights.h5 --image-size 72 --batch-size 8 "
-    "--frozen-epochs 2 --unfrozen-epochs 2 --frozen-learning-rate 0.05 "
+    "--data data --backbone xception_small --weights tiny.weights.h5 --image-size 72 "
+    "--batch-size 8 --frozen-epochs 2 --unfrozen-epochs 2 --frozen-learning-rate 0.05 "
     "--unfrozen-learning-rate 0.01 --views 2 --no-openvino --precision float32"
 ).split()
 
@@ -54,8 +54,8 @@ def main(version: Path, folder: Path) -> None:
     call(version, "tools/evaluate.py", "--run", "runs/multi", "--images", "data", "--output",
          "judged", "--no-openvino")  # fmt: skip
     call(version, "recipes/export_features.py", "--data", "data", "--backbones",
-         "runs/softmax,runs/multi", "--images", "unlabelled", "--output", "features", "--layout", "gap",
-         "--no-openvino")  # fmt: skip
+         "runs/softmax,runs/multi", "--images", "unlabelled", "--output", "features",
+         "--layout", "gap", "--no-openvino")  # fmt: skip
     call(version, "recipes/merge_features.py", "--features", "features/softmax.h5",
          "features/multi.h5", "--classifier", "logistic", "--output", "expected/merged.csv",
          "--format", "probabilities", "--scores", "expected/scores.json")  # fmt: skip
