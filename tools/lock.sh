@@ -3,7 +3,8 @@
 # requirements.txt allows, for every Python and system that the project runs on.
 #
 #     tools/lock.sh               keeps what is locked as far as requirements.txt still allows it
-#     tools/lock.sh --upgrade     takes the newest of everything
+#     tools/lock.sh --upgrade     takes the newest of everything; where the newest TensorFlow wants an
+#                                 older h5py, look which of the two was held back
 #
 # Run ./.ci/run before committing a new lock: its versions are promised to be tested.
 set -euo pipefail
