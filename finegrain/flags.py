@@ -4,7 +4,10 @@ top: Annotated[int, Interval(ge=1, le=100)] = 5
 output: Annotated[Path, Suffixes(".jpg", ".png")] = Path("similar.jpg")
 """
 
+import errno
 import math
+import os
+import reprlib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -45,7 +48,7 @@ def check_flags(settings: Any) -> None:
         values = given if isinstance(given, tuple) else (given,)
         for value in values:
             if isinstance(value, Path):
-                _check_depth(flag, value)
+                _check_path(flag, value)
         for declared in metadata(hints[field.name]):
             for value in values:
                 if isinstance(declared, Interval) and value is not None:
@@ -84,12 +87,23 @@ def _check_number(flag: str, value: float, interval: Interval) -> None:
     raise UserError(f"--{flag} must be {allowed}, but is {value}")
 
 
-def _check_depth(flag: str, path: Path) -> None:
+def _check_path(flag: str, path: Path) -> None:
+    """Refuse what no file can be called, on which Python's own calls end in tracebacks."""
     if len(path.parts) > MOST_FOLDERS:
         raise UserError(
             f"--{flag} leads through {len(path.parts)} folders; name a path of at most "
             f"{MOST_FOLDERS}"
         )
+    try:
+        os.lstat(path)
+    except ValueError as error:
+        raise UserError(f"--{flag} {str(path)!r} is no path ({error}); name another") from error
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            shown = reprlib.repr(str(path))
+            raise UserError(
+                f"--{flag} {shown} is longer than the file system allows; name another"
+            ) from error
 
 
 def _check_suffix(flag: str, path: Path, suffixes: Suffixes) -> None:

@@ -40,7 +40,8 @@ KEPT_FILES = {
     ),
 }  # fmt: skip
 STAGE_FILES = ("state.json", "history.csv")
-MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx", ".tflite")
+# Of the tables that most commands write.
+TABLES = ("", ".txt", ".csv", ".tsv")
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,15 @@ class OutputFile:
         path: where it goes; None if it is not asked for.
         is_picture: whether it is a picture, which may replace one that we drew.
         own_names: files of a run that this command may replace.
+        replaces: endings of the files that it may replace, in lower case; a file of any other
+            kind was not written by this command.
     """
 
     flag: str
     path: Path | None
     is_picture: bool = False
     own_names: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = TABLES
 
 
 @dataclass(frozen=True)
@@ -117,8 +121,8 @@ def check_output_file(output: OutputFile, inputs: Iterable[Path]) -> None:
         inputs: what the command reads.
 
     Raises:
-        UserError: it is a folder, an input of the command, a photograph, a model or embeddings,
-            or a file that a run or a data set needs.
+        UserError: it is a folder, an input of the command, a photograph, a file of another kind
+            than the command writes, or one that a run or a data set needs.
     """
     path = output.path
     if path is None:
@@ -126,22 +130,23 @@ def check_output_file(output: OutputFile, inputs: Iterable[Path]) -> None:
     name = f"{output.flag} {path}"
     if path.is_dir():
         raise UserError(f"{name} is a folder; name a file in it")
+    owner = None if path.name in output.own_names else _owner(path)
+    if owner is not None:
+        raise UserError(f"{name} would replace a file of {owner}; give another name")
     if path.exists():
         if any(os.path.exists(other) and os.path.samefile(other, path) for other in inputs):
             raise UserError(f"{name} would replace an input of this command; give another name")
         if not path.is_file():
             raise UserError(f"{name} is no regular file; give another name")
-        if path.suffix.lower() in MODEL_SUFFIXES:
-            raise UserError(f"{name} would replace a model or embeddings; give another name")
-        if path.suffix.lower() in IMAGE_SUFFIXES and not (
-            output.is_picture and is_own_picture(path)
-        ):
+        suffix = path.suffix.lower()
+        if suffix in IMAGE_SUFFIXES and not (output.is_picture and is_own_picture(path)):
             raise UserError(
                 f"{name} would replace an image that this project did not draw; give another name"
             )
-    owner = None if path.name in output.own_names else _owner(path)
-    if owner is not None:
-        raise UserError(f"{name} would replace a file of {owner}; give another name")
+        if not output.is_picture and suffix not in output.replaces:
+            raise UserError(
+                f"{name} would replace a file that this command did not write; give another name"
+            )
 
 
 def check_output_folder(output: OutputFolder, inputs: Iterable[Path]) -> None:
@@ -160,7 +165,8 @@ def check_output_folder(output: OutputFolder, inputs: Iterable[Path]) -> None:
         if found is None:
             _refuse_foreign(output)
     for file in output.names:
-        check_output_file(OutputFile(output.flag, path / file), inputs)
+        kind = (Path(file).suffix.lower(),)
+        check_output_file(OutputFile(output.flag, path / file, replaces=kind), inputs)
 
 
 def kind_of(folder: Path) -> str | None:

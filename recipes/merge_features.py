@@ -111,7 +111,7 @@ class Settings:
         """What is written."""
         return [
             OutputFile("--output", self.output),
-            OutputFile("--scores", self.scores),
+            OutputFile("--scores", self.scores, replaces=("", ".json")),
             OutputFile("--plot", self.plot, is_picture=True),
         ]
 

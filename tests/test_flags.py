@@ -109,6 +109,7 @@ def test_numbers_out_of_range_are_refused_by_name(command):
          "--c must be above 0 and at most 1000000000, but is inf"),
         ("tools/demo_page.py", ["--most-megabytes", "nan"], "--most-megabytes must be above 0"),
         ("tools/report.py", ["--output", "d/" * 2000 + "x"], "leads through 2001 folders"),
+        ("tools/report.py", ["--output", "x" * 300], "is longer than the file system allows"),
         ("tools/show_pairs.py", ["--output", "pairs.exe"], "--output pairs.exe must end in .png"),
     ],
 )  # fmt: skip

@@ -41,6 +41,7 @@ def base(tmp_path_factory, drawn_data) -> Path:
     (folder / "R" / "1-frozen" / "state.json").write_text("{}")
     for number in range(3):
         photograph(folder / "T" / f"{number}.jpg", number)
+    (folder / "notes.json").write_text("{}")
     (folder / "sample.csv").write_text("id,label\n0,a\n1,a\n2,a\n")
     return folder
 
@@ -54,8 +55,8 @@ TRAIN = ("single_model.py", "--data", "{data}", "--backbone", "mobilenet_v2_0.35
          "none", "--image-size", "32", "--batch-size", "8")  # fmt: skip
 REFUSED = {
     "a test photograph": ((*PREDICT, "--output", "{base}/T/1.jpg"), "an image"),
-    "the model": ((*PREDICT, "--output", "{base}/R/model.keras"), "replace a model"),
-    "the model, by a link": ((*PREDICT, "--output", "{base}/link.keras"), "replace a model"),
+    "the model": ((*PREDICT, "--output", "{base}/R/model.keras"), "of a run"),
+    "the model, by a link": ((*PREDICT, "--output", "{base}/link.keras"), "did not write"),
     "the settings": ((*PREDICT, "--output", "{base}/R/config.json"), "a file of a run"),
     "a stage's state": ((*PREDICT, "--output", "{base}/R/1-frozen/state.json"), "of a run"),
     "a measure to come": ((*PREDICT, "--output", "{base}/R/evaluation.json"), "of a run"),
@@ -63,6 +64,10 @@ REFUSED = {
     "the sample": (
         (*PREDICT, "--sample-submission", "{base}/sample.csv", "--output", "{base}/sample.csv",
          "--format", "kaggle-label"), "an input of this command",
+    ),
+    "somebody's notes": ((*PREDICT, "--output", "{base}/notes.json"), "did not write"),
+    "notes, by a page": (
+        ("tools/report.py", "--run", "{base}/R", "--output", "{base}/notes.json"), "did not write",
     ),
     "a folder": ((*PREDICT, "--output", "{base}/T"), "is a folder"),
     "an empty path": ((*PREDICT, "--output", ""), "--output is empty"),

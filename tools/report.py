@@ -24,6 +24,7 @@ from finegrain.outputs import RUN, Output, OutputFile, OutputFolder
 from finegrain.sizes import size_in_words
 
 REPORT = "report.html"
+PAGES = ("", ".html", ".htm")
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Settings:
     def outputs(self) -> list[Output]:
         """What is written."""
         if self.output is not None:
-            return [OutputFile("--output", self.output, own_names=(REPORT,))]
+            return [OutputFile("--output", self.output, own_names=(REPORT,), replaces=PAGES)]
         return [OutputFolder("--run", folder, RUN) for folder in self.run[:1]]
 
 

@@ -74,7 +74,9 @@ def calibrate_run(
     if changes:
         divide_logits(model, factor)
     total = inside * factor if changes else inside
-    after = [_answered_anew(model, some) for some in before] if changes else before
+    # Even where nothing changes: a call that was killed after it had put the temperature in is
+    # called again, and its answers shall be the same to the last digit.
+    after = [_answered_anew(model, some) for some in before]
     for some, then in zip(before, after, strict=True):
         print(_line(some, then, fitted_on=not undo))
     if changes:
