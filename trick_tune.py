@@ -63,10 +63,13 @@ def main(settings: Settings) -> None:
     from finegrain.training.session import cache_beside, reopen_session
 
     session = reopen_session(
-        RunFolder.open(settings.run), settings.workers, settings.data,
-        cache=settings.cache or cache_beside(settings.run), cache_gb=settings.cache_gb,
+        RunFolder.open(settings.run),
+        settings.workers,
+        settings.data,
+        cache=settings.cache or cache_beside(settings.run),
+        cache_gb=settings.cache_gb,
         openvino=settings.openvino,
-    )  # fmt: skip
+    )
     retrained = replace(
         session.load_finished("2-unfrozen"),
         name="3-retrained",

@@ -57,8 +57,14 @@ class Settings:
     image_size: ImageSize = 160
     batch_size: BatchSize = 32
     heads: tuple[str, ...] = (
-        "plain", "attention", "se", "cbam", "bilinear", "bilinear_attention", "compact_bilinear",
-    )  # fmt: skip
+        "plain",
+        "attention",
+        "se",
+        "cbam",
+        "bilinear",
+        "bilinear_attention",
+        "compact_bilinear",
+    )
     # train each head with the pair loss too
     pair_loss: bool = True
     same_class_weight: LossWeight = 0.5
@@ -107,28 +113,68 @@ def bind(settings: Settings) -> None:
 def train_all(settings: Settings, seed: int) -> None:
     """Make the data set of a seed and train every head on it."""
     data = settings.output / f"data-{seed}"
-    call("img2keras.py", "--source", settings.source, "--output", data, "--seed", seed,
-         "--valid-fraction", 0.1, "--test-fraction", settings.test_fraction)  # fmt: skip
+    call(
+        "img2keras.py",
+        "--source",
+        settings.source,
+        "--output",
+        data,
+        "--seed",
+        seed,
+        "--valid-fraction",
+        0.1,
+        "--test-fraction",
+        settings.test_fraction,
+    )
     for head, pair_loss in rows_of(settings):
         run = run_folder(settings, head, pair_loss, seed)
         # What is finished needs no process to say so.
         if (run / "model.keras").exists():
             continue
         call(
-            "recipes/bird_fine_tune.py", "--data", data, "--run", run,
+            "recipes/bird_fine_tune.py",
+            "--data",
+            data,
+            "--run",
+            run,
             # A model in name only: what makes it one is given below.
-            "--model", "efficientnet_b4", "--backbone", settings.backbone,
-            "--weights", settings.weights, "--image-size", settings.image_size,
-            "--batch-size", settings.batch_size, "--seed", seed, "--head", head,
-            "--hidden", settings.hidden, "--dropout", settings.dropout,
-            "--pair-loss", pair_loss, "--same-class-weight", settings.same_class_weight,
-            "--frozen-epochs", settings.frozen_epochs,
-            "--unfrozen-epochs", settings.unfrozen_epochs,
-            "--frozen-learning-rate", settings.frozen_learning_rate,
-            "--unfrozen-learning-rate", settings.unfrozen_learning_rate,
-            "--unfreeze-from", settings.unfreeze_from,
-            "--views", settings.views, "--unfrozen-views", settings.views,
-        )  # fmt: skip
+            "--model",
+            "efficientnet_b4",
+            "--backbone",
+            settings.backbone,
+            "--weights",
+            settings.weights,
+            "--image-size",
+            settings.image_size,
+            "--batch-size",
+            settings.batch_size,
+            "--seed",
+            seed,
+            "--head",
+            head,
+            "--hidden",
+            settings.hidden,
+            "--dropout",
+            settings.dropout,
+            "--pair-loss",
+            pair_loss,
+            "--same-class-weight",
+            settings.same_class_weight,
+            "--frozen-epochs",
+            settings.frozen_epochs,
+            "--unfrozen-epochs",
+            settings.unfrozen_epochs,
+            "--frozen-learning-rate",
+            settings.frozen_learning_rate,
+            "--unfrozen-learning-rate",
+            settings.unfrozen_learning_rate,
+            "--unfreeze-from",
+            settings.unfreeze_from,
+            "--views",
+            settings.views,
+            "--unfrozen-views",
+            settings.views,
+        )
 
 
 def rows_of(settings: Settings) -> list[tuple[str, str]]:

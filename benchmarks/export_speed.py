@@ -89,9 +89,17 @@ def make_data_set(parts: KeptParts, settings: Settings, count: int) -> dict[str,
         else:
             place_some(settings.source, photos, count)
         run_script(
-            ["img2keras.py", "--source", str(photos), "--output", str(data),
-             "--valid-fraction", "0.1"], folder / "log.txt",
-        )  # fmt: skip
+            [
+                "img2keras.py",
+                "--source",
+                str(photos),
+                "--output",
+                str(data),
+                "--valid-fraction",
+                "0.1",
+            ],
+            folder / "log.txt",
+        )
         return {"data": str(data), "images": len(list(data.glob("train/*/*")))}
 
     return parts.part(f"data-{count}", make)
@@ -131,8 +139,11 @@ def measure(parts: KeptParts, settings: Settings, name: str, made: dict) -> dict
     def export(folder: Path) -> dict[str, Any]:
         words = ours(settings, folder) if name.startswith("ours") else plain(settings, folder)
         cost = run_script([*words, "--data", made["data"]], folder / "log.txt")
-        return {"images": exported(settings, name, made), "wall": cost.wall_seconds,
-                "peak": cost.peak_bytes}  # fmt: skip
+        return {
+            "images": exported(settings, name, made),
+            "wall": cost.wall_seconds,
+            "peak": cost.peak_bytes,
+        }
 
     return parts.part(name, export)
 
@@ -146,18 +157,32 @@ def exported(settings: Settings, name: str, made: dict) -> int:
 
 def plain(settings: Settings, folder: Path) -> list[str]:
     """The command of the plain way."""
-    return ["benchmarks/first_coded_export.py", "--output", str(folder / "features"),
-            "--backbones", *settings.backbones, "--image-sizes", *map(str, settings.image_sizes),
-            "--weights", *settings.weights]  # fmt: skip
+    return [
+        "benchmarks/first_coded_export.py",
+        "--output",
+        str(folder / "features"),
+        "--backbones",
+        *settings.backbones,
+        "--image-sizes",
+        *map(str, settings.image_sizes),
+        "--weights",
+        *settings.weights,
+    ]
 
 
 def ours(settings: Settings, folder: Path) -> list[str]:
     """The command of ours; one size for all, or each backbone's own."""
     weights = zip(settings.backbones, settings.weights, strict=True)
-    words = ["recipes/export_features.py", "--output", str(folder / "features"),
-             "--backbones", ",".join(settings.backbones),
-             "--weights", *(f"{name}={file}" for name, file in weights),
-             "--openvino" if settings.openvino else "--no-openvino"]  # fmt: skip
+    words = [
+        "recipes/export_features.py",
+        "--output",
+        str(folder / "features"),
+        "--backbones",
+        ",".join(settings.backbones),
+        "--weights",
+        *(f"{name}={file}" for name, file in weights),
+        "--openvino" if settings.openvino else "--no-openvino",
+    ]
     sizes = set(settings.image_sizes)
     return words + (["--image-size", str(*sizes)] if len(sizes) == 1 else [])
 

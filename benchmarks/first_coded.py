@@ -102,8 +102,11 @@ def main(settings: Settings) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak *= 1 if sys.platform == "darwin" else 1024
     measured = {
-        "device": str(find_device()), "images": images, "stages": stages, "peak_bytes": peak,
-    }  # fmt: skip
+        "device": str(find_device()),
+        "images": images,
+        "stages": stages,
+        "peak_bytes": peak,
+    }
     with written_whole(settings.output / "measured.json") as file:
         file.write_text(json.dumps(measured, indent=1), encoding="utf-8")
 

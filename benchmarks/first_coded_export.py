@@ -44,12 +44,13 @@ def main(settings: Settings) -> None:
     for name, side, weights in wanted:
         backbone = build_backbone(name, weights, side)
         pooled = keras.layers.GlobalAveragePooling2D()(backbone.output)
-        flow = ImageDataGenerator(
-            preprocessing_function=preprocessing(name)
-        ).flow_from_directory(
-            settings.data / "train", target_size=(side, side), batch_size=settings.batch_size,
-            shuffle=False, interpolation="bilinear",
-        )  # fmt: skip
+        flow = ImageDataGenerator(preprocessing_function=preprocessing(name)).flow_from_directory(
+            settings.data / "train",
+            target_size=(side, side),
+            batch_size=settings.batch_size,
+            shuffle=False,
+            interpolation="bilinear",
+        )
         embeddings = keras.Model(backbone.input, pooled).predict(flow, verbose=2)
         with h5py.File(settings.output / f"gap_{name}.h5", "w") as file:
             file.create_dataset("train", data=embeddings)

@@ -86,9 +86,14 @@ def print_birds(settings: Settings) -> None:
         keras.backend.clear_session()
         spec = find_backbone(row.backbone)
         model = softmax_model(
-            build_backbone(spec, "none", (row.image_size, row.image_size)), spec, settings.classes,
-            row.dropout, row.hidden, head=find_head(row.head), hidden_dropout=row.hidden_dropout,
-        )  # fmt: skip
+            build_backbone(spec, "none", (row.image_size, row.image_size)),
+            spec,
+            settings.classes,
+            row.dropout,
+            row.hidden,
+            head=find_head(row.head),
+            hidden_dropout=row.hidden_dropout,
+        )
         backbone = model.get_layer(BACKBONE_LAYER)
         parts = [memory(model, first, "adam", 32) for first in (len(backbone.layers), 0)]
         most = largest_batch(model, 0, "adam", settings.memory_gb * 1e9)

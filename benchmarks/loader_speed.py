@@ -85,9 +85,13 @@ def make_loaders(settings: Settings, cache: Path) -> dict[str, Callable[[int], I
 
     def flow(generator, **options) -> Callable[[int], Iterator]:
         iterator = generator.flow_from_directory(
-            settings.data / "train", (settings.image_size, settings.image_size), seed=1,
-            batch_size=settings.batch_size, interpolation="bilinear", **options,
-        )  # fmt: skip
+            settings.data / "train",
+            (settings.image_size, settings.image_size),
+            seed=1,
+            batch_size=settings.batch_size,
+            interpolation="bilinear",
+            **options,
+        )
         return lambda epoch: (next(iterator)[0] for _ in range(len(iterator)))
 
     photos = photo_batches(settings, cache / "training")
@@ -123,9 +127,15 @@ def photo_batches(settings: Settings, cache: Path):
     paths, size = data.paths("train"), (settings.image_size, settings.image_size)
     store = PixelStore.open(StoreFolder(cache, CACHE_BYTES), {"train": paths}, size)
     return PhotoBatches(
-        paths, data.labels("train"), len(data.classes), size, settings.batch_size, seed=1,
-        augmentation=Augmentation(), pixels=store.photos(paths),
-    )  # fmt: skip
+        paths,
+        data.labels("train"),
+        len(data.classes),
+        size,
+        settings.batch_size,
+        seed=1,
+        augmentation=Augmentation(),
+        pixels=store.photos(paths),
+    )
 
 
 def pixel_differences(settings: Settings) -> dict[str, tuple[float, float]]:
@@ -138,9 +148,11 @@ def pixel_differences(settings: Settings) -> dict[str, tuple[float, float]]:
     differences = {}
     for name, batches in first.items():
         off = np.concatenate(
-            [np.abs(batch.astype(np.float32) - original).ravel()
-             for batch, original in zip(batches, first[ORIGINAL], strict=True)]
-        )  # fmt: skip
+            [
+                np.abs(batch.astype(np.float32) - original).ravel()
+                for batch, original in zip(batches, first[ORIGINAL], strict=True)
+            ]
+        )
         differences[name] = off.mean(), off.max()
     return differences
 

@@ -56,11 +56,10 @@ def compare(model, stage, inputs, targets) -> str:
     with tf.GradientTape(persistent=True) as tape:
         outputs = model(inputs, training=True)
         losses = {
-            name: weight * keras.ops.mean(
-                keras.losses.categorical_crossentropy(targets[name], outputs[name])
-            )
+            name: weight
+            * keras.ops.mean(keras.losses.categorical_crossentropy(targets[name], outputs[name]))
             for name, weight in weights.items()
-        }  # fmt: skip
+        }
     one, other = (
         tf.concat([tf.reshape(part, [-1]) for part in tape.gradient(loss, shared)], axis=0)
         for loss in losses.values()

@@ -45,11 +45,25 @@ def main(settings: Settings) -> None:
     subprocess.run(["rm", "-rf", run.parent], check=True)
     measured("img2keras.py", "--source", photos, "--output", data)
     measured(
-        "froze_fine_tune.py", "--data", data, "--run", run, "--backbone", settings.backbone,
-        "--weights", "none", "--image-size", settings.image_size, "--views", settings.views,
-        "--frozen-epochs", settings.frozen_epochs, "--unfrozen-epochs", 1,
+        "froze_fine_tune.py",
+        "--data",
+        data,
+        "--run",
+        run,
+        "--backbone",
+        settings.backbone,
+        "--weights",
+        "none",
+        "--image-size",
+        settings.image_size,
+        "--views",
+        settings.views,
+        "--frozen-epochs",
+        settings.frozen_epochs,
+        "--unfrozen-epochs",
+        1,
         "--no-unfrozen-augmentation",
-    )  # fmt: skip
+    )
     for store in sorted((run.parent / "cache").glob("embedding-*.h5")):
         open_and_read(store)
 
@@ -88,8 +102,10 @@ def open_and_read(path: Path) -> None:
     started = time.monotonic()
     for start in range(0, rows, 32):
         store.read("embedding", "train", order[start : start + 32])
-    print(f"{path.name}: opened in {opened:.3f} s; {rows} rows read in random order in "
-          f"{time.monotonic() - started:.2f} s")  # fmt: skip
+    print(
+        f"{path.name}: opened in {opened:.3f} s; {rows} rows read in random order in "
+        f"{time.monotonic() - started:.2f} s"
+    )
     store.close()
 
 

@@ -65,16 +65,49 @@ def measure(settings: Settings, seed: int) -> None:
     log = settings.output / "log.txt"
     if all(scores_file(settings, name, seed).exists() for name in settings.classifiers):
         return
-    call(log, "img2keras.py", "--source", settings.source, "--output", data, "--seed", seed,
-         "--valid-fraction", settings.valid_fraction,
-         "--test-fraction", settings.test_fraction)  # fmt: skip
+    call(
+        log,
+        "img2keras.py",
+        "--source",
+        settings.source,
+        "--output",
+        data,
+        "--seed",
+        seed,
+        "--valid-fraction",
+        settings.valid_fraction,
+        "--test-fraction",
+        settings.test_fraction,
+    )
     size = ["--image-size", settings.image_size] if settings.image_size else []
-    call(log, "recipes/export_features.py", "--data", data, "--output", features,
-         "--backbones", settings.backbones, "--weights", *settings.weights, *size)  # fmt: skip
+    call(
+        log,
+        "recipes/export_features.py",
+        "--data",
+        data,
+        "--output",
+        features,
+        "--backbones",
+        settings.backbones,
+        "--weights",
+        *settings.weights,
+        *size,
+    )
     for classifier, how in zip(settings.classifiers, settings.normalise, strict=True):
-        call(log, "recipes/merge_features.py", "--features", *sorted(features.glob("*.h5")),
-             "--classifier", classifier, "--normalise", how, "--seed", seed,
-             "--scores", scores_file(settings, classifier, seed))  # fmt: skip
+        call(
+            log,
+            "recipes/merge_features.py",
+            "--features",
+            *sorted(features.glob("*.h5")),
+            "--classifier",
+            classifier,
+            "--normalise",
+            how,
+            "--seed",
+            seed,
+            "--scores",
+            scores_file(settings, classifier, seed),
+        )
 
 
 def scores_file(settings: Settings, classifier: str, seed: int) -> Path:

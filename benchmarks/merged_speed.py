@@ -80,14 +80,20 @@ def main(settings: Settings) -> None:
 
 def write_files(folder: Path, case: Case) -> list[Path]:
     """The exported files of a case; those there already are kept."""
-    return [write_file(folder / f"backbone{number}.h5", case, number)
-            for number in range(case.files)]  # fmt: skip
+    return [
+        write_file(folder / f"backbone{number}.h5", case, number) for number in range(case.files)
+    ]
 
 
 def write_file(path: Path, case: Case, number: int) -> Path:
     """An exported file whose embeddings are noise around a point of each class."""
-    key = {"backbone": path.stem, "data": case.name, "views": {"kind": "plain"},
-           "photographs": case.photographs, "classes": case.classes}  # fmt: skip
+    key = {
+        "backbone": path.stem,
+        "data": case.name,
+        "views": {"kind": "plain"},
+        "photographs": case.photographs,
+        "classes": case.classes,
+    }
     rng = np.random.default_rng(number)
     centres = rng.normal(size=(case.classes, WIDTH)).astype("float32") / 4
     counts = {"valid": case.photographs // 5}
@@ -124,10 +130,20 @@ def row(settings: Settings, case: Case, files: list[Path], classifier: str) -> s
     training, processes, peak = [], [], 0
     for _ in range(settings.repeats):
         cost = run_script(
-            ["recipes/merge_features.py", "--features", *map(str, files), "--no-leave-one-out",
-             "--classifier", classifier, "--epochs", str(case.epochs), "--scores", str(scores)],
+            [
+                "recipes/merge_features.py",
+                "--features",
+                *map(str, files),
+                "--no-leave-one-out",
+                "--classifier",
+                classifier,
+                "--epochs",
+                str(case.epochs),
+                "--scores",
+                str(scores),
+            ],
             log,
-        )  # fmt: skip
+        )
         (score,) = json.loads(scores.read_text(encoding="utf-8")).values()
         training.append(score["seconds"])
         processes.append(cost.wall_seconds)

@@ -79,19 +79,54 @@ def main(settings: Settings) -> None:
 def train_all(settings: Settings, seed: int) -> None:
     """Make the data set of a seed and train every recipe on it."""
     data, single, multi = (settings.output / f"{kind}-{seed}" for kind in KINDS)
-    call("img2keras.py", "--source", settings.source, "--output", data, "--seed", seed,
-         "--valid-fraction", 0.1, "--test-fraction", 0.3)  # fmt: skip
+    call(
+        "img2keras.py",
+        "--source",
+        settings.source,
+        "--output",
+        data,
+        "--seed",
+        seed,
+        "--valid-fraction",
+        0.1,
+        "--test-fraction",
+        0.3,
+    )
     training = (
-        "--data", data, "--backbone", settings.backbone, "--weights", settings.weights,
-        "--image-size", settings.image_size, "--batch-size", settings.batch_size, "--seed", seed,
-        "--frozen-epochs", settings.frozen_epochs, "--unfrozen-epochs", settings.unfrozen_epochs,
-        "--unfrozen-learning-rate", settings.unfrozen_learning_rate, "--views", settings.views,
-    )  # fmt: skip
+        "--data",
+        data,
+        "--backbone",
+        settings.backbone,
+        "--weights",
+        settings.weights,
+        "--image-size",
+        settings.image_size,
+        "--batch-size",
+        settings.batch_size,
+        "--seed",
+        seed,
+        "--frozen-epochs",
+        settings.frozen_epochs,
+        "--unfrozen-epochs",
+        settings.unfrozen_epochs,
+        "--unfrozen-learning-rate",
+        settings.unfrozen_learning_rate,
+        "--views",
+        settings.views,
+    )
     call("single_model.py", "--run", single, *training)
-    call("froze_fine_tune.py", "--run", multi, *training,
-         "--same-class-weight", settings.same_class_weight,
-         "--positive-rate", settings.positive_rate,
-         "--images-per-class", settings.images_per_class)  # fmt: skip
+    call(
+        "froze_fine_tune.py",
+        "--run",
+        multi,
+        *training,
+        "--same-class-weight",
+        settings.same_class_weight,
+        "--positive-rate",
+        settings.positive_rate,
+        "--images-per-class",
+        settings.images_per_class,
+    )
     for run in (single, multi):
         call("trick_tune.py", "--run", run, "--epochs", settings.retrain_epochs)
 

@@ -156,10 +156,17 @@ def prepare(settings: Settings, parts: KeptParts) -> Plan:
     """Make the data set and the weights that both sides share."""
     data = make_data_set(parts, settings.source, settings.photos, settings.valid_fraction)
     plan = Plan(
-        data, settings.backbone, settings.weights, settings.image_size, settings.batch_size,
-        settings.epochs, settings.first_coded_epochs, settings.views, settings.unfreeze_from,
+        data,
+        settings.backbone,
+        settings.weights,
+        settings.image_size,
+        settings.batch_size,
+        settings.epochs,
+        settings.first_coded_epochs,
+        settings.views,
+        settings.unfreeze_from,
         settings.precision,
-    )  # fmt: skip
+    )
     if settings.weights == "none":
         plan = replace(plan, weights=str(make_fresh_weights(parts, plan)))
     return plan

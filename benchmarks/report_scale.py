@@ -108,10 +108,14 @@ def make_run(data: Path, run: Path, settings: Settings) -> None:
     spec, size = find_backbone(settings.backbone), (settings.image_size,) * 2
     model = multi_loss_model(build_backbone(spec, "none", size), spec, len(opened.classes))
     config = {
-        "recipe": "multi-loss", "settings": {}, "backbone": spec.name, "precision": "float32",
-        "image_size": list(size), "data": describe_data(opened),
+        "recipe": "multi-loss",
+        "settings": {},
+        "backbone": spec.name,
+        "precision": "float32",
+        "image_size": list(size),
+        "data": describe_data(opened),
         "weights": {"name": "none", "digest": ""},
-    }  # fmt: skip
+    }
     folder = RunFolder.start(run, config, opened.classes)
     folder.save_model(model)
     (run / "1-frozen").mkdir(exist_ok=True)

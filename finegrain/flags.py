@@ -80,9 +80,11 @@ def _check_number(flag: str, value: float, interval: Interval) -> None:
     if in_interval(value, interval):
         return
     bounds = (
-        ("at least", interval.ge), ("above", interval.gt),
-        ("at most", interval.le), ("below", interval.lt),
-    )  # fmt: skip
+        ("at least", interval.ge),
+        ("above", interval.gt),
+        ("at most", interval.le),
+        ("below", interval.lt),
+    )
     allowed = " and ".join(f"{words} {bound}" for words, bound in bounds if bound is not None)
     raise UserError(f"--{flag} must be {allowed}, but is {value}")
 

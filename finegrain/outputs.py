@@ -30,15 +30,29 @@ TOLD_BY = {
 # What no other command than their own replaces there.
 KEPT_FILES = {
     DATA_SET: (
-        "manifest.csv", "classes.json", "duplicates.csv", "unreadable.csv", "statistics.json",
+        "manifest.csv",
+        "classes.json",
+        "duplicates.csv",
+        "unreadable.csv",
+        "statistics.json",
         ".unfinished.csv",
     ),
     RUN: (
-        "config.json", "classes.json", "results.json", "model.keras", "model.png", "model.txt",
-        "history.png", "predictions.csv", "evaluation.json", "temperature.json", "report.html",
-        "embeddings.h5", "re_identification.json",
+        "config.json",
+        "classes.json",
+        "results.json",
+        "model.keras",
+        "model.png",
+        "model.txt",
+        "history.png",
+        "predictions.csv",
+        "evaluation.json",
+        "temperature.json",
+        "report.html",
+        "embeddings.h5",
+        "re_identification.json",
     ),
-}  # fmt: skip
+}
 STAGE_FILES = ("state.json", "history.csv")
 # Of the tables that most commands write.
 TABLES = ("", ".txt", ".csv", ".tsv")
@@ -203,9 +217,7 @@ def _refuse_empty(settings: Any) -> None:
         return
     for name, path in _paths(settings):
         if path == Path():
-            raise UserError(
-                f"{_flag(name)} is empty; name a path, . for the current folder"
-            )
+            raise UserError(f"{_flag(name)} is empty; name a path, . for the current folder")
 
 
 def _refuse_one_for_two(outputs: list[Output]) -> None:

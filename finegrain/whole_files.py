@@ -97,9 +97,7 @@ def remove_partials(folder: Path, name: str | None = None) -> None:
     for entry in entries:
         found = UNDER_WAY.fullmatch(entry)
         # A file may be written beside one that is itself under way.
-        if found and (
-            name in (None, found["name"]) or found["name"].endswith(f".partial.{name}")
-        ):
+        if found and (name in (None, found["name"]) or found["name"].endswith(f".partial.{name}")):
             _sweep(folder, found["token"], found["name"])
 
 

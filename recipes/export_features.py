@@ -113,9 +113,15 @@ def main(settings: Settings) -> None:
     print(f"photographs: {counts}; {len(data.classes)} classes", flush=True)
     sources = open_sources(settings)
     export = Export(
-        settings.output, data.classes, data.digest, photos, views, settings.openvino,
-        {"versions": versions()}, category_ids(data),
-    )  # fmt: skip
+        settings.output,
+        data.classes,
+        data.digest,
+        photos,
+        views,
+        settings.openvino,
+        {"versions": versions()},
+        category_ids(data),
+    )
     export_embeddings(export, sources, settings.workers)
     for source in sources:
         with FeatureFile(export.path(source)) as features:

@@ -101,9 +101,14 @@ def main(settings: Settings) -> None:
     if places.without_match:
         print(f"notice   {places.without_match} queries are seen by no other camera: left out")
     print("\n" + table(results))
-    counts = {"query": len(query.identities), "people": people,
-              "without_match": places.without_match, "gallery": len(gallery.identities),
-              "distractors": distractors, "embedding": embeddings[0].shape[1]}  # fmt: skip
+    counts = {
+        "query": len(query.identities),
+        "people": people,
+        "without_match": places.without_match,
+        "gallery": len(gallery.identities),
+        "distractors": distractors,
+        "embedding": embeddings[0].shape[1],
+    }
     write_result(settings, counts, results)
 
 
@@ -171,8 +176,10 @@ def write_result(settings: Settings, counts: dict[str, int], results: dict[str, 
     }
     if settings.re_rank:
         content["re_ranking"] = {
-            "k1": settings.k1, "k2": settings.k2, "own_weight": settings.own_weight
-        }  # fmt: skip
+            "k1": settings.k1,
+            "k2": settings.k2,
+            "own_weight": settings.own_weight,
+        }
     path = settings.run / RESULT
     with written_whole(path) as beside:
         beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -90,8 +90,14 @@ class Settings:
     dropout: Share = 0.5
     # logistic: values of C, the inverse of the regularisation, to choose from
     c: tuple[Annotated[float, Interval(gt=0, le=1_000_000_000)], ...] = (
-        1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0,
-    )  # fmt: skip
+        1e-4,
+        1e-3,
+        1e-2,
+        0.1,
+        1.0,
+        10.0,
+        100.0,
+    )
     # of the drawn validation, order, dropout and first weights
     seed: Seed = 2017
     # probabilities are kept this far from 0 and 1
@@ -164,12 +170,16 @@ def main(settings: Settings) -> None:
     )
     tell(joined, split)
     training = MergedTraining(
-        settings.classifier, settings.optimizer, settings.learning_rate, settings.epochs,
-        settings.batch_size, settings.dropout, settings.c, settings.seed,
-    )  # fmt: skip
-    compared = compare(
-        split, branches(split.train, normalise), training, settings.leave_one_out
+        settings.classifier,
+        settings.optimizer,
+        settings.learning_rate,
+        settings.epochs,
+        settings.batch_size,
+        settings.dropout,
+        settings.c,
+        settings.seed,
     )
+    compared = compare(split, branches(split.train, normalise), training, settings.leave_one_out)
     merged = compared[0].merged
     clip = settings.clip
     if settings.calibrate_clip:

@@ -12,9 +12,10 @@ from optional import is_installed
 
 def pytest_addoption(parser) -> None:
     parser.addoption(
-        "--require-optional", action="store_true",
+        "--require-optional",
+        action="store_true",
         help="tests that need what is not installed fail instead of being skipped",
-    )  # fmt: skip
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -53,9 +54,14 @@ def start_script():
 
     def start(name: str, *arguments, **options) -> subprocess.Popen:
         return subprocess.Popen(
-            command(name, *arguments), cwd=REPOSITORY, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, preexec_fn=obey_ctrl_c, **options,
-        )  # fmt: skip
+            command(name, *arguments),
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=obey_ctrl_c,
+            **options,
+        )
 
     return start
 
@@ -69,9 +75,16 @@ def drawn_data(tmp_path_factory, script) -> Path:
 
     write_photos(folder / "photos", demo_breeds()[:4], per_class=10, seed=1)
     done = script(
-        "img2keras.py", "--source", folder / "photos", "--output", folder / "data",
-        "--valid-fraction", "0.2", "--test-fraction", "0.2",
-    )  # fmt: skip
+        "img2keras.py",
+        "--source",
+        folder / "photos",
+        "--output",
+        folder / "data",
+        "--valid-fraction",
+        "0.2",
+        "--test-fraction",
+        "0.2",
+    )
     assert done.returncode == 0, done.stderr
     return folder / "data"
 
@@ -106,8 +119,17 @@ def make_features():
     from finegrain.stores.row_layout import RowKind
     from finegrain.stores.row_store import RowStore
 
-    def make(path, classes, splits, data="d", view=None, group=None, category_ids=None,
-             views="plain", unreadable=None):  # fmt: skip
+    def make(
+        path,
+        classes,
+        splits,
+        data="d",
+        view=None,
+        group=None,
+        category_ids=None,
+        views="plain",
+        unreadable=None,
+    ):
         columns = {name: {} for name in ("path", "id", "label", "group", "view")}
         for split, (paths, labels, _) in splits.items():
             columns["path"][split] = list(paths)
@@ -126,8 +148,9 @@ def make_features():
         width = next(iter(splits.values()))[2].shape[1]
         key = {"backbone": path.stem, "data": data, "views": {"kind": views}}
         counts = {split: len(paths) for split, (paths, _, _) in splits.items()}
-        store = RowStore.create(path, key, {"embedding": RowKind((width,), "float32")}, counts,
-                                columns)  # fmt: skip
+        store = RowStore.create(
+            path, key, {"embedding": RowKind((width,), "float32")}, counts, columns
+        )
         for split, (_, _, embeddings) in splits.items():
             store.write(split, range(len(embeddings)), {"embedding": embeddings})
         store.close()

@@ -42,9 +42,13 @@ def make_run(
         kernel = np.random.default_rng(0).normal(0, 2, (16, 2))
         model.get_layer("same_class").kernel.assign(kernel)
     config = {
-        "recipe": recipe, "backbone": spec.name, "image_size": [SIDE, SIDE],
-        "data": describe_data(opened), "settings": {}, "weights": {"digest": "0" * 64},
-    }  # fmt: skip
+        "recipe": recipe,
+        "backbone": spec.name,
+        "image_size": [SIDE, SIDE],
+        "data": describe_data(opened),
+        "settings": {},
+        "weights": {"digest": "0" * 64},
+    }
     run = RunFolder.start(folder, config, classes or opened.classes)
     run.save_model(model)
     return folder

@@ -57,8 +57,10 @@ def submission_error(submission: Path, manifest: Path) -> float:
     lines = [line.split("\t") for line in submission.read_text(encoding="utf-8").splitlines()]
     ids = [id for _, id in lines]
     if sorted(ids) != sorted(true):
-        raise Unfit(f"{submission} has {len(ids)} rows, {len(set(ids) & set(true))} of them for "
-                    f"the {len(true)} test images")  # fmt: skip
+        raise Unfit(
+            f"{submission} has {len(ids)} rows, {len(set(ids) & set(true))} of them for "
+            f"the {len(true)} test images"
+        )
     strange = {label for label, _ in lines} - classes
     if strange:
         raise Unfit(f"{submission} names classes that there are not: {sorted(strange)}")
@@ -79,8 +81,10 @@ def judge(output: Path, folder: Path) -> str:
     ):
         found[recipe] = submission_error(submission, folder / "data" / "manifest.csv")
         if abs(found[recipe] - table[recipe][1]) > TOLERANCE:
-            raise Unfit(f"{submission} errs on {found[recipe]:.4f} of the test images, the table "
-                        f"says {table[recipe][1]}")  # fmt: skip
+            raise Unfit(
+                f"{submission} errs on {found[recipe]:.4f} of the test images, the table "
+                f"says {table[recipe][1]}"
+            )
     return "the demo holds: " + ", ".join(f"{error:.4f} {name}" for name, error in found.items())
 
 

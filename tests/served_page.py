@@ -23,9 +23,15 @@ def served(start_script, run: Path, kept: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = start_script(
-        "tools/demo_page.py", "--run", run, "--port", port, "--most-megabytes", "0.2",
+        "tools/demo_page.py",
+        "--run",
+        run,
+        "--port",
+        port,
+        "--most-megabytes",
+        "0.2",
         env={**os.environ, "TMPDIR": str(kept)},
-    )  # fmt: skip
+    )
     line = next((line for line in process.stdout if line.startswith("page ")), "")
     assert line, process.stderr.read()
     yield line.split()[1]

@@ -16,8 +16,14 @@ def make_special_files(folder: Path) -> set[str]:
             server.bind("socket.jpg")
     finally:
         os.chdir(before)
-    targets = {"to_pipe": "pipe.jpg", "twice": "to_pipe.jpg", "to_socket": "socket.jpg",
-               "zero": "/dev/zero", "tty": "/dev/tty", "loop": "loop.jpg"}  # fmt: skip
+    targets = {
+        "to_pipe": "pipe.jpg",
+        "twice": "to_pipe.jpg",
+        "to_socket": "socket.jpg",
+        "zero": "/dev/zero",
+        "tty": "/dev/tty",
+        "loop": "loop.jpg",
+    }
     for name, target in targets.items():
         (folder / f"{name}.jpg").symlink_to(target)
     return {"pipe.jpg", "socket.jpg", *(f"{name}.jpg" for name in targets)}

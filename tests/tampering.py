@@ -8,10 +8,38 @@ from typing import Any
 MARK = "@@here@@"
 DEEP = "[" * 50_000 + "]" * 50_000
 # What stands in the place of a value, as JSON.
-VALUES = ("null", '"x"', "-1", "1.5", "true", "[]", "{}", "[[1]]", '{"a": null}', "1e400", "NaN",
-          "1" + "0" * 400, '""', '"\\ud800"', DEEP)  # fmt: skip
-WHOLE = (b"", b"{", b"[]", b"null", b"7", b'"x"', b"{}", b'{"a": 1, "a": 2}', b"\xff\xfe{}",
-         b"[1, 1]", b'["a", null]', DEEP.encode(), b"9" * 5_000)  # fmt: skip
+VALUES = (
+    "null",
+    '"x"',
+    "-1",
+    "1.5",
+    "true",
+    "[]",
+    "{}",
+    "[[1]]",
+    '{"a": null}',
+    "1e400",
+    "NaN",
+    "1" + "0" * 400,
+    '""',
+    '"\\ud800"',
+    DEEP,
+)
+WHOLE = (
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"7",
+    b'"x"',
+    b"{}",
+    b'{"a": 1, "a": 2}',
+    b"\xff\xfe{}",
+    b"[1, 1]",
+    b'["a", null]',
+    DEEP.encode(),
+    b"9" * 5_000,
+)
 
 
 def json_mutants(content: Any) -> Iterator[tuple[str, bytes]]:
@@ -25,7 +53,7 @@ def json_mutants(content: Any) -> Iterator[tuple[str, bytes]]:
         yield f"{place} removed", json.dumps(_with(content, place, None, remove=True)).encode()
         if isinstance(place[-1], str):
             double = json.dumps(_with(content, place, MARK))
-            double = double.replace(f'"{MARK}"', f'0, {json.dumps(place[-1])}: 1')
+            double = double.replace(f'"{MARK}"', f"0, {json.dumps(place[-1])}: 1")
             yield f"{place} twice", double.encode()
 
 

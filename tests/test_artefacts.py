@@ -59,9 +59,17 @@ def losses(run, stage) -> list[float]:
 )
 def test_a_finished_run_predicts_as_it_did(artefacts, script_here, script, run):
     status, _, error = script_here(
-        script, "--run", f"runs/{run}", "--images", "unlabelled", "--output", "now.csv",
-        "--format", "probabilities", "--no-openvino",
-    )  # fmt: skip
+        script,
+        "--run",
+        f"runs/{run}",
+        "--images",
+        "unlabelled",
+        "--output",
+        "now.csv",
+        "--format",
+        "probabilities",
+        "--no-openvino",
+    )
     assert (status, error) == (0, "")
     assert_same_answers("now.csv", f"expected/{run}.csv")
 
@@ -106,10 +114,19 @@ def test_stores_are_read_and_not_filled_anew(artefacts, script_here):
 
 def test_exports_are_merged(artefacts, script_here):
     status, _, error = script_here(
-        "recipes/merge_features.py", "--features", "features/softmax.h5", "features/multi.h5",
-        "--classifier", "logistic", "--output", "now.csv", "--format", "probabilities",
-        "--scores", "scores.json",
-    )  # fmt: skip
+        "recipes/merge_features.py",
+        "--features",
+        "features/softmax.h5",
+        "features/multi.h5",
+        "--classifier",
+        "logistic",
+        "--output",
+        "now.csv",
+        "--format",
+        "probabilities",
+        "--scores",
+        "scores.json",
+    )
     assert (status, error) == (0, "")
     assert_same_answers("now.csv", "expected/merged.csv")
     ours, theirs = (

@@ -13,9 +13,19 @@ from finegrain.errors import UserError
 
 BIRDS = "recipes/bird_fine_tune.py"
 MODEL = (
-    "--model", "efficientnet_b3_se", "--backbone", "mobilenet_v2_0.35", "--weights", "none",
-    "--image-size", "32", "--batch-size", "8", "--unfreeze-from", "block_16_expand",
-)  # fmt: skip
+    "--model",
+    "efficientnet_b3_se",
+    "--backbone",
+    "mobilenet_v2_0.35",
+    "--weights",
+    "none",
+    "--image-size",
+    "32",
+    "--batch-size",
+    "8",
+    "--unfreeze-from",
+    "block_16_expand",
+)
 SHORT = (*MODEL, "--pair-loss", "verification", "--frozen-epochs", "2", "--unfrozen-epochs", "2")
 
 
@@ -41,9 +51,16 @@ def test_it_trains_the_head_from_stored_maps_and_then_the_backbone(trained):
     assert "stored    feature maps of the backbone, 2 augmented views each" in said
     assert "adam 0.0001" in said and "from layer 143 (block_16_expand)" in said
     config = json.loads((run / "config.json").read_text())
-    expected = {"head": "se", "hidden": 1000, "hidden_dropout": 0.25, "dropout": 0.25,
-                "reduce_factor": 0.2, "reduce_patience": 4, "stop_patience": 5,
-                "pair_loss": "verification"}  # fmt: skip
+    expected = {
+        "head": "se",
+        "hidden": 1000,
+        "hidden_dropout": 0.25,
+        "dropout": 0.25,
+        "reduce_factor": 0.2,
+        "reduce_patience": 4,
+        "stop_patience": 5,
+        "pair_loss": "verification",
+    }
     assert expected.items() <= config["settings"].items()
     assert (len(history(run, "1-frozen")), len(history(run, "2-unfrozen"))) == (2, 2)
     for shown in ("history.png", "model.txt"):
@@ -95,9 +112,12 @@ def test_its_runs_are_retrained_and_predicted_with(trained, script_here, drawn_d
 
 
 SOUND = {
-    "model": "bilinear_vgg16", "backbone": "mobilenet_v2_0.35", "weights": "none",
-    "image_size": 32, "batch_size": 8,
-}  # fmt: skip
+    "model": "bilinear_vgg16",
+    "backbone": "mobilenet_v2_0.35",
+    "weights": "none",
+    "image_size": 32,
+    "batch_size": 8,
+}
 
 
 @pytest.mark.parametrize(
@@ -106,17 +126,17 @@ SOUND = {
         ({"model": "bilinear_vgg"}, "'bilinear_vgg'; did you mean bilinear_vgg16"),
         ({"head": "spatial_atention"}, "no head named 'spatial_atention'; did you mean"),
         ({"backbone": "mobilnet"}, "no backbone named 'mobilnet'; did you mean"),
-        ({"head": "se", "unfreeze_from": "block_16_expnd"},
-         "no layer named 'block_16_expnd'; the nearest are block_16_expand"),
+        (
+            {"head": "se", "unfreeze_from": "block_16_expnd"},
+            "no layer named 'block_16_expnd'; the nearest are block_16_expand",
+        ),
         ({"head": "se", "unfreeze_from": "999"}, "layer 999 does not exist"),
         ({"head": "se", "unfreeze_from": 5000 * "9"}, "layer 99999999999999999999 does not exist"),
         ({"head": "se", "compact": 64}, "--compact 64 squeezes an outer product"),
         ({}, "1280 x 1280 = 1,638,400 numbers"),
     ],
-)  # fmt: skip
-def test_settings_that_cannot_be_are_refused(
-    drawn_data, tmp_path, monkeypatch, changes, words
-):
+)
+def test_settings_that_cannot_be_are_refused(drawn_data, tmp_path, monkeypatch, changes, words):
     monkeypatch.syspath_prepend(str(REPOSITORY / "recipes"))
     import bird_fine_tune
 

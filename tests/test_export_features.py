@@ -48,10 +48,13 @@ def run(tmp_path_factory, drawn_data) -> Path:
     backbone = keras.Model(image, keras.layers.Conv2D(16, 5, strides=3)(image), name="backbone")
     classes = json.loads((drawn_data / "classes.json").read_text())
     config = {
-        "recipe": "softmax", "settings": {}, "backbone": "tiny", "image_size": [48, 48],
+        "recipe": "softmax",
+        "settings": {},
+        "backbone": "tiny",
+        "image_size": [48, 48],
         "data": {"digest": "0" * 64, "class_counts": [1] * len(classes), "folder": "absent"},
         "weights": {"digest": "0" * 64},
-    }  # fmt: skip
+    }
     folder = tmp_path_factory.mktemp("runs") / "tuned"
     model = softmax_model(backbone, find_backbone("mobilenet_v2"), len(classes))
     RunFolder.start(folder, config, classes).save_model(model)
@@ -66,10 +69,22 @@ def exported(tmp_path_factory, script, drawn_data, images, run) -> Path:
     keras.utils.set_random_seed(9)
     build_backbone(find_backbone(SMALL), "none", (32, 32)).save_weights(weights)
     done = script(
-        EXPORT, "--data", drawn_data, "--images", images, "--backbones",
-        f"mobilenet_v2_0.35,{SMALL},{run}", "--weights", "none", f"{SMALL}={weights}",
-        "--image-size", "32", "--no-openvino", "--output", folder,
-    )  # fmt: skip
+        EXPORT,
+        "--data",
+        drawn_data,
+        "--images",
+        images,
+        "--backbones",
+        f"mobilenet_v2_0.35,{SMALL},{run}",
+        "--weights",
+        "none",
+        f"{SMALL}={weights}",
+        "--image-size",
+        "32",
+        "--no-openvino",
+        "--output",
+        folder,
+    )
     assert done.returncode == 0, done.stderr
     assert "1 image of TEST cannot be read" in done.stdout and "13.png: " in done.stdout
     return folder
@@ -137,8 +152,16 @@ def test_one_decoding_serves_all_backbones_of_a_size(
         return read_pixels(path, size)
 
     monkeypatch.setattr(exported_views, "read_pixels", counted)
-    call = (EXPORT, "--data", drawn_data, "--backbones", f"mobilenet_v2_0.35,{SMALL}", *PLAIN,
-            "--output", tmp_path)  # fmt: skip
+    call = (
+        EXPORT,
+        "--data",
+        drawn_data,
+        "--backbones",
+        f"mobilenet_v2_0.35,{SMALL}",
+        *PLAIN,
+        "--output",
+        tmp_path,
+    )
     status, said, _ = script_here(*call)
     assert status == 0 and said.count("0 of 40 rows there already") == 2
     assert len(decoded) == len(set(decoded)) == 40
@@ -169,13 +192,24 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def test_killed_in_the_middle_it_goes_on_without_losing_or_doubling_a_row(
     script_here, drawn_data, images, tmp_path
 ):
-    flags = ["--data", drawn_data, "--images", images, "--backbones",
-             f"mobilenet_v2_0.35,{SMALL}", *PLAIN, "--views", "3"]  # fmt: skip
+    flags = [
+        "--data",
+        drawn_data,
+        "--images",
+        images,
+        "--backbones",
+        f"mobilenet_v2_0.35,{SMALL}",
+        *PLAIN,
+        "--views",
+        "3",
+    ]
     words = [*flags, "--output", tmp_path / "killed"]
     process = subprocess.Popen(
         [sys.executable, "-c", SLOWED, EXPORT, *map(str, words)],
-        cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     file = tmp_path / "killed" / f"{SMALL}.h5"
     while rows_done(file) < 32:
         assert process.poll() is None, process.stderr.read()
@@ -217,9 +251,21 @@ def test_flipped_views_are_those_of_the_mirror_image_and_the_older_layout_is_in_
     script_here, drawn_data, images, tmp_path
 ):
     status, said, errors = script_here(
-        EXPORT, "--data", drawn_data, "--images", images, "--backbones", SMALL, *PLAIN,
-        "--views", "flip", "--layout", "gap", "--output", tmp_path,
-    )  # fmt: skip
+        EXPORT,
+        "--data",
+        drawn_data,
+        "--images",
+        images,
+        "--backbones",
+        SMALL,
+        *PLAIN,
+        "--views",
+        "flip",
+        "--layout",
+        "gap",
+        "--output",
+        tmp_path,
+    )
     assert status == 0, errors
     model = small_embedder()
     with FeatureFile(tmp_path / f"{SMALL}.h5") as features:
@@ -238,13 +284,17 @@ def test_flipped_views_are_those_of_the_mirror_image_and_the_older_layout_is_in_
         assert first == sorted(first) and len(paths) == 32
         assert gap["test_path"].asstr()[:].tolist() == sorted(f"{n}.png" for n in range(1, 13))
         np.testing.assert_allclose(
-            gap["test"][:], reference(model, images, gap["test_path"].asstr()[:], (32, 32)),
-            rtol=1e-3, atol=1e-5,
-        )  # fmt: skip
+            gap["test"][:],
+            reference(model, images, gap["test_path"].asstr()[:], (32, 32)),
+            rtol=1e-3,
+            atol=1e-5,
+        )
         np.testing.assert_allclose(
-            gap["train"][:3], reference(model, drawn_data, paths[:3], (32, 32)),
-            rtol=1e-3, atol=1e-5,
-        )  # fmt: skip
+            gap["train"][:3],
+            reference(model, drawn_data, paths[:3], (32, 32)),
+            rtol=1e-3,
+            atol=1e-5,
+        )
 
 
 def test_images_of_a_json_keep_its_ids(script_here, drawn_data, images, tmp_path):
@@ -252,9 +302,17 @@ def test_images_of_a_json_keep_its_ids(script_here, drawn_data, images, tmp_path
     listed = [{"id": 100 + n, "file_name": f"photos/{n}.png"} for n in (3, 1)]
     (tmp_path / "some.json").write_text(json.dumps({"images": listed}))
     status, said, errors = script_here(
-        EXPORT, "--data", drawn_data, "--images", tmp_path / "some.json", "--backbones", SMALL,
-        *PLAIN, "--output", tmp_path / "out",
-    )  # fmt: skip
+        EXPORT,
+        "--data",
+        drawn_data,
+        "--images",
+        tmp_path / "some.json",
+        "--backbones",
+        SMALL,
+        *PLAIN,
+        "--output",
+        tmp_path / "out",
+    )
     assert status == 0, errors
     with FeatureFile(tmp_path / "out" / f"{SMALL}.h5") as features:
         rows = features.splits["some"]
@@ -267,16 +325,29 @@ def test_a_folder_of_nothing_readable_has_no_rows(script_here, drawn_data, tmp_p
     for number in (2, 1):
         (tmp_path / "broken" / f"{number}.jpg").touch()
     status, said, errors = script_here(
-        EXPORT, "--data", drawn_data, "--images", tmp_path / "broken", "--backbones", SMALL,
-        *PLAIN, "--views", "flip", "--layout", "gap", "--output", tmp_path / "out",
-    )  # fmt: skip
+        EXPORT,
+        "--data",
+        drawn_data,
+        "--images",
+        tmp_path / "broken",
+        "--backbones",
+        SMALL,
+        *PLAIN,
+        "--views",
+        "flip",
+        "--layout",
+        "gap",
+        "--output",
+        tmp_path / "out",
+    )
     assert status == 0, errors
     with FeatureFile(tmp_path / "out" / f"{SMALL}.h5") as features:
         rows = features.splits["broken"]
         assert not len(rows.paths) and not len(rows.labels)
         assert [tuple(lost) for lost in rows.unreadable] == [
-            ("1.jpg", "1", "empty file"), ("2.jpg", "2", "empty file")
-        ]  # fmt: skip
+            ("1.jpg", "1", "empty file"),
+            ("2.jpg", "2", "empty file"),
+        ]
         assert len(features.splits["train"].paths) == 48
 
 
@@ -340,9 +411,19 @@ def test_embeddings_that_are_no_numbers_are_refused(script_here, drawn_data, tmp
     backbone.set_weights([np.full_like(array, np.nan) for array in backbone.get_weights()])
     backbone.save_weights(weights)
     status, _, errors = script_here(
-        EXPORT, "--data", drawn_data, "--backbones", SMALL, "--weights", f"{SMALL}={weights}",
-        "--image-size", "32", "--no-openvino", "--output", tmp_path / "out",
-    )  # fmt: skip
+        EXPORT,
+        "--data",
+        drawn_data,
+        "--backbones",
+        SMALL,
+        "--weights",
+        f"{SMALL}={weights}",
+        "--image-size",
+        "32",
+        "--no-openvino",
+        "--output",
+        tmp_path / "out",
+    )
     assert status == 2 and "no finite numbers" in errors
 
 
@@ -350,11 +431,33 @@ def test_a_run_with_a_hidden_layer_gives_what_that_says(script, script_here, dra
     run = tmp_path / "deep"
     # In a process of its own: a training sets up the whole of Keras.
     done = script(
-        "single_model.py", "--data", drawn_data, "--run", run, "--backbone", SMALL, "--weights",
-        "none", "--image-size", "32", "--batch-size", "16", "--frozen-epochs", "1", "--views", "1",
-        "--unfrozen-epochs", "1", "--unfreeze-from", "0", "--unfrozen-optimizer", "adam",
-        "--hidden", "7", "--no-openvino",
-    )  # fmt: skip
+        "single_model.py",
+        "--data",
+        drawn_data,
+        "--run",
+        run,
+        "--backbone",
+        SMALL,
+        "--weights",
+        "none",
+        "--image-size",
+        "32",
+        "--batch-size",
+        "16",
+        "--frozen-epochs",
+        "1",
+        "--views",
+        "1",
+        "--unfrozen-epochs",
+        "1",
+        "--unfreeze-from",
+        "0",
+        "--unfrozen-optimizer",
+        "adam",
+        "--hidden",
+        "7",
+        "--no-openvino",
+    )
     assert done.returncode == 0, done.stderr
     status, _, errors = script_here(
         EXPORT, "--data", drawn_data, "--backbones", run, "--no-openvino", "--output", tmp_path
@@ -366,6 +469,8 @@ def test_a_run_with_a_hidden_layer_gives_what_that_says(script, script_here, dra
         paths = features.splits["valid"].paths
         np.testing.assert_allclose(
             features.read("valid", range(len(paths))),
-            reference(hidden, drawn_data, paths, (32, 32)), rtol=1e-3, atol=1e-5,
-        )  # fmt: skip
+            reference(hidden, drawn_data, paths, (32, 32)),
+            rtol=1e-3,
+            atol=1e-5,
+        )
         assert features.width == 7

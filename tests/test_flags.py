@@ -98,21 +98,27 @@ def test_numbers_out_of_range_are_refused_by_name(command):
     "command,flags,sentence",
     [
         ("single_model.py", ["--seed", "9" * 400], "and at most 4294967295, but is 999"),
-        ("single_model.py", ["--seed", "4294967296"],
-         "--seed must be at least 0 and at most 4294967295, but is 4294967296"),
+        (
+            "single_model.py",
+            ["--seed", "4294967296"],
+            "--seed must be at least 0 and at most 4294967295, but is 4294967296",
+        ),
         ("froze_fine_tune.py", ["--momentum", "inf"], "--momentum must be at least 0 and below 1"),
         ("froze_fine_tune.py", ["--positive-rate", "nan"], "--positive-rate must be at least 0"),
         ("single_model.py", ["--image-size", "100000"], "--image-size must be at least 32"),
         ("single_model.py", ["--reduce-patience", "-1"], "--reduce-patience must be at least 0"),
         ("trick_tune.py", ["--cache-gb", "nan"], "--cache-gb must be at least 0"),
-        ("recipes/merge_features.py", ["--features", "x.h5", "--c", "1", "inf"],
-         "--c must be above 0 and at most 1000000000, but is inf"),
+        (
+            "recipes/merge_features.py",
+            ["--features", "x.h5", "--c", "1", "inf"],
+            "--c must be above 0 and at most 1000000000, but is inf",
+        ),
         ("tools/demo_page.py", ["--most-megabytes", "nan"], "--most-megabytes must be above 0"),
         ("tools/report.py", ["--output", "d/" * 2000 + "x"], "leads through 2001 folders"),
         ("tools/report.py", ["--output", "x" * 300], "is longer than the file system allows"),
         ("tools/show_pairs.py", ["--output", "pairs.exe"], "--output pairs.exe must end in .png"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_flag_ends_a_command_with_one_sentence(
     monkeypatch, capsys, command, flags, sentence
 ):

@@ -25,8 +25,10 @@ with folder_held(Path(FOLDER)):
 def holder(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER.replace("FOLDER", repr(str(tmp_path / "x")))],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout.readline() == "held\n"
     yield process
     process.kill()

@@ -55,9 +55,14 @@ def img2keras(source: Path, output: Path, *flags: str, ok: bool = True) -> str:
         *flags,
     ]
     done = subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", cwd=ROOT, check=False,
+        command,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        cwd=ROOT,
+        check=False,
         timeout=120,
-    )  # fmt: skip
+    )
     if ok:
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -301,8 +306,13 @@ def test_json_of_annotations(tmp_path: Path):
         assert "train/category_1/4.jpg: no such file" in printed
         rows = open_data_set(tmp_path / "data").table.set_index("image_id")
         assert dict(zip(rows.index, rows["category_id"], strict=True)) == {
-            "100": "0", "101": "1", "102": "0", "103": "1", "105": "1", "106": "0",
-        }  # fmt: skip
+            "100": "0",
+            "101": "1",
+            "102": "0",
+            "103": "1",
+            "105": "1",
+            "106": "0",
+        }
         assert rows.at["103", "label"] == "iris"
         assert rows.at["103", "source"] == "train/category_2/3.jpg"
 
@@ -389,8 +399,10 @@ def test_killed_while_placing_then_started_again(slow_command: list, tmp_path: P
     for seed in range(3):
         running = subprocess.Popen(
             [*slow_command, "--seed", str(seed), "--link", "copy"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT,
-        )  # fmt: skip
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+        )
         while running.poll() is None and len(list(aside.rglob("*.jpg"))) < 100 * seed + 1:
             time.sleep(0.001)
         running.kill()
@@ -402,9 +414,12 @@ def test_killed_while_placing_then_started_again(slow_command: list, tmp_path: P
 
 def test_ctrl_c_says_how_to_go_on(slow_command: list, tmp_path: Path):
     running = subprocess.Popen(
-        slow_command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=ROOT,
+        slow_command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        cwd=ROOT,
         preexec_fn=obey_ctrl_c,
-    )  # fmt: skip
+    )
     seen = b""
     while b"reading images" not in seen:
         seen += running.stderr.read(1)
@@ -418,9 +433,13 @@ def test_ctrl_c_says_how_to_go_on(slow_command: list, tmp_path: Path):
 
 def test_ctrl_c_while_pixels_are_measured(slow_command: list, tmp_path: Path):
     running = subprocess.Popen(
-        [*slow_command, "--statistics", "--workers", "3"], stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL, cwd=ROOT, preexec_fn=obey_ctrl_c, start_new_session=True,
-    )  # fmt: skip
+        [*slow_command, "--statistics", "--workers", "3"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        cwd=ROOT,
+        preexec_fn=obey_ctrl_c,
+        start_new_session=True,
+    )
     seen = b""
     while b"measuring pixels" not in seen:
         seen += running.stderr.read(1)

@@ -63,8 +63,10 @@ def test_the_official_split(root: Path, tmp_path: Path, img2keras):
     assert data.classes == NAMES
     assert [len(data.paths(split)) for split in data.splits] == [9, 3, 6]
     assert [np.bincount(data.labels(split)).tolist() for split in data.splits] == [
-        [3] * 3, [1] * 3, [2] * 3,
-    ]  # fmt: skip
+        [3] * 3,
+        [1] * 3,
+        [2] * 3,
+    ]
     for row in data.table.itertuples():
         image = int(row.image_id)
         assert (row.split == "test") == (image % 3 == 0)
@@ -214,14 +216,23 @@ def test_copies_that_the_official_split_parts_are_told(root: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("flags", "spoil", "expected"),
     [
-        ((), lambda root: [edit(root / "train_test_split.txt", n, f"{n} 0") for n in range(7, 13)],
-         f"the class {NAMES[1]} has no training image, because .*train_test_split.txt gives all "
-         "its 6 readable images"),
+        (
+            (),
+            lambda root: [edit(root / "train_test_split.txt", n, f"{n} 0") for n in range(7, 13)],
+            f"the class {NAMES[1]} has no training image, because .*train_test_split.txt gives all "
+            "its 6 readable images",
+        ),
         (("--test-fraction", "0.2"), None, "--test-fraction 0.2 does not go with the official"),
-        (("--crop", "boxes"), lambda root: (root / "bounding_boxes.txt").unlink(),
-         "bounding_boxes.txt is missing"),
-        (("--crop", "boxes"), lambda root: edit(root / "bounding_boxes.txt", 7, "7 a b c d"),
-         "line 7 of .*bounding_boxes.txt has 'a b c d'"),
+        (
+            ("--crop", "boxes"),
+            lambda root: (root / "bounding_boxes.txt").unlink(),
+            "bounding_boxes.txt is missing",
+        ),
+        (
+            ("--crop", "boxes"),
+            lambda root: edit(root / "bounding_boxes.txt", 7, "7 a b c d"),
+            "line 7 of .*bounding_boxes.txt has 'a b c d'",
+        ),
         (("--crop-margin", "0.2"), None, "--crop-margin is for crops; add --crop boxes"),
         (("--crop", "boxes", "--crop-margin", "nan"), None, "--crop-margin must be at least 0 and"),
         (("--crop", "boxes", "--crop-margin", "-0.1"), None, "--crop-margin must be"),
@@ -232,7 +243,7 @@ def test_copies_that_the_official_split_parts_are_told(root: Path, tmp_path: Pat
         ),
         (("--layout", "class_folders"), None, "holds no images in itself"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_get_one_sentence(root, tmp_path, img2keras, flags, spoil, expected):
     if spoil is not None:
         spoil(root)
@@ -256,8 +267,11 @@ def stop_after(words: str, root: Path, output: Path, number: int) -> tuple[int, 
     """Start a run, send it a signal when it has said these words; exit status, standard error."""
     running = subprocess.Popen(
         command("img2keras.py", "--source", root, "--output", output, *SLOW),
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=REPOSITORY, preexec_fn=obey_ctrl_c,
-    )  # fmt: skip
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=REPOSITORY,
+        preexec_fn=obey_ctrl_c,
+    )
     said = b""
     while words.encode() not in said and running.poll() is None:
         said += running.stderr.read(1)

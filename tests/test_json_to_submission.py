@@ -60,9 +60,13 @@ def colour_run(folder: Path, data_folder: Path) -> Path:
     kernel = np.stack([colours[name] for name in data.classes], axis=1)
     model.get_layer(CATEGORY).kernel.assign(kernel / 50)
     config = {
-        "recipe": "softmax", "settings": {}, "backbone": "mean", "image_size": [8, 8],
-        "data": describe_data(data), "weights": {"digest": "0" * 64},
-    }  # fmt: skip
+        "recipe": "softmax",
+        "settings": {},
+        "backbone": "mean",
+        "image_size": [8, 8],
+        "data": describe_data(data),
+        "weights": {"digest": "0" * 64},
+    }
     RunFolder.start(folder, config, data.classes).save_model(model)
     return folder
 
@@ -74,10 +78,18 @@ def test_from_json_to_a_submission_under_its_ids(flowers: Path, tmp_path: Path, 
     assert json.loads((run / "classes.json").read_text()) == ["bluebell", "hellebore", "rose"]
     output = tmp_path / "predict.csv"
     done = script(
-        "single_model_test.py", "--run", run, "--images", flowers / "test.json",
-        "--format", "kaggle-label", "--sample-submission", flowers / "sample.csv",
-        "--output", output,
-    )  # fmt: skip
+        "single_model_test.py",
+        "--run",
+        run,
+        "--images",
+        flowers / "test.json",
+        "--format",
+        "kaggle-label",
+        "--sample-submission",
+        flowers / "sample.csv",
+        "--output",
+        output,
+    )
     assert done.returncode == 0, done.stderr
     with output.open(newline="") as file:
         header, *rows = csv.reader(file)
@@ -90,10 +102,18 @@ def test_ids_that_do_not_match_are_named(flowers: Path, tmp_path: Path, script):
     run = colour_run(tmp_path / "run", tmp_path / "data")
     # Without the JSON the ids are the names of the files, which the sample knows nothing of.
     done = script(
-        "single_model_test.py", "--run", run, "--images", flowers / "test",
-        "--format", "kaggle-label", "--sample-submission", flowers / "sample.csv",
-        "--output", tmp_path / "predict.csv",
-    )  # fmt: skip
+        "single_model_test.py",
+        "--run",
+        run,
+        "--images",
+        flowers / "test",
+        "--format",
+        "kaggle-label",
+        "--sample-submission",
+        flowers / "sample.csv",
+        "--output",
+        tmp_path / "predict.csv",
+    )
     assert done.returncode == 2
     assert "asks for 505, which has no image" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "predict.csv").exists()

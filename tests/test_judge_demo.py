@@ -35,17 +35,20 @@ def test_a_sound_demo_holds(demo, capsys):
     assert status == 0 and said.out.count("0.2500") == 2
 
 
-@pytest.mark.parametrize("name, old, new, wrong", [
-    ("output.txt", RECIPES[2], "something else", "rows are"),
-    ("output.txt", "0.2500", "0.9167", "errs on"),
-    ("output.txt", "0.3000", "0.0000", "errs on"),
-    ("output.txt", "0.2500", "0.5000", "the table says 0.5"),
-    ("predict.txt", "bee\tbee_2\n", "", "has 3 rows, 3 of them"),
-    ("predict.txt", "\tbee_2\n", "\tbee_1\n", "has 4 rows, 3 of them"),
-    ("predict.txt", "\tbee_2\n", "\tbee_0\n", "has 4 rows, 3 of them"),
-    ("single/predict.txt", "bee\tbee_2", "wasp\tbee_2", "['wasp']"),
-    ("predict.txt", "bee\tbee_2", "ant\tbee_2", "errs on 0.5000 of the test images"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, old, new, wrong",
+    [
+        ("output.txt", RECIPES[2], "something else", "rows are"),
+        ("output.txt", "0.2500", "0.9167", "errs on"),
+        ("output.txt", "0.3000", "0.0000", "errs on"),
+        ("output.txt", "0.2500", "0.5000", "the table says 0.5"),
+        ("predict.txt", "bee\tbee_2\n", "", "has 3 rows, 3 of them"),
+        ("predict.txt", "\tbee_2\n", "\tbee_1\n", "has 4 rows, 3 of them"),
+        ("predict.txt", "\tbee_2\n", "\tbee_0\n", "has 4 rows, 3 of them"),
+        ("single/predict.txt", "bee\tbee_2", "wasp\tbee_2", "['wasp']"),
+        ("predict.txt", "bee\tbee_2", "ant\tbee_2", "errs on 0.5000 of the test images"),
+    ],
+)
 def test_an_unsound_demo_does_not(demo, capsys, name, old, new, wrong):
     text = (demo / name).read_text()
     assert old in text

@@ -27,9 +27,7 @@ def memory_of(monkeypatch):
 @pytest.mark.parametrize(
     "limit,total", [("max\n", 900), ("500\n", 500), ("1000\n", 900), (None, 900), ("", 900)]
 )
-def test_a_container_may_have_less_than_its_machine(
-    monkeypatch, memory_of, tmp_path, limit, total
-):
+def test_a_container_may_have_less_than_its_machine(monkeypatch, memory_of, tmp_path, limit, total):
     memory_of(900)
     monkeypatch.setattr(machine_memory, "CONTAINER_LIMITS", [tmp_path / "memory.max"])
     if limit is not None:
@@ -50,9 +48,17 @@ def test_a_training_that_cannot_fit_is_refused_before_its_run_folder_is_made(
 ):
     memory_of(2_000_000)
     status, _, errors = script_here(
-        "single_model.py", "--data", drawn_data, "--run", tmp_path / "run", *SMALL,
-        "--frozen-epochs", frozen, "--unfrozen-epochs", unfrozen,
-    )  # fmt: skip
+        "single_model.py",
+        "--data",
+        drawn_data,
+        "--run",
+        tmp_path / "run",
+        *SMALL,
+        "--frozen-epochs",
+        frozen,
+        "--unfrozen-epochs",
+        unfrozen,
+    )
     assert status == 2
     assert "images of 32 x 32 pixels needs " in errors
     assert "this machine has 2.0 MB" in errors
@@ -63,9 +69,15 @@ def test_a_training_that_cannot_fit_is_refused_before_its_run_folder_is_made(
 def test_an_export_that_cannot_fit_is_refused(script_here, memory_of, drawn_data, tmp_path):
     memory_of(2_000_000)
     status, _, errors = script_here(
-        "recipes/export_features.py", "--data", drawn_data, "--output", tmp_path / "features",
-        "--backbones", SMALL[1], *SMALL[2:],
-    )  # fmt: skip
+        "recipes/export_features.py",
+        "--data",
+        drawn_data,
+        "--output",
+        tmp_path / "features",
+        "--backbones",
+        SMALL[1],
+        *SMALL[2:],
+    )
     assert status == 2 and "take a smaller --image-size" in errors
     assert not list(tmp_path.rglob("*.h5"))
 
@@ -74,8 +86,13 @@ def test_a_submission_that_cannot_fit_is_refused(script_here, memory_of, drawn_d
     run = make_run(tmp_path / "run", drawn_data, "softmax")
     memory_of(20_000)
     status, _, errors = script_here(
-        "single_model_test.py", "--run", run, "--images", drawn_data.parent / "photos",
-        "--output", tmp_path / "predict.txt",
-    )  # fmt: skip
+        "single_model_test.py",
+        "--run",
+        run,
+        "--images",
+        drawn_data.parent / "photos",
+        "--output",
+        tmp_path / "predict.txt",
+    )
     assert status == 2 and "lower --batch-size" in errors
     assert not (tmp_path / "predict.txt").exists()

@@ -35,9 +35,10 @@ def write_files(folder, make_features, whole=None, **options):
         for split, (paths, labels, matrix) in whole.items():
             order = np.random.default_rng(number).permutation(len(paths))
             splits[split] = (
-                [paths[place] for place in order], labels[order],
+                [paths[place] for place in order],
+                labels[order],
                 matrix[order, start : start + width],
-            )  # fmt: skip
+            )
         start += width
         files.append(make_features(folder / f"{name}.h5", PETS, splits, **options))
     return files
@@ -63,8 +64,14 @@ def read_rows(path):
 def test_the_command_of_the_recipe_fills_the_sample(files, sample, script, tmp_path):
     output = tmp_path / "new" / "pred.csv"
     done = script(
-        MERGE, "--features", *files, "--sample-submission", sample, "--output", output,
-    )  # fmt: skip
+        MERGE,
+        "--features",
+        *files,
+        "--sample-submission",
+        sample,
+        "--output",
+        output,
+    )
     assert done.returncode == 0, done.stderr
     header, *rows = read_rows(output)
     assert header == ["id", "label"]
@@ -86,9 +93,21 @@ def test_logistic_answers_as_scikit_learn_on_rows_joined_by_hand(
 ):
     output = tmp_path / "pred.csv"
     status, said, errors = script_here(
-        MERGE, "--features", *files, "--classifier", "logistic", "--c", "0.1", "--clip", "0.05",
-        "--no-leave-one-out", "--sample-submission", sample, "--output", output,
-    )  # fmt: skip
+        MERGE,
+        "--features",
+        *files,
+        "--classifier",
+        "logistic",
+        "--c",
+        "0.1",
+        "--clip",
+        "0.05",
+        "--no-leave-one-out",
+        "--sample-submission",
+        sample,
+        "--output",
+        output,
+    )
     assert status == 0, errors
     whole = pets()
     regression = LogisticRegression(C=0.1, max_iter=1000, tol=1e-8)
@@ -110,16 +129,31 @@ def test_logistic_answers_as_scikit_learn_on_rows_joined_by_hand(
     assert "alone" not in said
 
 
-def test_streamed_from_disk_it_learns_too_and_the_clip_is_calibrated(
-    files, script_here, tmp_path
-):
+def test_streamed_from_disk_it_learns_too_and_the_clip_is_calibrated(files, script_here, tmp_path):
     output = tmp_path / "pred.csv"
     status, said, errors = script_here(
-        MERGE, "--features", *files, "--memory-gb", "0", "--normalise", "standardise", "two=l2",
-        "--valid-fraction", "0.25", "--calibrate-clip", "--optimizer", "adam",
-        "--learning-rate", "0.01", "--epochs", "10", "--format", "probabilities",
-        "--output", output,
-    )  # fmt: skip
+        MERGE,
+        "--features",
+        *files,
+        "--memory-gb",
+        "0",
+        "--normalise",
+        "standardise",
+        "two=l2",
+        "--valid-fraction",
+        "0.25",
+        "--calibrate-clip",
+        "--optimizer",
+        "adam",
+        "--learning-rate",
+        "0.01",
+        "--epochs",
+        "10",
+        "--format",
+        "probabilities",
+        "--output",
+        output,
+    )
     assert status == 0, errors
     assert "68 rows train, streamed from disk; 22 rows judge: 0.25 of" in said
     clip = float(said.split("clip calibrated on the validation: ")[1].split(",")[0])
@@ -133,15 +167,29 @@ def test_streamed_from_disk_it_learns_too_and_the_clip_is_calibrated(
 def test_the_scores_tell_validation_and_test_of_every_line(files, script_here, tmp_path):
     scores = tmp_path / "scores.json"
     status, said, errors = script_here(
-        MERGE, "--features", *files, "--classifier", "logistic", "--c", "0.1", "--clip", "0.05",
-        "--scores", scores,
-    )  # fmt: skip
+        MERGE,
+        "--features",
+        *files,
+        "--classifier",
+        "logistic",
+        "--c",
+        "0.1",
+        "--clip",
+        "0.05",
+        "--scores",
+        scores,
+    )
     assert status == 0, errors
     written = json.loads(scores.read_text())
     assert list(written) == [
-        "all 3 merged", "one alone", "two alone", "three alone", "without one", "without two",
+        "all 3 merged",
+        "one alone",
+        "two alone",
+        "three alone",
+        "without one",
+        "without two",
         "without three",
-    ]  # fmt: skip
+    ]
     whole = pets()
     columns = {"all 3 merged": slice(0, 13), "two alone": slice(6, 10), "without one": slice(6, 13)}
     for label, some in columns.items():
@@ -156,8 +204,11 @@ def test_the_scores_tell_validation_and_test_of_every_line(files, script_here, t
             clipped = log_loss(labels, given.clip(0.05, 0.95))
             assert told["clipped_log_loss"] == pytest.approx(clipped, abs=2e-3)
         line = next(line for line in said.splitlines() if line.startswith(label))
-        numbers = [f"{written[label][s][k]:.4f}" for s in ("valid", "test")
-                   for k in ("log_loss", "top1_error")]  # fmt: skip
+        numbers = [
+            f"{written[label][s][k]:.4f}"
+            for s in ("valid", "test")
+            for k in ("log_loss", "top1_error")
+        ]
         assert set(numbers) <= set(line.split())
 
 
@@ -177,9 +228,15 @@ def test_category_ids_and_the_baidu_format(tmp_path, make_features, script_here)
     for form, separator, place in (("kaggle-label", ",", 1), ("baidu", "\t", 0)):
         output = tmp_path / "predict.txt"
         status, _, errors = script_here(
-            MERGE, "--features", *paths, "--format", form, "--output", output,
+            MERGE,
+            "--features",
+            *paths,
+            "--format",
+            form,
+            "--output",
+            output,
             "--no-leave-one-out",
-        )  # fmt: skip
+        )
         assert status == 0, errors
         rows = [line.split(separator) for line in output.read_text().splitlines()]
         assert {row[place] for row in rows[place:]} == {"17", "4"}
@@ -194,9 +251,17 @@ def test_a_picture_of_the_model_where_graphviz_is(files, script_here, tmp_path, 
     for path in (str(dot.parent), ""):
         monkeypatch.setenv("PATH", path)
         status, said, errors = script_here(
-            MERGE, "--features", *files, "--plot", picture, "--output", output,
-            "--no-leave-one-out", "--epochs", 1,
-        )  # fmt: skip
+            MERGE,
+            "--features",
+            *files,
+            "--plot",
+            picture,
+            "--output",
+            output,
+            "--no-leave-one-out",
+            "--epochs",
+            1,
+        )
         assert status == 0, errors
         assert output.exists() and picture.exists() == (path != "")
         assert (f"the model is drawn in {picture}" in said) == (path != "")
@@ -294,10 +359,13 @@ MISTAKES = {
     "unknown id": (["--sample-submission", "{tmp}/unknown.csv"], "asks for 1000"),
     "an id twice": (["--sample-submission", "{tmp}/twice.csv"], "lists the id 1 twice"),
     "sample of many columns": (
-        ["--sample-submission", "{tmp}/columns.csv", "--format", "kaggle-label"], "has 3 columns",
+        ["--sample-submission", "{tmp}/columns.csv", "--format", "kaggle-label"],
+        "has 3 columns",
     ),
-    "sample as output": (["--sample-submission", "{tmp}/same.csv", "--output", "{tmp}/same.csv"],
-                         "would replace an input"),
+    "sample as output": (
+        ["--sample-submission", "{tmp}/same.csv", "--output", "{tmp}/same.csv"],
+        "would replace an input",
+    ),
     "unknown split": (["--predict", "nowhere"], "no such split"),
     "normalise otherwise": (["--normalise", "twice"], "--normalise takes none"),
     "normalise another": (["--normalise", "four=l2"], "none of one, two, three"),
@@ -307,7 +375,7 @@ MISTAKES = {
     "picture": (["--plot", "{tmp}/merged.doc"], "must end in .png or .svg or .pdf"),
     "output is a folder": (["--output", "{tmp}"], "is a folder"),
     "logistic in no memory": (["--classifier", "logistic", "--memory-gb", "0"], "--memory-gb"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -329,9 +397,7 @@ def test_a_mistake_gets_one_sentence(mistake, files, script_here, tmp_path):
     assert not (tmp_path / "pred.csv").exists()
 
 
-def test_two_images_of_one_id_are_told_apart_by_their_folder(
-    tmp_path, make_features, script_here
-):
+def test_two_images_of_one_id_are_told_apart_by_their_folder(tmp_path, make_features, script_here):
     whole = pets()
     whole["MORE"] = (["1.jpg"], np.array([-1]), whole["TEST"][2][:1])
     path = make_features(tmp_path / "one.h5", PETS, whole)

@@ -10,16 +10,18 @@ NAMES = ["vgg16", "runs/a=b"]
 
 def test_a_value_by_name_comes_before_that_for_all():
     assert values_by_name("--weights", ["none", "vgg16=FILE"], NAMES, "imagenet") == {
-        "vgg16": "FILE", "runs/a=b": "none"
-    }  # fmt: skip
+        "vgg16": "FILE",
+        "runs/a=b": "none",
+    }
     assert values_by_name("--weights", [], NAMES, "imagenet") == dict.fromkeys(NAMES, "imagenet")
 
 
 def test_names_and_values_may_hold_the_sign():
     given = ["vgg16=a=b.weights.h5", "runs/a=b=c"]
     assert values_by_name("--weights", given, NAMES, "none") == {
-        "vgg16": "a=b.weights.h5", "runs/a=b": "c"
-    }  # fmt: skip
+        "vgg16": "a=b.weights.h5",
+        "runs/a=b": "c",
+    }
 
 
 @pytest.mark.parametrize(

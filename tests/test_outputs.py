@@ -47,12 +47,32 @@ def base(tmp_path_factory, drawn_data) -> Path:
 
 
 PREDICT = ("single_model_test.py", "--run", "{base}/R", "--images", "{base}/T", "--no-openvino")
-SIMILAR = ("tools/similar.py", "--run", "{base}/R", "--index", "{base}/T", "{base}/T/0.jpg",
-           "--no-openvino", "--k", "1")  # fmt: skip
+SIMILAR = (
+    "tools/similar.py",
+    "--run",
+    "{base}/R",
+    "--index",
+    "{base}/T",
+    "{base}/T/0.jpg",
+    "--no-openvino",
+    "--k",
+    "1",
+)
 EVALUATE = ("tools/evaluate.py", "--run", "{base}/R", "--images", "{base}/T")
 EXPLAIN = ("tools/explain.py", "--run", "{base}/R")
-TRAIN = ("single_model.py", "--data", "{data}", "--backbone", "mobilenet_v2_0.35", "--weights",
-         "none", "--image-size", "32", "--batch-size", "8")  # fmt: skip
+TRAIN = (
+    "single_model.py",
+    "--data",
+    "{data}",
+    "--backbone",
+    "mobilenet_v2_0.35",
+    "--weights",
+    "none",
+    "--image-size",
+    "32",
+    "--batch-size",
+    "8",
+)
 REFUSED = {
     "a test photograph": ((*PREDICT, "--output", "{base}/T/1.jpg"), "an image"),
     "the model": ((*PREDICT, "--output", "{base}/R/model.keras"), "of a run"),
@@ -62,12 +82,21 @@ REFUSED = {
     "a measure to come": ((*PREDICT, "--output", "{base}/R/evaluation.json"), "of a run"),
     "the manifest": ((*PREDICT, "--output", "{data}/manifest.csv"), "a file of a data set"),
     "the sample": (
-        (*PREDICT, "--sample-submission", "{base}/sample.csv", "--output", "{base}/sample.csv",
-         "--format", "kaggle-label"), "an input of this command",
+        (
+            *PREDICT,
+            "--sample-submission",
+            "{base}/sample.csv",
+            "--output",
+            "{base}/sample.csv",
+            "--format",
+            "kaggle-label",
+        ),
+        "an input of this command",
     ),
     "somebody's notes": ((*PREDICT, "--output", "{base}/notes.json"), "did not write"),
     "notes, by a page": (
-        ("tools/report.py", "--run", "{base}/R", "--output", "{base}/notes.json"), "did not write",
+        ("tools/report.py", "--run", "{base}/R", "--output", "{base}/notes.json"),
+        "did not write",
     ),
     "a folder": ((*PREDICT, "--output", "{base}/T"), "is a folder"),
     "an empty path": ((*PREDICT, "--output", ""), "--output is empty"),
@@ -82,11 +111,12 @@ REFUSED = {
     "foreign files as run": ((*TRAIN, "--run", "{base}/foreign"), "report.html stands in the way"),
     "foreign classes as run": ((*TRAIN, "--run", "{base}/names"), "classes.json stands in the"),
     "a run as data set": (
-        ("img2keras.py", "--source", "{base}/T", "--output", "{base}/R"), "holds a run, not a data",
+        ("img2keras.py", "--source", "{base}/T", "--output", "{base}/R"),
+        "holds a run, not a data",
     ),
     "an empty data set": (("img2keras.py", "--source", "{base}/T", "--output", ""), "is empty"),
     "an unknown split": (("tools/report.py", "--run", "{base}/R", "--split", "zz"), "--split zz"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -134,14 +164,24 @@ def test_the_kept_files_are_those_that_there_are():
     from finegrain.training import results, run_folder
 
     assert {
-        manifest.MANIFEST, manifest.CLASSES, manifest.UNFINISHED, made_earlier.DUPLICATES,
-        made_earlier.UNREADABLE, statistics_file.STATISTICS,
-    } <= set(KEPT_FILES[DATA_SET])  # fmt: skip
+        manifest.MANIFEST,
+        manifest.CLASSES,
+        manifest.UNFINISHED,
+        made_earlier.DUPLICATES,
+        made_earlier.UNREADABLE,
+        statistics_file.STATISTICS,
+    } <= set(KEPT_FILES[DATA_SET])
     assert {
-        run_folder.CONFIG, run_folder.CLASSES, run_folder.MODEL, results.RESULTS,
-        history_plot.PICTURE, prediction_table.PREDICTIONS, evaluation_file.EVALUATION,
-        calibrated_model.TEMPERATURE, run_embeddings.EMBEDDINGS,
-    } <= set(KEPT_FILES[RUN])  # fmt: skip
+        run_folder.CONFIG,
+        run_folder.CLASSES,
+        run_folder.MODEL,
+        results.RESULTS,
+        history_plot.PICTURE,
+        prediction_table.PREDICTIONS,
+        evaluation_file.EVALUATION,
+        calibrated_model.TEMPERATURE,
+        run_embeddings.EMBEDDINGS,
+    } <= set(KEPT_FILES[RUN])
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
@@ -202,11 +242,13 @@ def test_two_commands_for_one_data_set_make_it_once(tmp_path):
     started = [
         subprocess.Popen(
             command("img2keras.py", "--source", source, "--output", output, "--seed", seed),
-            cwd=Path(__file__).parent.parent, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            cwd=Path(__file__).parent.parent,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             text=True,
         )
         for seed in (1, 2)
-    ]  # fmt: skip
+    ]
     ended = [(process.communicate()[1], process.returncode) for process in started]
     for errors, status in ended:
         # Where the first ends before the second begins, both may go well.

@@ -12,10 +12,19 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def training(shared):
     return (
-        "--backbone", "mobilenet_v2_0.35", "--image-size", "96",
-        "--weights", shared / "weights/mobilenet_v2_0.35_224_imagenet_notop.weights.h5",
-        "--frozen-epochs", "3", "--unfrozen-epochs", "1", "--unfrozen-learning-rate", "1e-5",
-    )  # fmt: skip
+        "--backbone",
+        "mobilenet_v2_0.35",
+        "--image-size",
+        "96",
+        "--weights",
+        shared / "weights/mobilenet_v2_0.35_224_imagenet_notop.weights.h5",
+        "--frozen-epochs",
+        "3",
+        "--unfrozen-epochs",
+        "1",
+        "--unfrozen-learning-rate",
+        "1e-5",
+    )
 
 
 def run(script, *arguments):
@@ -31,8 +40,16 @@ def errors(folder):
 def test_the_dogs_from_photographs_to_submission(script, shared, training, tmp_path):
     dogs = shared / "data/dogs"
     data, single, multi = tmp_path / "data", tmp_path / "single", tmp_path / "multi"
-    told = run(script, "img2keras.py", "--source", dogs / "train", "--output", data,
-               "--test-fraction", "0.2")  # fmt: skip
+    told = run(
+        script,
+        "img2keras.py",
+        "--source",
+        dogs / "train",
+        "--output",
+        data,
+        "--test-fraction",
+        "0.2",
+    )
     assert "typeid_randhash" in told and "900 images" in told
     run(script, "single_model.py", "--data", data, "--run", single, *training)
     run(script, "froze_fine_tune.py", "--data", data, "--run", multi, *training)
@@ -52,8 +69,16 @@ def test_the_dogs_from_photographs_to_submission(script, shared, training, tmp_p
 def test_the_flowers_from_class_folders_to_submission(script, shared, training, tmp_path):
     flowers = shared / "data/flowers"
     data, multi = tmp_path / "data", tmp_path / "multi"
-    told = run(script, "img2keras.py", "--source", flowers / "train", "--output", data,
-               "--valid-fraction", "0.2")  # fmt: skip
+    told = run(
+        script,
+        "img2keras.py",
+        "--source",
+        flowers / "train",
+        "--output",
+        data,
+        "--valid-fraction",
+        "0.2",
+    )
     assert "class_folders" in told and "1020 images" in told
     manifest = pd.read_csv(data / "manifest.csv")
     assert manifest["label"].nunique() == 17
@@ -64,8 +89,21 @@ def test_the_flowers_from_class_folders_to_submission(script, shared, training, 
     run(script, "froze_fine_tune.py", "--data", data, "--run", multi, *training)
     assert errors(multi)["2-unfrozen"]["valid_error"] < 0.7
     sample, output = flowers / "kaggle_sample_submission.csv", tmp_path / "predict.csv"
-    run(script, "baidu_dog_test.py", "--run", multi, "--images", flowers / "test", "--output",
-        output, "--format", "kaggle-label", "--sample-submission", sample, "--flip")  # fmt: skip
+    run(
+        script,
+        "baidu_dog_test.py",
+        "--run",
+        multi,
+        "--images",
+        flowers / "test",
+        "--output",
+        output,
+        "--format",
+        "kaggle-label",
+        "--sample-submission",
+        sample,
+        "--flip",
+    )
     with sample.open() as theirs, output.open() as ours:
         asked, answered = list(csv.reader(theirs)), list(csv.reader(ours))
     assert [row[0] for row in answered] == [row[0] for row in asked]

@@ -19,9 +19,13 @@ def read_requirements(name: str) -> list[Requirement]:
 def locked_versions(python: str) -> dict[str, str]:
     """What the lock installs on Linux with a Python, name -> version."""
     machine = {
-        **default_environment(), "python_version": python, "python_full_version": f"{python}.1",
-        "sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64",
-    }  # fmt: skip
+        **default_environment(),
+        "python_version": python,
+        "python_full_version": f"{python}.1",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "platform_machine": "x86_64",
+    }
     locked = {}
     for row in read_requirements("requirements.lock"):
         if row.marker is None or row.marker.evaluate(machine):

@@ -17,9 +17,12 @@ def make(folder, *flags, path=None, **environment):
     source = f'. "{REPOSITORY}/tools/environment.sh"'
     line = f"set -euo pipefail; {source}; make_environment {' '.join(flags)} requirements.txt"
     return subprocess.run(
-        ["bash", "-c", line], cwd=folder, capture_output=True, text=True,
+        ["bash", "-c", line],
+        cwd=folder,
+        capture_output=True,
+        text=True,
         env={**os.environ, **environment, **({"PATH": path} if path else {})},
-    )  # fmt: skip
+    )
 
 
 def fake(folder, name, script):
@@ -92,11 +95,14 @@ def demo(*arguments):
     return subprocess.run(line, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("arguments, said", [
-    (["--newest"], "there is no option --newest; ./demo.sh takes --latest"),
-    (["a", "b"], "one folder of photographs at most"),
-    (["--latest", "no-such-folder"], "there is no folder no-such-folder"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--newest"], "there is no option --newest; ./demo.sh takes --latest"),
+        (["a", "b"], "one folder of photographs at most"),
+        (["--latest", "no-such-folder"], "there is no folder no-such-folder"),
+    ],
+)
 def test_the_demo_takes_a_folder_and_one_option(arguments, said):
     done = demo(*arguments)
     assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1

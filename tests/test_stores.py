@@ -9,10 +9,21 @@ import numpy as np
 import pytest
 
 SMALL = (
-    "--backbone", "mobilenet_v2_0.35", "--weights", "none", "--image-size", "32",
-    "--batch-size", "8", "--unfreeze-from", "block_16_expand", "--stop-patience", "0",
-    "--no-unfrozen-augmentation", "--no-openvino",
-)  # fmt: skip
+    "--backbone",
+    "mobilenet_v2_0.35",
+    "--weights",
+    "none",
+    "--image-size",
+    "32",
+    "--batch-size",
+    "8",
+    "--unfreeze-from",
+    "block_16_expand",
+    "--stop-patience",
+    "0",
+    "--no-unfrozen-augmentation",
+    "--no-openvino",
+)
 EPOCHS = ("--frozen-epochs", "2", "--unfrozen-epochs", "1")
 
 
@@ -65,8 +76,20 @@ def test_another_run_and_stage_3_find_the_stores(trained, script, drawn_data):
 
 
 def test_killed_while_filling_it_goes_on(trained, start_script, script, drawn_data, tmp_path):
-    arguments = ("froze_fine_tune.py", "--data", drawn_data, "--run", tmp_path / "run", *SMALL,
-                 "--views", 1000, "--frozen-epochs", 1000, "--unfrozen-epochs", 0)  # fmt: skip
+    arguments = (
+        "froze_fine_tune.py",
+        "--data",
+        drawn_data,
+        "--run",
+        tmp_path / "run",
+        *SMALL,
+        "--views",
+        1000,
+        "--frozen-epochs",
+        1000,
+        "--unfrozen-epochs",
+        0,
+    )
     process = start_script(*arguments)
     # Long enough for the first rows to have been made final.
     while "computing" not in process.stdout.readline():
@@ -85,8 +108,17 @@ def test_killed_while_filling_it_goes_on(trained, start_script, script, drawn_da
 
 
 def test_nothing_is_stored_where_nothing_shall_be(script, drawn_data, tmp_path):
-    done = script("froze_fine_tune.py", "--data", drawn_data, "--run", tmp_path / "run", *SMALL,
-                  *EPOCHS, "--cache-gb", "0")  # fmt: skip
+    done = script(
+        "froze_fine_tune.py",
+        "--data",
+        drawn_data,
+        "--run",
+        tmp_path / "run",
+        *SMALL,
+        *EPOCHS,
+        "--cache-gb",
+        "0",
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("nothing shall be stored (--cache-gb 0)") == 2
     assert not (tmp_path / "cache").exists()
@@ -94,8 +126,16 @@ def test_nothing_is_stored_where_nothing_shall_be(script, drawn_data, tmp_path):
 
 def test_a_file_is_no_cache(script, drawn_data, tmp_path):
     (tmp_path / "file").touch()
-    done = script("froze_fine_tune.py", "--data", drawn_data, "--run", tmp_path / "run", *SMALL,
-                  "--cache", tmp_path / "file")  # fmt: skip
+    done = script(
+        "froze_fine_tune.py",
+        "--data",
+        drawn_data,
+        "--run",
+        tmp_path / "run",
+        *SMALL,
+        "--cache",
+        tmp_path / "file",
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("error: --cache") and done.stderr.count("\n") == 1
 

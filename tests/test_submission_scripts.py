@@ -41,10 +41,13 @@ def make_run(folder, recipe, classes, counts, side=32, seed=0):
     category = model.get_layer(CATEGORY)
     category.kernel.assign(category.kernel * 10)
     config = {
-        "recipe": recipe, "settings": {}, "backbone": "tiny", "image_size": [side, side],
+        "recipe": recipe,
+        "settings": {},
+        "backbone": "tiny",
+        "image_size": [side, side],
         "data": {"digest": "0" * 64, "class_counts": counts, "folder": "absent"},
         "weights": {"digest": "0" * 64},
-    }  # fmt: skip
+    }
     RunFolder.start(folder, config, classes).save_model(model)
     return folder
 
@@ -108,9 +111,20 @@ def test_single_model_writes_the_baidu_format(runs, photos, tmp_path):
 def test_runs_are_averaged_with_their_mirror_images(runs, photos, tmp_path):
     output = tmp_path / "predict.csv"
     done = call(
-        MULTI, "--run", runs / "multi", runs / "single", "--images", photos, "--output", output,
-        "--format", "probabilities", "--flip", "--batch-size", 5,
-    )  # fmt: skip
+        MULTI,
+        "--run",
+        runs / "multi",
+        runs / "single",
+        "--images",
+        photos,
+        "--output",
+        output,
+        "--format",
+        "probabilities",
+        "--flip",
+        "--batch-size",
+        5,
+    )
     assert done.returncode == 0, done.stderr
     expected = [answers_one_by_one(runs / name, photos, flip=True) for name in ("multi", "single")]
     written = read_probabilities(output)
@@ -132,9 +146,19 @@ def test_the_engine_is_said_and_answers_are_the_same(flag, photos, tmp_path):
     run = make_run(tmp_path / "large", "softmax", CLASSES, [5, 3, 2], side=1000)
     output = tmp_path / "predict.csv"
     done = call(
-        SINGLE, "--run", run, "--images", photos, "--output", output,
-        "--format", "probabilities", "--batch-size", 4, flag,
-    )  # fmt: skip
+        SINGLE,
+        "--run",
+        run,
+        "--images",
+        photos,
+        "--output",
+        output,
+        "--format",
+        "probabilities",
+        "--batch-size",
+        4,
+        flag,
+    )
     assert done.returncode == 0, done.stderr
     (engine,) = [line for line in done.stdout.splitlines() if line.startswith("engine")]
     if flag == "--openvino":
@@ -154,9 +178,18 @@ def test_single_model_says_so_when_the_run_is_a_multi_loss_one(runs, photos, tmp
     sample = tmp_path / "sample.csv"
     sample.write_text("image,breed\n10.jpg,x\n13.jpg,x\n2.jpg,x\n")
     done = call(
-        SINGLE, "--run", runs / "multi", "--images", photos, "--output", output,
-        "--format", "kaggle-label", "--sample-submission", sample,
-    )  # fmt: skip
+        SINGLE,
+        "--run",
+        runs / "multi",
+        "--images",
+        photos,
+        "--output",
+        output,
+        "--format",
+        "kaggle-label",
+        "--sample-submission",
+        sample,
+    )
     assert done.returncode == 0, done.stderr
     assert "is a multi-loss run" in done.stdout and "left out 10 of 13" in done.stdout
     with output.open(encoding="utf-8", newline="") as file:
@@ -215,9 +248,7 @@ def mistaken_files(runs, tmp_path):
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_gets_one_sentence(
-    mistake, runs, photos, mistaken_files, monkeypatch, capfd
-):
+def test_a_mistake_gets_one_sentence(mistake, runs, photos, mistaken_files, monkeypatch, capfd):
     output = mistaken_files / "predict.txt"
     output.write_text("earlier")
     mistaken, complaint = MISTAKES[mistake]

@@ -42,8 +42,12 @@ def open_run():
 
 
 def known_config() -> dict:
-    return {"recipe": "softmax", "settings": {"seed": 0}, "data": {"digest": "a"},
-            "weights": {"digest": "b"}}  # fmt: skip
+    return {
+        "recipe": "softmax",
+        "settings": {"seed": 0},
+        "data": {"digest": "a"},
+        "weights": {"digest": "b"},
+    }
 
 
 def report():
@@ -180,10 +184,16 @@ def test_a_manifest_of_other_columns_rows_or_types_is_read_or_refused(folder, ch
 
 @pytest.mark.parametrize(
     "file",
-    ["runs/softmax/config.json", "runs/softmax/classes.json", "runs/softmax/results.json",
-     "runs/softmax/evaluation.json", "runs/softmax/2-unfrozen/state.json", "data/manifest.csv",
-     "data/classes.json"],
-)  # fmt: skip
+    [
+        "runs/softmax/config.json",
+        "runs/softmax/classes.json",
+        "runs/softmax/results.json",
+        "runs/softmax/evaluation.json",
+        "runs/softmax/2-unfrozen/state.json",
+        "data/manifest.csv",
+        "data/classes.json",
+    ],
+)
 def test_a_folder_in_the_place_of_a_file_is_told(folder, file):
     (folder / file).unlink()
     (folder / file).mkdir()
@@ -269,20 +279,34 @@ def attribute(name, value):
         *(
             replaced(f"{name}/train", data)
             for name in ("embedding", "label", "path", "id", "view", "group", "done")
-            for data in (np.zeros((3, 4), "float32"), np.zeros(21), np.int64(3), "text",
-                         np.arange(21) - 5, ["a"] * 21, np.zeros((0,), "int64"), b"\xff")
+            for data in (
+                np.zeros((3, 4), "float32"),
+                np.zeros(21),
+                np.int64(3),
+                "text",
+                np.arange(21) - 5,
+                ["a"] * 21,
+                np.zeros((0,), "int64"),
+                b"\xff",
+            )
         ),
-        *(replaced(name, data) for name in ("embedding", "done", "class", "label")
-          for data in (1, "text", np.zeros(3))),
+        *(
+            replaced(name, data)
+            for name in ("embedding", "done", "class", "label")
+            for data in (1, "text", np.zeros(3))
+        ),
         *(replaced("class/names", data) for data in (["a"], [1, 2, 3], "x", ["a", "a", "b"], [])),
-        *(attribute(name, value) for name in ("views", "data", "backbone", "key", "schema")
-          for value in ("[]", "x", 7, np.zeros(3), "[" * 50_000, '{"kind": []}', "null")),
+        *(
+            attribute(name, value)
+            for name in ("views", "data", "backbone", "key", "schema")
+            for value in ("[]", "x", 7, np.zeros(3), "[" * 50_000, '{"kind": []}', "null")
+        ),
         lambda file: file.__delitem__("label"),
         lambda file: file.__delitem__("path/valid"),
         lambda file: file["embedding/train"].__setitem__(0, np.nan),
         lambda file: file["label/train"].__setitem__(0, 99),
     ],
-)  # fmt: skip
+)
 def test_an_export_of_other_shapes_rows_or_types_is_read_or_refused(folder, change):
     from finegrain.features.feature_file import FeatureFile
     from finegrain.merging.joined_features import join_features
@@ -331,8 +355,13 @@ def test_a_model_of_other_classes_or_another_size_is_told(folder, script_here):
         category = keras.layers.Dense(classes, "softmax", name="category")(pooled)
         keras.Model(image, category).save(folder / "runs/softmax/model.keras")
         status, _, error = script_here(
-            "single_model_test.py", "--run", "runs/softmax", "--images", "unlabelled",
-            "--output", "now.csv",
-        )  # fmt: skip
+            "single_model_test.py",
+            "--run",
+            "runs/softmax",
+            "--images",
+            "unlabelled",
+            "--output",
+            "now.csv",
+        )
         assert status == 2 and "is not the model of this run" in error
         assert error.startswith("error: ") and error.count("\n") == 1

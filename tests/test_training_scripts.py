@@ -13,9 +13,17 @@ import pytest
 from commands import REPOSITORY
 
 SMALL = (
-    "--backbone", "mobilenet_v2_0.35", "--weights", "none", "--image-size", "32",
-    "--batch-size", "8", "--unfreeze-from", "block_16_expand",
-)  # fmt: skip
+    "--backbone",
+    "mobilenet_v2_0.35",
+    "--weights",
+    "none",
+    "--image-size",
+    "32",
+    "--batch-size",
+    "8",
+    "--unfreeze-from",
+    "block_16_expand",
+)
 SHORT = (*SMALL, "--frozen-epochs", "2", "--unfrozen-epochs", "2", "--stop-patience", "0")
 
 
@@ -124,8 +132,17 @@ def test_another_recipe_in_the_same_folder_is_refused(multi_loss, script, drawn_
 def test_another_data_set_is_refused(multi_loss, script, drawn_data, tmp_path):
     run, _ = multi_loss
     photos = drawn_data.parent / "photos"
-    script("img2keras.py", "--source", photos, "--output", tmp_path, "--seed", "7",
-           "--valid-fraction", "0.2")  # fmt: skip
+    script(
+        "img2keras.py",
+        "--source",
+        photos,
+        "--output",
+        tmp_path,
+        "--seed",
+        "7",
+        "--valid-fraction",
+        "0.2",
+    )
     done = script("froze_fine_tune.py", "--data", tmp_path, "--run", run, *SHORT)
     assert_user_error(done, "data set")
 
@@ -156,9 +173,11 @@ def test_killed_at_any_moment_it_finishes_as_if_it_had_not_been(
     # What must stand before each kill, and how long after: start-up, a training epoch, the middle
     # of a stage border, the end.
     moments = [
-        ("config.json", 0.3), ("1-frozen/history.csv", 0.0),
-        ("1-frozen/epoch-0002.weights.h5", 0.02), ("2-unfrozen/state.json", 0.05),
-    ]  # fmt: skip
+        ("config.json", 0.3),
+        ("1-frozen/history.csv", 0.0),
+        ("1-frozen/epoch-0002.weights.h5", 0.02),
+        ("2-unfrozen/state.json", 0.05),
+    ]
     for awaited, delay in [*moments, (None, 0)]:
         process = start_script("froze_fine_tune.py", "--data", drawn_data, "--run", run, *SHORT)
         while awaited and process.poll() is None and not (run / awaited).exists():
@@ -178,8 +197,18 @@ def test_killed_at_any_moment_it_finishes_as_if_it_had_not_been(
 
 def test_ctrl_c_says_how_to_go_on(start_script, drawn_data, tmp_path):
     run = tmp_path / "stopped"
-    process = start_script("single_model.py", "--data", drawn_data, "--run", run, *SMALL,
-                           "--frozen-epochs", "500", "--stop-patience", "0")  # fmt: skip
+    process = start_script(
+        "single_model.py",
+        "--data",
+        drawn_data,
+        "--run",
+        run,
+        *SMALL,
+        "--frozen-epochs",
+        "500",
+        "--stop-patience",
+        "0",
+    )
     while process.poll() is None and not (run / "1-frozen/history.csv").exists():
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
@@ -191,9 +220,19 @@ def test_ctrl_c_says_how_to_go_on(start_script, drawn_data, tmp_path):
 
 def test_a_loss_that_is_no_number_stops_the_run(script, drawn_data, tmp_path):
     done = script(
-        "single_model.py", "--data", drawn_data, "--run", tmp_path / "nan", *SMALL,
-        "--frozen-epochs", "1", "--unfrozen-epochs", "3", "--unfrozen-learning-rate", "1e38",
-    )  # fmt: skip
+        "single_model.py",
+        "--data",
+        drawn_data,
+        "--run",
+        tmp_path / "nan",
+        *SMALL,
+        "--frozen-epochs",
+        "1",
+        "--unfrozen-epochs",
+        "3",
+        "--unfrozen-learning-rate",
+        "1e38",
+    )
     assert_user_error(done, "2-unfrozen", "learning rate 1e+38", "smaller learning rate")
     assert len(history(tmp_path / "nan", "1-frozen")) == 1
     assert list((tmp_path / "nan/1-frozen").glob("epoch-*.weights.h5"))
@@ -203,8 +242,17 @@ def test_a_full_disk_keeps_the_previous_checkpoint(script, drawn_data, tmp_path)
     import resource
 
     run = tmp_path / "full"
-    arguments = ("--data", drawn_data, "--run", run, *SMALL, "--frozen-epochs", "1",
-                 "--unfrozen-epochs", "0")  # fmt: skip
+    arguments = (
+        "--data",
+        drawn_data,
+        "--run",
+        run,
+        *SMALL,
+        "--frozen-epochs",
+        "1",
+        "--unfrozen-epochs",
+        "0",
+    )
 
     def small_files_only():
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
@@ -264,8 +312,18 @@ def test_stage_3_wants_the_runs_own_data_set(multi_loss, script, drawn_data, tmp
 def test_stage_3_needs_a_finished_stage_2(script, drawn_data, tmp_path):
     assert_user_error(script("trick_tune.py", "--run", tmp_path / "none"), "no run folder")
     run = tmp_path / "one"
-    script("froze_fine_tune.py", "--data", drawn_data, "--run", run, *SMALL,
-           "--frozen-epochs", "1", "--unfrozen-epochs", "0")  # fmt: skip
+    script(
+        "froze_fine_tune.py",
+        "--data",
+        drawn_data,
+        "--run",
+        run,
+        *SMALL,
+        "--frozen-epochs",
+        "1",
+        "--unfrozen-epochs",
+        "0",
+    )
     assert_user_error(script("trick_tune.py", "--run", run), "2-unfrozen holds no finished stage")
 
 
@@ -285,9 +343,13 @@ def test_settings_that_cannot_be_are_refused(drawn_data, tmp_path, changes, word
     from finegrain.errors import UserError
 
     sound = {
-        "data": drawn_data, "run": tmp_path / "run", "backbone": "mobilenet_v2_0.35",
-        "weights": "none", "image_size": 32, "batch_size": 8,
-    }  # fmt: skip
+        "data": drawn_data,
+        "run": tmp_path / "run",
+        "backbone": "mobilenet_v2_0.35",
+        "weights": "none",
+        "image_size": 32,
+        "batch_size": 8,
+    }
     with pytest.raises(UserError, match=re.escape(words)):
         single_model.main(single_model.Settings(**sound | changes))
     # A run folder is bound to its settings, so a mistake must not make one.
@@ -298,8 +360,21 @@ def test_a_batch_larger_than_the_data_set_is_lowered_with_a_notice(
     script_here, drawn_data, tmp_path
 ):
     run = tmp_path / "run"
-    flags = ("--data", drawn_data, "--run", run, *SMALL, "--batch-size", "4000", "--views", "1",
-             "--frozen-epochs", "1", "--unfrozen-epochs", "0")  # fmt: skip
+    flags = (
+        "--data",
+        drawn_data,
+        "--run",
+        run,
+        *SMALL,
+        "--batch-size",
+        "4000",
+        "--views",
+        "1",
+        "--frozen-epochs",
+        "1",
+        "--unfrozen-epochs",
+        "0",
+    )
     status, printed, errors = script_here("single_model.py", *flags)
     assert status == 0, errors
     config = json.loads((run / "config.json").read_text())
@@ -316,8 +391,16 @@ def test_a_batch_larger_than_the_data_set_is_lowered_with_a_notice(
 
 def test_weights_of_another_backbone_are_refused_in_one_sentence(script, drawn_data, tmp_path):
     weights = REPOSITORY / "finegrain/models/weights/xception_small.weights.h5"
-    done = script("single_model.py", "--data", drawn_data, "--run", tmp_path / "run", *SMALL,
-                  "--weights", weights)  # fmt: skip
+    done = script(
+        "single_model.py",
+        "--data",
+        drawn_data,
+        "--run",
+        tmp_path / "run",
+        *SMALL,
+        "--weights",
+        weights,
+    )
     assert_user_error(done, "xception_small.weights.h5 do not fit mobilenet_v2_0.35")
     assert not (tmp_path / "run").exists()
 

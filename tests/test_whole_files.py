@@ -29,9 +29,11 @@ with written_whole(Path(sys.argv[1])) as beside:
 
 def start_writer(path: Path) -> subprocess.Popen:
     writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [sys.executable, "-c", WRITER, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-    )  # fmt: skip
+    )
     assert writer.stdout.readline() == "under way\n"
     return writer
 
@@ -79,9 +81,11 @@ def test_what_an_earlier_version_left_goes_and_other_names_stay(tmp_path):
     with written_whole(tmp_path / "pred.csv") as beside:
         beside.touch()
     assert names(tmp_path) == [
-        ".ab12cd34.partial.my.pred.csv", ".ab12cd34.partial.other.csv", "a.partial.pred.csv",
+        ".ab12cd34.partial.my.pred.csv",
+        ".ab12cd34.partial.other.csv",
+        "a.partial.pred.csv",
         "pred.csv",
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(("hours", "stays"), [(1, True), (30, False)])

@@ -26,10 +26,13 @@ def tiny_run(
     features = keras.layers.Conv2D(16, 5, strides=3)(image)
     backbone = keras.Model(image, features, name="backbone")
     config = {
-        "recipe": "softmax", "settings": {}, "backbone": "tiny", "image_size": list(size),
+        "recipe": "softmax",
+        "settings": {},
+        "backbone": "tiny",
+        "image_size": list(size),
         "data": {"digest": digest, "class_counts": [1] * len(classes), "folder": "absent"},
         "weights": {"digest": "0" * 64},
-    }  # fmt: skip
+    }
     model = softmax_model(backbone, find_backbone("mobilenet_v2"), len(classes))
     RunFolder.start(folder, config, classes).save_model(model)
     return folder

@@ -130,13 +130,25 @@ def serve(page: "gradio.Blocks", kept: Path, settings: Settings) -> None:
     page.queue(max_size=MOST_WAITING, default_concurrency_limit=1, api_open=False)
     try:
         _, address, _ = page.launch(
-            server_name=ADDRESS, server_port=settings.port, share=False, inbrowser=False,
-            prevent_thread_lock=True, quiet=True, show_error=True, footer_links=[],
-            run_history=False, enable_monitoring=False, ssr_mode=False, pwa=False,
-            mcp_server=False, strict_cors=True, max_file_size=most_bytes,
-            theme=gradio.themes.Base(font=["sans-serif"], font_mono=["monospace"]), css=CSS,
+            server_name=ADDRESS,
+            server_port=settings.port,
+            share=False,
+            inbrowser=False,
+            prevent_thread_lock=True,
+            quiet=True,
+            show_error=True,
+            footer_links=[],
+            run_history=False,
+            enable_monitoring=False,
+            ssr_mode=False,
+            pwa=False,
+            mcp_server=False,
+            strict_cors=True,
+            max_file_size=most_bytes,
+            theme=gradio.themes.Base(font=["sans-serif"], font_mono=["monospace"]),
+            css=CSS,
             app_kwargs={"middleware": middleware, "docs_url": None, "redoc_url": None},
-        )  # fmt: skip
+        )
     except OSError as error:
         raise UserError(
             f"the page cannot be served at port {settings.port or '7860 to 7959'} ({error}); "

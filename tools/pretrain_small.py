@@ -97,18 +97,24 @@ def build(settings: Settings, steps: int):
         for name, size in sizes.items()
     }
     schedule = keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate / 20, steps * settings.epochs - steps // 2, alpha=0.0,
-        warmup_target=settings.learning_rate, warmup_steps=steps // 2,
-    )  # fmt: skip
+        settings.learning_rate / 20,
+        steps * settings.epochs - steps // 2,
+        alpha=0.0,
+        warmup_target=settings.learning_rate,
+        warmup_steps=steps // 2,
+    )
     model = keras.Model(backbone.input, outputs)
     model.compile(
         keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, clipnorm=1.0),
-        loss={name: keras.losses.CategoricalCrossentropy(
-            label_smoothing=settings.label_smoothing if name == "breed" else 0.0
-        ) for name in sizes},
+        loss={
+            name: keras.losses.CategoricalCrossentropy(
+                label_smoothing=settings.label_smoothing if name == "breed" else 0.0
+            )
+            for name in sizes
+        },
         loss_weights={name: 1.0 if name == "breed" else 0.5 for name in sizes},
         metrics={name: ["accuracy"] for name in sizes},
-    )  # fmt: skip
+    )
     return model
 
 
@@ -134,8 +140,9 @@ def train(settings: Settings, images: np.ndarray, answers: dict[str, np.ndarray]
             f"breed accuracy {scores['breed_accuracy'][0]:.3f}, "
             f"held out {held_out['breed_accuracy']:.3f}, parts "
             + " ".join(f"{part} {held_out[f'{part}_accuracy']:.3f}" for part in PARTS)
-            + f", {time.monotonic() - started:.0f} s", flush=True,
-        )  # fmt: skip
+            + f", {time.monotonic() - started:.0f} s",
+            flush=True,
+        )
         with written_whole(checkpoint) as beside:
             model.save(beside)
     return model, model.evaluate(unseen, check, batch_size=128, verbose=0, return_dict=True)
@@ -181,9 +188,12 @@ def main(settings: Settings) -> None:
     size = size_in_words(settings.output.stat().st_size)
     print(f"{settings.output}: {size}, {backbone.count_params():,} parameters")
     demo = draw_arrays(
-        settings.photos.with_name("transfer"), demo_breeds(), settings.transfer_per_class,
-        settings.image_size, settings.seed + 1,
-    )  # fmt: skip
+        settings.photos.with_name("transfer"),
+        demo_breeds(),
+        settings.transfer_per_class,
+        settings.image_size,
+        settings.seed + 1,
+    )
     trained = transfer_score(backbone, *demo)
     untrained = transfer_score(XceptionSmall(settings.width), *demo)
     print(

@@ -69,8 +69,15 @@ def main(settings: Settings) -> None:
                 axes[row, place].set_axis_off()
                 axes[row, place].set_title(data.classes[labels[index]][:18], fontsize=7)
             mark = "same" if same[place] else "different"
-            axes[1, place].text(0.5, -0.08, mark, ha="center", va="top", fontsize=8,
-                                transform=axes[1, place].transAxes)  # fmt: skip
+            axes[1, place].text(
+                0.5,
+                -0.08,
+                mark,
+                ha="center",
+                va="top",
+                fontsize=8,
+                transform=axes[1, place].transAxes,
+            )
     stream.close()
     with written_whole(settings.output) as file:
         figure.savefig(file, dpi=90, format="png")

@@ -6,8 +6,10 @@ from finegrain.errors import UserError
 
 # Module of keras.applications -> class, and first layer that stages 2 and 3 train.
 BUILDERS = {
-    "xception": "Xception", "inception_v3": "InceptionV3", "mobilenet_v2": "MobileNetV2",
-}  # fmt: skip
+    "xception": "Xception",
+    "inception_v3": "InceptionV3",
+    "mobilenet_v2": "MobileNetV2",
+}
 BOUNDARIES = {"xception": 105, "inception_v3": "mixed8", "mobilenet_v2": "block_13_expand"}
 
 

@@ -46,9 +46,14 @@ class Share:
         shares = [f"{part:.1f} s, {part / self.ours:.0%}" for part in (filling, self.epochs)]
         must = f"{self.passes} of {self.part} at {digits(self.rate)}/s" if self.passes else "none"
         cells = [
-            self.stage, f"{self.theirs:.1f}", f"{self.ours:.1f}", *shares, must,
-            f"{self.theirs / self.ours:.1f}", f"{self.most:.1f}",
-        ]  # fmt: skip
+            self.stage,
+            f"{self.theirs:.1f}",
+            f"{self.ours:.1f}",
+            *shares,
+            must,
+            f"{self.theirs / self.ours:.1f}",
+            f"{self.most:.1f}",
+        ]
         return f"| {' | '.join(cells)} |"
 
 
@@ -74,11 +79,15 @@ def shares_of(
         part, passes = must[stage]
         shares.append(
             Share(
-                stage, theirs["stages"][stage]["seconds"], numbers["seconds"],
-                sum(numbers["epoch_seconds"]), passes,
-                max(engine[part] for engine in rates.values()), part,
+                stage,
+                theirs["stages"][stage]["seconds"],
+                numbers["seconds"],
+                sum(numbers["epoch_seconds"]),
+                passes,
+                max(engine[part] for engine in rates.values()),
+                part,
             )
-        )  # fmt: skip
+        )
     return shares
 
 
@@ -108,7 +117,7 @@ def profile_text(
         "",
         f"Our processes of the three stages took {wall:.1f} s, of which {around:.1f} s "
         f"({around / wall:.0%}) outside the stages: imports, building the model, the validation "
-        "error, saving. \"At most\" is the ratio if filling took no longer than the passes that "
+        'error, saving. "At most" is the ratio if filling took no longer than the passes that '
         "must be made, at the rate of the fastest engine above.",
     ]
     return "\n".join(lines) + "\n"

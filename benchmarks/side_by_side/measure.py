@@ -18,8 +18,16 @@ def make_data_set(parts: KeptParts, source: Path, photos: int, valid_fraction: f
 
     def make(folder: Path) -> dict:
         placed = place_some(source, folder / "photos", photos)
-        script(folder, "img2keras.py", "--source", folder / "photos", "--output", folder / "data",
-               "--valid-fraction", valid_fraction)  # fmt: skip
+        script(
+            folder,
+            "img2keras.py",
+            "--source",
+            folder / "photos",
+            "--output",
+            folder / "data",
+            "--valid-fraction",
+            valid_fraction,
+        )
         return {"photos": placed}
 
     parts.part("data-set", make)
@@ -31,9 +39,18 @@ def make_fresh_weights(parts: KeptParts, plan: Plan) -> Path:
     name = "fresh.weights.h5"
 
     def make(folder: Path) -> dict:
-        script(folder, "benchmarks/fresh_weights.py", "--data", plan.data,
-               "--output", folder / name, "--backbone", plan.backbone,
-               "--image-size", plan.image_size)  # fmt: skip
+        script(
+            folder,
+            "benchmarks/fresh_weights.py",
+            "--data",
+            plan.data,
+            "--output",
+            folder / name,
+            "--backbone",
+            plan.backbone,
+            "--image-size",
+            plan.image_size,
+        )
         return {}
 
     parts.part("weights", make)
@@ -65,9 +82,18 @@ def measure_loader(parts: KeptParts, plan: Plan) -> list[Row]:
     """The loaders on one core; the rows of the table."""
 
     def measure(folder: Path) -> dict:
-        script(folder, "benchmarks/loader_speed.py", "--data", plan.data,
-               "--image-size", plan.image_size, "--batch-size", plan.batch_size,
-               "--json", folder / "loaders.json")  # fmt: skip
+        script(
+            folder,
+            "benchmarks/loader_speed.py",
+            "--data",
+            plan.data,
+            "--image-size",
+            plan.image_size,
+            "--batch-size",
+            plan.batch_size,
+            "--json",
+            folder / "loaders.json",
+        )
         return json.loads((folder / "loaders.json").read_text(encoding="utf-8"))
 
     return loader_rows(parts.part("loader", measure))
@@ -100,9 +126,19 @@ def measure_profile(parts: KeptParts, plan: Plan, seed: int, openvino: bool) -> 
     boundary = ["--unfreeze-from", plan.unfreeze_from] if plan.unfreeze_from else []
 
     def measure(folder: Path) -> dict:
-        script(folder, "benchmarks/forward_rates.py", "--backbone", plan.backbone,
-               "--image-size", plan.image_size, "--batch-size", plan.batch_size, *boundary,
-               "--json", folder / "rates.json")  # fmt: skip
+        script(
+            folder,
+            "benchmarks/forward_rates.py",
+            "--backbone",
+            plan.backbone,
+            "--image-size",
+            plan.image_size,
+            "--batch-size",
+            plan.batch_size,
+            *boundary,
+            "--json",
+            folder / "rates.json",
+        )
         return json.loads((folder / "rates.json").read_text(encoding="utf-8"))
 
     rates = parts.part("forward-rates", measure)

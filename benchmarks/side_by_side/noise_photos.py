@@ -7,9 +7,7 @@ from PIL import Image
 from tqdm import tqdm
 
 
-def draw_noise(
-    folder: Path, images: int, classes: int, size: tuple[int, int] = (128, 96)
-) -> None:
+def draw_noise(folder: Path, images: int, classes: int, size: tuple[int, int] = (128, 96)) -> None:
     """Write JPEGs of coloured noise, `folder/class_<n>/<n>.jpg`; those there are kept.
 
     Args:

@@ -39,19 +39,36 @@ class Plan:
         """The flags that both sides share."""
         boundary = ["--unfreeze-from", self.unfreeze_from] if self.unfreeze_from else []
         return [
-            "--data", self.data, "--backbone", self.backbone, "--weights", self.weights,
-            "--image-size", self.image_size, "--batch-size", self.batch_size,
-            "--seed", seed, *boundary,
-        ]  # fmt: skip
+            "--data",
+            self.data,
+            "--backbone",
+            self.backbone,
+            "--weights",
+            self.weights,
+            "--image-size",
+            self.image_size,
+            "--batch-size",
+            self.batch_size,
+            "--seed",
+            seed,
+            *boundary,
+        ]
 
     def first_coded(self, folder: Path, seed: int, augmented: bool) -> dict[str, Any]:
         """Run the recipe as first coded: all stages, or stage 1 without augmentation."""
         epochs = self.epochs if augmented else (self.epochs[0], 0, 0)
         cost = script(
-            folder, "benchmarks/first_coded.py", "--output", folder / "run",
-            *self.both_sides(seed), "--epochs", *epochs, "--timed-epochs", self.timed_epochs,
+            folder,
+            "benchmarks/first_coded.py",
+            "--output",
+            folder / "run",
+            *self.both_sides(seed),
+            "--epochs",
+            *epochs,
+            "--timed-epochs",
+            self.timed_epochs,
             "--augmentation" if augmented else "--no-augmentation",
-        )  # fmt: skip
+        )
         measured = json.loads((folder / "run" / "measured.json").read_text(encoding="utf-8"))
         stages = measured["stages"]
         timed = sum(sum(numbers["epoch_seconds"]) for numbers in stages.values())
@@ -77,16 +94,35 @@ class Plan:
         frozen, unfrozen, retrained = self.epochs if augmented else (self.epochs[0], 0, 0)
         costs = [
             script(
-                folder, "froze_fine_tune.py", "--run", folder / "run", *self.both_sides(seed),
-                "--frozen-epochs", frozen, "--unfrozen-epochs", unfrozen, *patience, *stores,
-                "--precision", self.precision, *(views if augmented else NO_AUGMENTATION),
+                folder,
+                "froze_fine_tune.py",
+                "--run",
+                folder / "run",
+                *self.both_sides(seed),
+                "--frozen-epochs",
+                frozen,
+                "--unfrozen-epochs",
+                unfrozen,
+                *patience,
+                *stores,
+                "--precision",
+                self.precision,
+                *(views if augmented else NO_AUGMENTATION),
             )
-        ]  # fmt: skip
+        ]
         if retrained:
             costs.append(
-                script(folder, "trick_tune.py", "--run", folder / "run", "--epochs", retrained,
-                       *patience, *stores)
-            )  # fmt: skip
+                script(
+                    folder,
+                    "trick_tune.py",
+                    "--run",
+                    folder / "run",
+                    "--epochs",
+                    retrained,
+                    *patience,
+                    *stores,
+                )
+            )
         return {
             "stages": our_stages(folder / "run"),
             "wall_seconds": sum(cost.wall_seconds for cost in costs),

@@ -37,12 +37,21 @@ def predict_first_coded(plan: Plan, folder: Path, trained: Path) -> dict[str, An
 
     def predict(images: Path) -> Cost:
         return script(
-            folder, "benchmarks/first_coded_predict.py",
-            "--model", trained / "run" / "classifier.keras",
-            "--classes", plan.data / "classes.json", "--images", images.parent,
-            "--output", folder / "predict.txt", "--backbone", plan.backbone,
-            "--batch-size", plan.batch_size,
-        )  # fmt: skip
+            folder,
+            "benchmarks/first_coded_predict.py",
+            "--model",
+            trained / "run" / "classifier.keras",
+            "--classes",
+            plan.data / "classes.json",
+            "--images",
+            images.parent,
+            "--output",
+            folder / "predict.txt",
+            "--backbone",
+            plan.backbone,
+            "--batch-size",
+            plan.batch_size,
+        )
 
     return timed(plan, folder, predict)
 
@@ -52,10 +61,18 @@ def predict_ours(plan: Plan, folder: Path, trained: Path, openvino: bool) -> dic
 
     def predict(images: Path) -> Cost:
         return script(
-            folder, "baidu_dog_test.py", "--run", trained / "run", "--images", images,
-            "--output", folder / "predict.txt", "--batch-size", plan.batch_size,
+            folder,
+            "baidu_dog_test.py",
+            "--run",
+            trained / "run",
+            "--images",
+            images,
+            "--output",
+            folder / "predict.txt",
+            "--batch-size",
+            plan.batch_size,
             "--openvino" if openvino else "--no-openvino",
-        )  # fmt: skip
+        )
 
     return timed(plan, folder, predict)
 

@@ -82,11 +82,16 @@ def training_rows(theirs: Sequence[Measured], ours: Sequence[Measured], views: i
     together = rows[-1]
     rows.append(
         Row(
-            "the same, whole processes from start to end", None,
-            [run["wall_seconds"] for run in theirs], [run["wall_seconds"] for run in ours],
-            together.epochs, together.images, together.peaks, together.disks,
+            "the same, whole processes from start to end",
+            None,
+            [run["wall_seconds"] for run in theirs],
+            [run["wall_seconds"] for run in ours],
+            together.epochs,
+            together.images,
+            together.peaks,
+            together.disks,
         )
-    )  # fmt: skip
+    )
     return rows
 
 
@@ -108,26 +113,34 @@ def stages_row(
         note += f"; first coded: {', '.join(map(str, timed))} of {counts} timed"
     sides = (theirs, ours)
     seconds = [
-        [sum(run["stages"][stage]["seconds"] for stage in stages) for run in side]
-        for side in sides
+        [sum(run["stages"][stage]["seconds"] for stage in stages) for run in side] for side in sides
     ]
     errors = [[run["stages"][stages[-1]]["valid_error"] for run in side] for side in sides]
     return Row(
-        name, goal, *seconds, sum(epochs), theirs[0]["images"]["train"],
+        name,
+        goal,
+        *seconds,
+        sum(epochs),
+        theirs[0]["images"]["train"],
         peaks=tuple(max(run["peak_bytes"] for run in side) for side in sides),
         disks=tuple(max(run["disk_bytes"] for run in side) for side in sides),
         # An error after fewer epochs is no counterpart.
-        errors=None if timed != epochs else (errors[0], errors[1]), note=note,
-    )  # fmt: skip
+        errors=None if timed != epochs else (errors[0], errors[1]),
+        note=note,
+    )
 
 
 def prediction_rows(theirs: Measured, ours: Measured) -> list[Row]:
     """Rows of the submission: whole processes, and what they take beyond their start."""
     whole = Row(
-        "baidu_dog_test.py, whole process", GOALS["predict"],
-        [theirs["wall_seconds"]], [ours["wall_seconds"]], 0, ours["images"],
+        "baidu_dog_test.py, whole process",
+        GOALS["predict"],
+        [theirs["wall_seconds"]],
+        [ours["wall_seconds"]],
+        0,
+        ours["images"],
         (theirs["peak_bytes"], ours["peak_bytes"]),
-    )  # fmt: skip
+    )
     beyond = [side["seconds_beyond_start"] for side in (theirs, ours)]
     images = ours["images_beyond_start"]
     if min(beyond) <= 0 or not images:
@@ -147,11 +160,16 @@ def loader_rows(seconds: dict[str, list[float]]) -> list[Row]:
     original, without_cache, *keeping = usual
     return [
         Row(
-            f"loader on one core: {name.replace('the same', without_cache)}", GOALS["loader"],
-            [usual[original]], [usual[name]], epochs=0, images=1, note="second epoch on",
+            f"loader on one core: {name.replace('the same', without_cache)}",
+            GOALS["loader"],
+            [usual[original]],
+            [usual[name]],
+            epochs=0,
+            images=1,
+            note="second epoch on",
         )
         for name in keeping
-    ]  # fmt: skip
+    ]
 
 
 def digits(number: float) -> str:

@@ -53,9 +53,13 @@ class Settings:
 
 
 def write_photos(
-    folder: Path, breeds: Iterable[Breed], per_class: int, seed: int, first_index: int = 0,
+    folder: Path,
+    breeds: Iterable[Breed],
+    per_class: int,
+    seed: int,
+    first_index: int = 0,
     labelled: bool = True,
-) -> list[tuple[str, int]]:  # fmt: skip
+) -> list[tuple[str, int]]:
     """Draw photographs of each breed into a folder, as JPEG files of differing quality.
 
     A picture depends on the seed, its breed and its number alone, so a file that is already
@@ -133,9 +137,13 @@ def main(settings: Settings) -> None:
     print(f"{settings.output}: {len(photos)} pictures of {len(breeds)} breeds")
     if settings.test_output is not None and settings.test_key is not None:
         test = write_photos(
-            settings.test_output, breeds, settings.test_per_class, settings.seed,
-            _FIRST_TEST_INDEX, labelled=False,
-        )  # fmt: skip
+            settings.test_output,
+            breeds,
+            settings.test_per_class,
+            settings.seed,
+            _FIRST_TEST_INDEX,
+            labelled=False,
+        )
         write_key(settings.test_key, test)
         print(f"{settings.test_output}: {len(test)} unlabelled pictures, key {settings.test_key}")
 

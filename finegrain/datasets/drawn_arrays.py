@@ -30,9 +30,12 @@ def draw_arrays(
     # Fresh processes: a fork would copy TensorFlow's locks without the threads that free them.
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         lists = pool.map(
-            write_photos, [folder] * count, [[breed] for breed in breeds],
-            [per_class] * count, [seed] * count,
-        )  # fmt: skip
+            write_photos,
+            [folder] * count,
+            [[breed] for breed in breeds],
+            [per_class] * count,
+            [seed] * count,
+        )
         paths = [folder / name for photos in lists for name, _ in photos]
         pixels = list(pool.map(read_pixels, paths, [(size, size)] * len(paths), chunksize=64))
     return np.stack(pixels), np.repeat(np.arange(count), per_class)

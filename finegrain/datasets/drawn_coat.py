@@ -20,10 +20,14 @@ def coat_outlines(
     thick = 0.2 * girth
     if kind == "spots":
         return [
-            _blob(rng.uniform(-half - 0.2, half + 0.2), back + rng.uniform(-1.3, 1.0) * thick,
-                  rng.uniform(0.035, 0.07), rng)
+            _blob(
+                rng.uniform(-half - 0.2, half + 0.2),
+                back + rng.uniform(-1.3, 1.0) * thick,
+                rng.uniform(0.035, 0.07),
+                rng,
+            )
             for _ in range(int(rng.integers(13, 20)))
-        ]  # fmt: skip
+        ]
     if kind == "bands":
         count = int(rng.integers(5, 8))
         centres = np.linspace(-half - 0.05, half + 0.05, count) + rng.normal(0, 0.015, count)
@@ -31,17 +35,33 @@ def coat_outlines(
     if kind == "saddle":
         left, right = -half * rng.uniform(0.75, 1.0), half * rng.uniform(0.6, 0.85)
         low = back - thick * rng.uniform(-0.1, 0.3)
-        return [np.array([
-            (left - 0.12, back + 0.4), (left - 0.08, low + 0.1), (left + 0.12, low),
-            (right - 0.1, low), (right + 0.06, low + 0.12), (right + 0.06, back + 0.4),
-        ])]  # fmt: skip
+        return [
+            np.array(
+                [
+                    (left - 0.12, back + 0.4),
+                    (left - 0.08, low + 0.1),
+                    (left + 0.12, low),
+                    (right - 0.1, low),
+                    (right + 0.06, low + 0.12),
+                    (right + 0.06, back + 0.4),
+                ]
+            )
+        ]
     if kind == "belly":
         high = back - thick * rng.uniform(0.15, 0.4)
-        return [np.array([
-            (-half - 0.3, high - 0.12), (-half * 0.6, high), (half * 0.5, high + 0.02),
-            (half + 0.02, high + 0.14), (half + 0.22, high + 0.16), (half + 0.3, -0.2),
-            (-half - 0.3, -0.2),
-        ])]  # fmt: skip
+        return [
+            np.array(
+                [
+                    (-half - 0.3, high - 0.12),
+                    (-half * 0.6, high),
+                    (half * 0.5, high + 0.02),
+                    (half + 0.02, high + 0.14),
+                    (half + 0.22, high + 0.16),
+                    (half + 0.3, -0.2),
+                    (-half - 0.3, -0.2),
+                ]
+            )
+        ]
     if kind == "socks":
         high = legs * rng.uniform(0.4, 0.6)
         return [np.array([(-2.0, -0.3), (-2.0, high), (2.0, high), (2.0, -0.3)])]

@@ -50,9 +50,12 @@ def draw_background(
 
 
 def _draw_clutter(
-    picture: Image.Image, horizon: float, far: np.ndarray, ground: np.ndarray,
+    picture: Image.Image,
+    horizon: float,
+    far: np.ndarray,
+    ground: np.ndarray,
     rng: np.random.Generator,
-) -> None:  # fmt: skip
+) -> None:
     pen = ImageDraw.Draw(picture)
     width, height = picture.size
     for _ in range(rng.integers(0, 7)):

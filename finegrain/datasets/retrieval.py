@@ -33,9 +33,11 @@ def apart(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows = rows.assign(path=rows["split"] + "/" + rows["label"] + "/" + rows["name"], group=0)
     order = sorted(
         range(len(rows)),
-        key=lambda row: (RETRIEVAL.index(rows["split"].iloc[row]),
-                         natural_key(rows["path"].iloc[row])),
-    )  # fmt: skip
+        key=lambda row: (
+            RETRIEVAL.index(rows["split"].iloc[row]),
+            natural_key(rows["path"].iloc[row]),
+        ),
+    )
     return learned, rows.iloc[order].reset_index(drop=True)
 
 

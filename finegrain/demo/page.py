@@ -53,9 +53,13 @@ def _one_photograph(answers: Answers, uploads: Path) -> None:
     with gradio.Column(visible=answers.training_images is not None):
         gradio.HTML("<h2>Nearest training images, with the cosine of their embeddings</h2>")
         nearest = gradio.Gallery(
-            show_label=False, columns=NEIGHBOURS, height="auto", buttons=[],
-            object_fit="contain", allow_preview=True,
-        )  # fmt: skip
+            show_label=False,
+            columns=NEIGHBOURS,
+            height="auto",
+            buttons=[],
+            object_fit="contain",
+            allow_preview=True,
+        )
 
     def answer(path: Path | None):
         if path is None:
@@ -71,9 +75,13 @@ def _one_photograph(answers: Answers, uploads: Path) -> None:
         return named, answers.overlay(photo, likeliest), _gallery(answers, photo)
 
     given.change(
-        answer, given, [label, heat, nearest], api_name=False, concurrency_id="model",
+        answer,
+        given,
+        [label, heat, nearest],
+        api_name=False,
+        concurrency_id="model",
         show_progress="minimal",
-    )  # fmt: skip
+    )
 
 
 def _two_photographs(answers: Answers, uploads: Path) -> None:
@@ -105,9 +113,13 @@ def _two_photographs(answers: Answers, uploads: Path) -> None:
 
     for given in givens:
         given.change(
-            answer, givens, [label, said, *heats], api_name=False, concurrency_id="model",
+            answer,
+            givens,
+            [label, said, *heats],
+            api_name=False,
+            concurrency_id="model",
             show_progress="minimal",
-        )  # fmt: skip
+        )
 
 
 def _upload(label: str, uploads: Path) -> gradio.Image:

@@ -82,9 +82,13 @@ def calibrate_run(
     if changes:
         digest = replace_model(run_folder, model, 1.0 if undo else total)
     about = About(
-        run_folder, read_results(RunFolder.open(run_folder))["model_from"],
-        1.0 if undo else total, digest, data.folder, data.digest,
-    )  # fmt: skip
+        run_folder,
+        read_results(RunFolder.open(run_folder))["model_from"],
+        1.0 if undo else total,
+        digest,
+        data.folder,
+        data.digest,
+    )
     write_answers(run_folder, after, run.classes, same_class_scores(model), about)
     print(_closing(run, changes, undo, inside, total))
 

@@ -33,9 +33,7 @@ def expected_calibration_error(confidences: np.ndarray, correct: np.ndarray) -> 
 def calibration_statistic(confidences: np.ndarray, correct: np.ndarray) -> Statistic:
     """The expected calibration error for bootstrap draws."""
     excess, bins = np.asarray(confidences, "float64") - correct, confidence_bins(confidences)
-    return lambda draws: (
-        np.abs(counted(draws, bins, BINS, excess)).sum(axis=1) / draws.shape[1]
-    )
+    return lambda draws: np.abs(counted(draws, bins, BINS, excess)).sum(axis=1) / draws.shape[1]
 
 
 def reliability(confidences: np.ndarray, correct: np.ndarray) -> list[dict[str, Any]]:

@@ -16,8 +16,12 @@ from finegrain.evaluation.log_loss import SMALLEST
 from finegrain.evaluation.top_answers import TOP
 
 CLASS_MEASURES = (
-    "top1_accuracy", "top5_accuracy", "macro_f1", "log_loss", "expected_calibration_error"
-)  # fmt: skip
+    "top1_accuracy",
+    "top5_accuracy",
+    "macro_f1",
+    "log_loss",
+    "expected_calibration_error",
+)
 
 
 def class_measures(rows: pd.DataFrame, classes: Sequence[str], seed: int = 0) -> dict[str, Any]:

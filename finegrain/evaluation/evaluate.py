@@ -97,8 +97,9 @@ def _comparisons(
     sound = np.isfinite(compared.embeddings).all(axis=1)
     embeddings, labels = compared.embeddings, compared.labels
     if not sound.all():
-        notes.append(f"{int((~sound).sum())} images are not compared: their embeddings are no "
-                     "finite numbers")  # fmt: skip
+        notes.append(
+            f"{int((~sound).sum())} images are not compared: their embeddings are no finite numbers"
+        )
         embeddings, labels = embeddings[sound], labels[sound]
     if compared.of > len(compared.labels):
         notes.append(
@@ -128,9 +129,10 @@ def _pairs(unit, embeddings, labels, same_class, seed) -> tuple[dict, dict]:
                 key = f"pair_{name}_{score}"
                 found |= with_intervals({key: value}, {key: bounds})
     reason = (
-        "the model has no same-class head" if same_class is None
+        "the model has no same-class head"
+        if same_class is None
         else "the scores of some pairs are no finite numbers"
-    )  # fmt: skip
+    )
     return found, {name: reason for name in PAIR_MEASURES if name not in found}
 
 

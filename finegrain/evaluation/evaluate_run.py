@@ -66,9 +66,7 @@ def answer_all(
     if not paths:
         return []
     opened = open_answering(model, paths, image_size, openvino)
-    return [
-        answer_images(opened, some, image_size, batch_size, most_compared) for some in images
-    ]
+    return [answer_images(opened, some, image_size, batch_size, most_compared) for some in images]
 
 
 def write_answers(

@@ -89,9 +89,13 @@ def _first(row: dict[str, float], keys: list[str]) -> float:
 
 def _mark_stages(axes, stages, tell_rates: bool) -> None:
     style = {
-        "transform": axes.get_xaxis_transform(), "fontsize": 9, "color": GREY, "rotation": 90,
-        "in_layout": False, "clip_on": True,
-    }  # fmt: skip
+        "transform": axes.get_xaxis_transform(),
+        "fontsize": 9,
+        "color": GREY,
+        "rotation": 90,
+        "in_layout": False,
+        "clip_on": True,
+    }
     start = 0
     for name, rows in stages:
         if start:

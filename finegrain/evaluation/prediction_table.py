@@ -146,9 +146,12 @@ def _read_text(path: Path) -> pd.DataFrame:
     try:
         # A class may well be called "NA" or "007".
         table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, encoding="utf-8",
+            path,
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8",
             encoding_errors="surrogateescape",
-        )  # fmt: skip
+        )
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(

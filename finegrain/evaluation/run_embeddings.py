@@ -58,9 +58,14 @@ def run_embeddings(
     opened = open_run_data(run_folder, data)
     photos = {split: _may_be_unreadable(some) for split, some in data_set_photos(opened).items()}
     export = Export(
-        run_folder, opened.classes, opened.digest, photos, ViewPlan(), openvino,
+        run_folder,
+        opened.classes,
+        opened.digest,
+        photos,
+        ViewPlan(),
+        openvino,
         {"versions": versions()},
-    )  # fmt: skip
+    )
     if path.exists() and not _goes_on(stored, key, export):
         print(f"{path} belongs to another model, or is damaged; it is made anew", flush=True)
         path.unlink()

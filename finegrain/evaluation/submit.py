@@ -118,9 +118,11 @@ def _predict_run(
 def _opened(run: FinishedRun, paths: list[Path], settings: SubmissionSettings) -> Inference:
     classifier = run.classifier()
     check_answers_fit(
-        classifier, min(settings.batch_size, len(paths)), settings.openvino,
+        classifier,
+        min(settings.batch_size, len(paths)),
+        settings.openvino,
         "lower --batch-size, or take a machine with more memory",
-    )  # fmt: skip
+    )
     inference = open_inference(
         classifier,
         sample_images(paths, run.image_size),

@@ -60,16 +60,19 @@ def fit_temperature(
         return log_loss_of_logits(logits, labels, np.exp(log_temperature))
 
     found = minimize_scalar(
-        loss, bounds=(np.log(SMALLEST), np.log(LARGEST)), method="bounded",
+        loss,
+        bounds=(np.log(SMALLEST), np.log(LARGEST)),
+        method="bounded",
         options={"xatol": 1e-6},
-    )  # fmt: skip
+    )
     temperature = float(np.exp(found.x))
     if not SMALLEST * 1.01 < temperature < LARGEST / 1.01:
         every = (logits.argmax(axis=1) == labels).all()
         reason = (
-            "all validation images are answered rightly" if every
+            "all validation images are answered rightly"
+            if every
             else "its answers on the validation images say nothing about how sure it may be"
-        )  # fmt: skip
+        )
         raise UserError(
             f"no temperature fits this model: {reason}; calibrate on more, or harder, validation "
             "images"

@@ -29,9 +29,7 @@ class GradCam:
         self._below = below_map(model)
         self._logits = logits_above_map(model, CATEGORY)
 
-    def heats(
-        self, images: np.ndarray, class_indices: Sequence[int] | None = None
-    ) -> np.ndarray:
+    def heats(self, images: np.ndarray, class_indices: Sequence[int] | None = None) -> np.ndarray:
         """Heat of a batch of images.
 
         Args:

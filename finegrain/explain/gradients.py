@@ -30,9 +30,7 @@ def _tensorflow(score, tensors):
     with tensorflow.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(tensors)
         total = ops.sum(score(*tensors))
-    return tape.gradient(
-        total, tensors, unconnected_gradients=tensorflow.UnconnectedGradients.ZERO
-    )
+    return tape.gradient(total, tensors, unconnected_gradients=tensorflow.UnconnectedGradients.ZERO)
 
 
 def _jax(score, tensors):

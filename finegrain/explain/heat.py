@@ -70,9 +70,7 @@ def fitted(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         ValueError: the array is no picture.
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
-        raise ValueError(
-            f"`pixels` must be (H,W,3) uint8. Received: {pixels.dtype} {pixels.shape}"
-        )
+        raise ValueError(f"`pixels` must be (H,W,3) uint8. Received: {pixels.dtype} {pixels.shape}")
     if pixels.shape[:2] == tuple(size):
         return pixels
     height, width = size

@@ -19,9 +19,7 @@ from finegrain.quiet import stderr_aside
 from finegrain.training.finished_run import FinishedRun
 from finegrain.whole_files import partial_beside
 
-FORMATS = {
-    module.FORMAT.name: module.FORMAT for module in (onnx, saved_model, tflite, openvino)
-}
+FORMATS = {module.FORMAT.name: module.FORMAT for module in (onnx, saved_model, tflite, openvino)}
 
 
 def check_output(format: Format, output: Path) -> None:

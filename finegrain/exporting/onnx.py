@@ -1,5 +1,7 @@
 """ONNX: one file, for ONNX Runtime and many other engines.
 
+Used in Python:
+
     session = onnxruntime.InferenceSession("dogs.onnx")
     session.run(["probabilities"], {"image": images})
     json.loads(session.get_modelmeta().custom_metadata_map["classes"])

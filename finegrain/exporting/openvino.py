@@ -1,5 +1,7 @@
 """OpenVINO's IR: an .xml file with a .bin beside it, for Intel's processors.
 
+Used in Python:
+
     model = openvino.Core().compile_model("dogs.xml", "CPU")
     model(images)["probabilities"]
     json.loads(openvino.Core().read_model("dogs.xml").get_rt_info(["finegrain", "classes"]).astype(str))

@@ -1,5 +1,7 @@
 """TensorFlow's SavedModel: a folder, for TensorFlow Serving and everything that reads its graphs.
 
+Used in Python:
+
     loaded = tensorflow.saved_model.load("dogs")
     loaded.signatures["serving_default"](image=images)["probabilities"]
     loaded.signatures["class_names"]()["class_names"]

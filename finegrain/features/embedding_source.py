@@ -61,9 +61,7 @@ def pretrained_source(
     return EmbeddingSource(spec.name, _title(spec), network, made_from)
 
 
-def model_source(
-    name: str, model: keras.Model, made_from: Mapping[str, Any]
-) -> EmbeddingSource:
+def model_source(name: str, model: keras.Model, made_from: Mapping[str, Any]) -> EmbeddingSource:
     """The embeddings of a trained model.
 
     Args:

@@ -29,9 +29,7 @@ class _Target:
     missing: dict[str, np.ndarray]
 
 
-def export_embeddings(
-    export: Export, sources: Sequence[EmbeddingSource], workers: int
-) -> None:
+def export_embeddings(export: Export, sources: Sequence[EmbeddingSource], workers: int) -> None:
     """Write one file a backbone, or go on with those that were not finished.
 
     Stopped at any moment, even killed, a file keeps what was written until some seconds before.
@@ -63,9 +61,11 @@ def export_embeddings(
 def _target(export: Export, source: EmbeddingSource) -> _Target:
     rows = sum(export.views.count(split) * len(some.paths) for split, some in export.photos.items())
     check_answers_fit(
-        source.network, min(BATCH, rows), export.openvino,
+        source.network,
+        min(BATCH, rows),
+        export.openvino,
         "take a smaller --image-size, or a machine with more memory",
-    )  # fmt: skip
+    )
     store = open_export_file(export, source)
     missing = {split: ~store.done(split) for split in store.splits}
     total, left = sum(map(len, missing.values())), sum(int(rows.sum()) for rows in missing.values())
@@ -79,9 +79,7 @@ def _target(export: Export, source: EmbeddingSource) -> _Target:
     return _Target(source, store, computer, missing)
 
 
-def _fill(
-    export: Export, targets: list[_Target], size: tuple[int, int], workers: int
-) -> None:
+def _fill(export: Export, targets: list[_Target], size: tuple[int, int], workers: int) -> None:
     """Fill the files of one input size and close them up."""
     targets = [target for target in targets if not is_finished(target.store)]
     unreadable: dict[str, dict[int, str]] = {split: {} for split in export.photos}

@@ -77,8 +77,11 @@ class FeatureComputer:
         # OpenVINO chooses its own precision, and is to be compared with the full one.
         opened = open_inference(
             in_full_precision(below) if mixed and self._openvino else below,
-            images, self._openvino, self._expected, self._bfloat16,
-        )  # fmt: skip
+            images,
+            self._openvino,
+            self._expected,
+            self._bfloat16,
+        )
         if mixed and self._openvino and isinstance(opened.compute, KerasEngine):
             opened = open_inference(below, images, False, self._expected)
         print(f"  computing {opened.describe()}", flush=True)

@@ -41,9 +41,11 @@ def write_gap(features: FeatureFile, path: Path) -> None:
     with written_whole(path, rows * features.width * 4) as beside, h5py.File(beside, "w") as file:
         file.attrs[SCHEMA_KEY] = SCHEMA
         for name, places in (("train", train), ("test", test)):
-            _copy(features, places, file.create_dataset(
-                name, (len(places), features.width), "float32"
-            ))  # fmt: skip
+            _copy(
+                features,
+                places,
+                file.create_dataset(name, (len(places), features.width), "float32"),
+            )
             paths = [features.splits[split].paths[row] for split, row in places]
             file.create_dataset(f"{name}_path", data=paths, dtype=h5py.string_dtype())
         labels = [features.splits[split].labels[row] for split, row in train]

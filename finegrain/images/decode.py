@@ -20,9 +20,25 @@ IMAGE_SUFFIXES = frozenset(
 # Told by a file's content, whatever its name. What else Pillow opens is no photograph, and may be a
 # program (EPS) that it would have Ghostscript run.
 FORMATS = (
-    "JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "JPEG2000", "DIB", "ICO", "ICNS",
-    "PSD", "SGI", "PCX", "QOI", "DDS", "TGA",
-)  # fmt: skip
+    "JPEG",
+    "PNG",
+    "GIF",
+    "WEBP",
+    "TIFF",
+    "BMP",
+    "PPM",
+    "AVIF",
+    "JPEG2000",
+    "DIB",
+    "ICO",
+    "ICNS",
+    "PSD",
+    "SGI",
+    "PCX",
+    "QOI",
+    "DDS",
+    "TGA",
+)
 
 EXIF_ORIENTATION = 0x0112
 TURN_UPRIGHT = {

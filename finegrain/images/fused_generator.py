@@ -50,9 +50,7 @@ class FusedImageDataGenerator(ImageDataGenerator):
         super().__init__(*args, **kwargs)
         cv2.setNumThreads(1)
 
-    def apply_transform(
-        self, x: np.ndarray, transform_parameters: Mapping[str, Any]
-    ) -> np.ndarray:
+    def apply_transform(self, x: np.ndarray, transform_parameters: Mapping[str, Any]) -> np.ndarray:
         """Transform one image.
 
         Args:

@@ -82,9 +82,12 @@ class FileBatches(ThreadedBatches):
             return pixels if self._keeps_bytes else pixels.astype(np.float32)
         it = self.iterator
         image = load_img(
-            it.filepaths[index], color_mode=it.color_mode, target_size=it.target_size,
-            interpolation=it.interpolation, keep_aspect_ratio=it.keep_aspect_ratio,
-        )  # fmt: skip
+            it.filepaths[index],
+            color_mode=it.color_mode,
+            target_size=it.target_size,
+            interpolation=it.interpolation,
+            keep_aspect_ratio=it.keep_aspect_ratio,
+        )
         return img_to_array(image, data_format=it.data_format)
 
     def with_targets(self, batch: np.ndarray, index_array: np.ndarray):
@@ -128,8 +131,14 @@ def pixel_source(iterator, cache: StoreFolder | None) -> PixelSource | None:
 def standardizes(generator) -> bool:
     """Whether `generator.standardize` or a shading needs more than bytes."""
     names = (
-        "preprocessing_function", "rescale", "samplewise_center", "samplewise_std_normalization",
-        "featurewise_center", "featurewise_std_normalization", "zca_whitening",
-        "brightness_range", "channel_shift_range",
-    )  # fmt: skip
+        "preprocessing_function",
+        "rescale",
+        "samplewise_center",
+        "samplewise_std_normalization",
+        "featurewise_center",
+        "featurewise_std_normalization",
+        "zca_whitening",
+        "brightness_range",
+        "channel_shift_range",
+    )
     return any(bool(getattr(generator, name)) for name in names)

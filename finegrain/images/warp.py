@@ -49,9 +49,7 @@ def affine_matrix(parameters: Mapping[str, Any], height: int, width: int) -> np.
     theta, shear = np.deg2rad([parameters.get("theta", 0), parameters.get("shear", 0)])
     sine, cosine = np.sin(theta), np.cos(theta)
     rotation = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
-    shift = np.array(
-        [[1, 0, parameters.get("tx", 0)], [0, 1, parameters.get("ty", 0)], [0, 0, 1]]
-    )
+    shift = np.array([[1, 0, parameters.get("tx", 0)], [0, 1, parameters.get("ty", 0)], [0, 0, 1]])
     shearing = np.array([[1, -np.sin(shear), 0], [0, np.cos(shear), 0], [0, 0, 1]])
     zoom = np.diag([parameters.get("zx", 1), parameters.get("zy", 1), 1])
     matrix = rotation @ shift @ shearing @ zoom
@@ -93,10 +91,13 @@ def warp(
             positions[:, 2] += positions[:, axis] * (size - 1)
             positions[:, axis] *= -1
     result = cv2.warpAffine(
-        np.ascontiguousarray(image), positions, (width, height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=BORDERS[fill_mode],
+        np.ascontiguousarray(image),
+        positions,
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=BORDERS[fill_mode],
         hint=cv2.ALGO_HINT_ACCURATE,
-    ).reshape(image.shape)  # fmt: skip
+    ).reshape(image.shape)
     if fill_mode == "constant":
         result[_outside(matrix, height, width, flip_rows, flip_columns)] = (
             np.clip(np.rint(cval), 0, 255) if image.dtype == np.uint8 else cval

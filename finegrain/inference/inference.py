@@ -134,9 +134,7 @@ def _precisions(bfloat16: bool) -> Iterator[str]:
     yield FLOAT32
 
 
-def _reason_for_keras(
-    sample: np.ndarray, use_openvino: bool, expected_images: int | None
-) -> str:
+def _reason_for_keras(sample: np.ndarray, use_openvino: bool, expected_images: int | None) -> str:
     """Why not even to try OpenVINO, empty to try it."""
     if not use_openvino:
         return "OpenVINO was declined"

@@ -36,9 +36,7 @@ class Answers:
         return top1_error(self.probabilities, self.labels)
 
 
-def answer(
-    model: keras.Model, rows: FeatureRows, names: Sequence[str], classes: int
-) -> Answers:
+def answer(model: keras.Model, rows: FeatureRows, names: Sequence[str], classes: int) -> Answers:
     """Answer for rows of embeddings; the views of a photograph are averaged.
 
     Args:

@@ -83,9 +83,7 @@ class FeatureRows:
         return matrices
 
     def _read(self, names: Sequence[str], chosen: np.ndarray) -> dict[str, np.ndarray]:
-        out = {
-            name: np.empty((len(chosen), self.joined.widths[name]), "float32") for name in names
-        }
+        out = {name: np.empty((len(chosen), self.joined.widths[name]), "float32") for name in names}
         start = 0
         for split, rows in self.parts:
             inside = (chosen >= start) & (chosen < start + len(rows))
@@ -137,9 +135,7 @@ class FeatureRows:
                     yield {name: array[part] for name, array in values.items()}, labels[part]
 
 
-def shuffled_in_blocks(
-    count: int, block: int, buffer: int, rng: np.random.Generator
-) -> np.ndarray:
+def shuffled_in_blocks(count: int, block: int, buffer: int, rng: np.random.Generator) -> np.ndarray:
     """An order of rows whose every buffer holds whole blocks of neighbours, mixed.
 
     Args:

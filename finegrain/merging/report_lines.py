@@ -26,14 +26,13 @@ def subsets(names: Sequence[str]) -> dict[str, list[str]]:
         return {}
     compared = {f"{name} alone": [name] for name in names}
     if len(names) > 2:
-        compared |= {f"without {name}": [other for other in names if other != name]
-                     for name in names}  # fmt: skip
+        compared |= {
+            f"without {name}": [other for other in names if other != name] for name in names
+        }
     return compared
 
 
-def comparison_lines(
-    rows: Sequence[tuple[str, Answers, Answers | None, str]]
-) -> list[str]:
+def comparison_lines(rows: Sequence[tuple[str, Answers, Answers | None, str]]) -> list[str]:
     """A line for each classifier; the first is the one that the others are compared with.
 
     Args:
@@ -48,8 +47,7 @@ def comparison_lines(
         against = f"{answers.log_loss - whole:+.4f}" if number else ""
         numbers = (test.log_loss, test.top1_error) if test else ()
         tested = "".join(
-            f"  {value:>{len(name)}.4f}"
-            for name, value in zip(TEST_COLUMNS, numbers, strict=False)
+            f"  {value:>{len(name)}.4f}" for name, value in zip(TEST_COLUMNS, numbers, strict=False)
         )
         lines.append(
             f"{label:<{width}}  {answers.log_loss:>8.4f}  {against:>11}  "

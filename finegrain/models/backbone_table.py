@@ -56,9 +56,13 @@ def listed_backbones() -> dict[str, BackboneSpec]:
         BackboneSpec("efficientnet_b4", apps.EfficientNetB4, 380, "none", "block6a_expand_conv"),
         BackboneSpec("mobilenet_v2", apps.MobileNetV2, 224, "tf", "block_13_expand"),
         BackboneSpec(
-            "mobilenet_v2_0.35", apps.MobileNetV2, 224, "tf", "block_13_expand",
+            "mobilenet_v2_0.35",
+            apps.MobileNetV2,
+            224,
+            "tf",
+            "block_13_expand",
             {"include_top": False, "alpha": 0.35},
-        ),  # fmt: skip
+        ),
         BackboneSpec("densenet121", apps.DenseNet121, 224, "torch", "conv5_block1_0_bn"),
     ]
     return {row.name: row for row in rows}
@@ -110,11 +114,17 @@ def _application_names() -> list[str]:
 def _default_image_size(application: str) -> int:
     """The resolution the weights were made at, as `keras.applications` documents it."""
     sizes = {
-        "EfficientNetB5": 456, "EfficientNetB6": 528, "EfficientNetB7": 600,
-        "EfficientNetV2B1": 240, "EfficientNetV2B2": 260, "EfficientNetV2B3": 300,
-        "EfficientNetV2S": 384, "EfficientNetV2M": 480, "EfficientNetV2L": 480,
+        "EfficientNetB5": 456,
+        "EfficientNetB6": 528,
+        "EfficientNetB7": 600,
+        "EfficientNetV2B1": 240,
+        "EfficientNetV2B2": 260,
+        "EfficientNetV2B3": 300,
+        "EfficientNetV2S": 384,
+        "EfficientNetV2M": 480,
+        "EfficientNetV2L": 480,
         "NASNetLarge": 331,
-    }  # fmt: skip
+    }
     return sizes.get(application, 224)
 
 

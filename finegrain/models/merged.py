@@ -97,8 +97,9 @@ def _normalised(name: str, branch: Branch, embedding):
         # A number that never changes in training has nothing to say, whatever it is later.
         variance = np.where(branch.variance > 0, branch.variance, 1.0)
         layer = keras.layers.Normalization(
-            mean=branch.mean.astype("float32"), variance=variance.astype("float32"),
+            mean=branch.mean.astype("float32"),
+            variance=variance.astype("float32"),
             name=f"{name}_standardised",
-        )  # fmt: skip
+        )
         return layer(embedding)
     return embedding

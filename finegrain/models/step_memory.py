@@ -41,9 +41,7 @@ def step_bytes(model: keras.Model, boundary: int, optimizer: str) -> tuple[float
     return fixed, each
 
 
-def least_training_bytes(
-    model: keras.Model, boundary: int, batch: int, frozen_batch: int
-) -> float:
+def least_training_bytes(model: keras.Model, boundary: int, batch: int, frozen_batch: int) -> float:
     """What training takes at the very least, on whatever backend, compiled or not.
 
     The weights, and the larger of two: the largest output of a layer that computes with weights,

@@ -20,7 +20,5 @@ def VGG16Conv5(  # noqa: N802 - called like its neighbours in keras.applications
         A functional model from (B, H, W, 3), BGR with ImageNet's mean taken away, to
         (B, H / 16, W / 16, 512).
     """
-    whole = keras.applications.VGG16(
-        include_top=False, weights=weights, input_shape=input_shape
-    )
+    whole = keras.applications.VGG16(include_top=False, weights=weights, input_shape=input_shape)
     return keras.Model(whole.input, whole.get_layer("block5_conv3").output, name="vgg16_conv5")

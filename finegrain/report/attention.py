@@ -18,9 +18,11 @@ Question = tuple[str, int]
 
 
 def attention_pictures(
-    heats: Heats, size: tuple[int, int], photographs: Photographs,
+    heats: Heats,
+    size: tuple[int, int],
+    photographs: Photographs,
     questions: dict[Question, str],
-) -> dict[Question, Picture]:  # fmt: skip
+) -> dict[Question, Picture]:
     """Photographs coloured by what speaks for a class.
 
     Args:
@@ -41,9 +43,7 @@ def attention_pictures(
             continue
         found = heats(np.stack(list(pixels.values())), [label for _, label in pixels])
         for (path, label), heat in zip(pixels, found, strict=True):
-            pictures[path, label] = _laid_over(
-                photographs, path, heat, questions[path, label]
-            )
+            pictures[path, label] = _laid_over(photographs, path, heat, questions[path, label])
     return pictures
 
 

@@ -44,9 +44,7 @@ def class_rows(
         classes: names in index order.
         training: photographs of each class; empty where unknown.
     """
-    accuracy = np.where(
-        counts.images > 0, counts.right / np.maximum(counts.images, 1), np.inf
-    )
+    accuracy = np.where(counts.images > 0, counts.right / np.maximum(counts.images, 1), np.inf)
     order = np.lexsort((-counts.images, accuracy))[:MOST_ROWS]
     return [
         ClassRow(

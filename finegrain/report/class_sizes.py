@@ -31,10 +31,13 @@ def draw_class_sizes(counts: Sequence[int], classes: Sequence[str]) -> Markup:
         title = Markup("<title>{}</title>").format(_title(classes, order, sizes, first, last))
         bars.append(
             box.format(
-                left, frame.top(height), round(right - left - gap, 2),
-                round(frame.top(0) - frame.top(height), 1), title,
+                left,
+                frame.top(height),
+                round(right - left - gap, 2),
+                round(frame.top(0) - frame.top(height), 1),
+                title,
             )
-        )  # fmt: skip
+        )
     return chart(
         f"Training photographs a class: {sizes.min()} to {sizes.max()}, median "
         f"{np.median(sizes):g}, classes sorted by size",

@@ -81,9 +81,15 @@ def difference(this: Named, other: Named, seed: int = 0) -> Difference | None:
     p_value = binomtest(only_this, apart).pvalue if apart else 1.0
     accuracy, other_accuracy = right.mean(axis=0)
     return Difference(
-        len(common), float(accuracy), float(other_accuracy), only_this, only_other,
-        float(low), float(high), float(p_value),
-    )  # fmt: skip
+        len(common),
+        float(accuracy),
+        float(other_accuracy),
+        only_this,
+        only_other,
+        float(low),
+        float(high),
+        float(p_value),
+    )
 
 
 def disagreements(

@@ -35,9 +35,13 @@ class Evidence:
 
 
 def gather_evidence(
-    record: RunRecord, photographs: Photographs, looked_at: Iterable[int],
-    compared: Iterable[int], data: Path | None, most_embedded: int,
-) -> Evidence:  # fmt: skip
+    record: RunRecord,
+    photographs: Photographs,
+    looked_at: Iterable[int],
+    compared: Iterable[int],
+    data: Path | None,
+    most_embedded: int,
+) -> Evidence:
     """Ask the model about some answers; what it cannot tell is noted in the record.
 
     Args:

@@ -62,9 +62,14 @@ def draw_matrix(counts: sparse.csr_array, order: np.ndarray, classes: Sequence[s
         'aria-label="Confusion matrix of {2} classes"><rect class="frame" x="{3}" y="{4}" '
         'width="{5}" height="{5}"/>{6}</svg>'
     ).format(
-        side + label + label // 2, side + head + 2, len(order), label, head, side,
+        side + label + label // 2,
+        side + head + 2,
+        len(order),
+        label,
+        head,
+        side,
         Markup("").join(parts),
-    )  # fmt: skip
+    )
 
 
 def _names(names: Sequence[str], label: int, head: int, cell: int) -> Markup:
@@ -74,11 +79,15 @@ def _names(names: Sequence[str], label: int, head: int, cell: int) -> Markup:
             '<text x="{}" y="{}" text-anchor="end">{}</text>'
             '<text transform="translate({} {}) rotate(-60)">{}</text>'
         ).format(
-            label - 6, head + (place + 0.5) * cell + 4, name,
-            label + (place + 0.5) * cell + 3, head - 6, name,
+            label - 6,
+            head + (place + 0.5) * cell + 4,
+            name,
+            label + (place + 0.5) * cell + 3,
+            head - 6,
+            name,
         )
         for place, name in enumerate(names)
-    )  # fmt: skip
+    )
 
 
 def draw_overview(counts: sparse.csr_array, order: np.ndarray) -> Picture:

@@ -100,11 +100,16 @@ def draw_reliability(bins: list[dict[str, Any]]) -> Markup | None:
                 '<rect class="bar" x="{}" y="{}" width="{}" height="{}" fill-opacity="{}">'
                 "<title>{} photographs: confidence {}, right {}</title></rect>"
             ).format(
-                left + 1, top, round(right - left - 2, 1), round(frame.top(0) - top, 1),
-                round(0.25 + 0.75 * float(np.sqrt(row["count"] / most)), 2), row["count"],
-                f"{row['confidence']:.1%}", f"{row['accuracy']:.1%}",
+                left + 1,
+                top,
+                round(right - left - 2, 1),
+                round(frame.top(0) - top, 1),
+                round(0.25 + 0.75 * float(np.sqrt(row["count"] / most)), 2),
+                row["count"],
+                f"{row['confidence']:.1%}",
+                f"{row['accuracy']:.1%}",
             )
-        )  # fmt: skip
+        )
     parts.append(line(frame, [(0, 0), (1, 1)], "ideal", dots=False))
     parts.append(
         line(frame, [(row["confidence"], row["accuracy"]) for row in filled], "validation")

@@ -36,9 +36,12 @@ def render_page(
         disagreements: see `finegrain.report.comparison.disagreements`.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
-        lstrip_blocks=True, undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     checksum = hashlib.sha256(script.encode("utf-8")).digest()

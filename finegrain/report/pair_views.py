@@ -53,9 +53,13 @@ def view_pair(
 
 
 def _side(
-    label: int, other: int, mistakes: int, answers: Answers, classes: Sequence[str],
+    label: int,
+    other: int,
+    mistakes: int,
+    answers: Answers,
+    classes: Sequence[str],
     photographs: Photographs,
-) -> Side:  # fmt: skip
+) -> Side:
     own = answers.labels == label
     mistaken = _surest(answers, own & (answers.predicted == other), PHOTOGRAPHS_A_SIDE // 2)
     typical = _surest(answers, own & answers.right, PHOTOGRAPHS_A_SIDE - len(mistaken))

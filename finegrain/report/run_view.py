@@ -95,9 +95,12 @@ class RunView:
 
 
 def view_run(
-    record: RunRecord, photographs: Photographs, data: Path | None, most_embedded: int,
+    record: RunRecord,
+    photographs: Photographs,
+    data: Path | None,
+    most_embedded: int,
     limits: Limits | None = None,
-) -> RunView:  # fmt: skip
+) -> RunView:
     """Make the parts of a run's report.
 
     Args:

@@ -67,9 +67,10 @@ def write_layout(
 def _write_column(file: h5py.File, name: str, entries: Sequence) -> None:
     is_text = len(entries) > 0 and isinstance(entries[0], str)
     file.create_dataset(
-        name, data=list(entries) if is_text else np.asarray(entries),
+        name,
+        data=list(entries) if is_text else np.asarray(entries),
         dtype=h5py.string_dtype() if is_text else None,
-    )  # fmt: skip
+    )
 
 
 def _reserve(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> None:
@@ -80,7 +81,10 @@ def _reserve(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> 
     properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     data = h5py.h5d.create(
-        file.require_group(group).id, split.encode(), h5py.h5t.py_create(np.dtype(dtype)),
-        h5py.h5s.create_simple(shape), properties,
-    )  # fmt: skip
+        file.require_group(group).id,
+        split.encode(),
+        h5py.h5t.py_create(np.dtype(dtype)),
+        h5py.h5s.create_simple(shape),
+        properties,
+    )
     h5py.Dataset(data).attrs[IS_KIND] = True

@@ -43,9 +43,7 @@ def read_results(run: RunFolder) -> dict[str, Any]:
     file = run.path / RESULTS
     if not file.is_file():
         return {"model_from": None, "stages": {}}
-    mend = (
-        "delete it and start the training command again, which measures the finished stages anew"
-    )
+    mend = "delete it and start the training command again, which measures the finished stages anew"
     return read_record(file, Results, mend).content
 
 

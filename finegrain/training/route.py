@@ -154,9 +154,7 @@ def _stored(
     )
     if store is None:
         return None, folder.reason
-    computer = FeatureComputer(
-        cut.below, cut.kinds, feed.openvino, sum(rows.values()), bfloat16
-    )
+    computer = FeatureComputer(cut.below, cut.kinds, feed.openvino, sum(rows.values()), bfloat16)
     try:
         _tell(store, cut, stage, rows, folder.reason)
         stopped = fill(store, photos, computer, feed.workers)

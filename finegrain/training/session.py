@@ -98,11 +98,17 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     data = open_data_set(settings.data)
     side = settings.image_size or spec.image_size
     feed = Feed(
-        data, (side, side), fitting_batch_size(settings.batch_size, data), settings.seed,
-        settings.images_per_class, settings.workers,
-        settings.cache or cache_beside(settings.run), settings.cache_gb,
-        settings.openvino, settings.augment_on,
-    )  # fmt: skip
+        data,
+        (side, side),
+        fitting_batch_size(settings.batch_size, data),
+        settings.seed,
+        settings.images_per_class,
+        settings.workers,
+        settings.cache or cache_beside(settings.run),
+        settings.cache_gb,
+        settings.openvino,
+        settings.augment_on,
+    )
     check_feed(feed)
     precision = settings.precision
     if precision == "auto":
@@ -111,10 +117,14 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         precision = recorded.precision if recorded else "auto"
     computing = set_up_computing(precision, settings.jit, settings.seed)
     model = _build(
-        recipe, spec, settings.weights, (side, side), data,
+        recipe,
+        spec,
+        settings.weights,
+        (side, side),
+        data,
         check_type(settings.recorded(), RunSettings),
         getattr(settings, "memory_gb", MEMORY_GB),
-    )  # fmt: skip
+    )
     # Before a run folder is bound to these settings.
     first = boundary_index(
         model.get_layer(BACKBONE_LAYER), settings.unfreeze_from or spec.unfreeze_from
@@ -159,9 +169,14 @@ def reopen_session(
         )
     size = tuple(config.image_size)
     feed = Feed(
-        data, size, fitting_batch_size(settings.batch_size, data), settings.seed,
-        settings.images_per_class, workers, **stores,
-    )  # fmt: skip
+        data,
+        size,
+        fitting_batch_size(settings.batch_size, data),
+        settings.seed,
+        settings.images_per_class,
+        workers,
+        **stores,
+    )
     computing = set_up_computing(config.precision, settings.jit, settings.seed)
     spec = find_backbone(config.backbone)
     # Where it was trained, it fitted.
@@ -174,9 +189,7 @@ def cache_beside(run: Path) -> Path:
     return run.absolute().parent / "cache"
 
 
-def _build(
-    recipe, spec, weights, size, data, settings: RunSettings, memory_gb
-) -> keras.Model:
+def _build(recipe, spec, weights, size, data, settings: RunSettings, memory_gb) -> keras.Model:
     """The training model that the recorded settings of a run describe."""
     assemble = multi_loss_model if recipe == MULTI_LOSS else softmax_model
     # Before the weights are loaded, or downloaded: a head's name may be mistyped.

@@ -99,9 +99,7 @@ def is_multi_loss(model: keras.Model) -> bool:
     return SAME_CLASS in model.output_names
 
 
-def compile_for_stage(
-    model: keras.Model, stage: Stage, jit_compile: bool | str = False
-) -> None:
+def compile_for_stage(model: keras.Model, stage: Stage, jit_compile: bool | str = False) -> None:
     """Give the model the optimizer and the losses of a stage.
 
     Raises:

@@ -32,8 +32,21 @@ def main(version: Path, folder: Path) -> None:
     folder.mkdir(parents=True)
     os.chdir(folder)
     draw_photographs(folder / "photos")
-    call(version, "img2keras.py", "--source", "photos", "--output", "data", "--link", "copy",
-         "--valid-fraction", "0.25", "--test-fraction", "0.2", "--statistics")  # fmt: skip
+    call(
+        version,
+        "img2keras.py",
+        "--source",
+        "photos",
+        "--output",
+        "data",
+        "--link",
+        "copy",
+        "--valid-fraction",
+        "0.25",
+        "--test-fraction",
+        "0.2",
+        "--statistics",
+    )
     Path("unlabelled").mkdir()
     for number, photo in enumerate(sorted(Path("data/test").glob("*/*"))):
         shutil.copy2(photo, f"unlabelled/{number}.jpg")
@@ -48,17 +61,61 @@ def main(version: Path, folder: Path) -> None:
 
     call(version, "tools/calibrate.py", "--run", "runs/softmax", "--no-openvino")
     for run, script in (("softmax", "single_model_test.py"), ("multi", "baidu_dog_test.py")):
-        call(version, script, "--run", f"runs/{run}", "--images", "unlabelled", "--no-openvino",
-             "--format", "probabilities", "--output", f"expected/{run}.csv")  # fmt: skip
+        call(
+            version,
+            script,
+            "--run",
+            f"runs/{run}",
+            "--images",
+            "unlabelled",
+            "--no-openvino",
+            "--format",
+            "probabilities",
+            "--output",
+            f"expected/{run}.csv",
+        )
         call(version, "tools/evaluate.py", "--run", f"runs/{run}", "--no-openvino")
-    call(version, "tools/evaluate.py", "--run", "runs/multi", "--images", "data", "--output",
-         "judged", "--no-openvino")  # fmt: skip
-    call(version, "recipes/export_features.py", "--data", "data", "--backbones",
-         "runs/softmax,runs/multi", "--images", "unlabelled", "--output", "features",
-         "--layout", "gap", "--no-openvino")  # fmt: skip
-    call(version, "recipes/merge_features.py", "--features", "features/softmax.h5",
-         "features/multi.h5", "--classifier", "logistic", "--output", "expected/merged.csv",
-         "--format", "probabilities", "--scores", "expected/scores.json")  # fmt: skip
+    call(
+        version,
+        "tools/evaluate.py",
+        "--run",
+        "runs/multi",
+        "--images",
+        "data",
+        "--output",
+        "judged",
+        "--no-openvino",
+    )
+    call(
+        version,
+        "recipes/export_features.py",
+        "--data",
+        "data",
+        "--backbones",
+        "runs/softmax,runs/multi",
+        "--images",
+        "unlabelled",
+        "--output",
+        "features",
+        "--layout",
+        "gap",
+        "--no-openvino",
+    )
+    call(
+        version,
+        "recipes/merge_features.py",
+        "--features",
+        "features/softmax.h5",
+        "features/multi.h5",
+        "--classifier",
+        "logistic",
+        "--output",
+        "expected/merged.csv",
+        "--format",
+        "probabilities",
+        "--scores",
+        "expected/scores.json",
+    )
     shutil.rmtree("photos")
 
 

@@ -5,9 +5,16 @@ import re
 
 def test_the_table_names_every_loader_and_how_far_it_is_off(drawn_data, script):
     done = script(
-        "benchmarks/loader_speed.py", "--data", drawn_data, "--image-size", 150, "--epochs", 2,
-        "--batch-size", 8,
-    )  # fmt: skip
+        "benchmarks/loader_speed.py",
+        "--data",
+        drawn_data,
+        "--image-size",
+        150,
+        "--epochs",
+        2,
+        "--batch-size",
+        8,
+    )
     assert done.returncode == 0, done.stderr
     rows = re.findall(r"^\| (.+?) \| \d+ \| \d+ \| [\d.]+ \| (.*) \| (.*) \|$", done.stdout, re.M)
     differences = {name: largest for name, _, largest in rows}

@@ -18,10 +18,22 @@ def test_results_stand_in_a_table(script, tmp_path):
 
     write_photos(tmp_path / "photos", demo_breeds()[:3], per_class=10, seed=1)
     command = (
-        "benchmarks/merged_results.py", "--source", tmp_path / "photos", "--output",
-        tmp_path / "results", "--backbones", f"{SMALL},mobilenet_v2", "--weights", "none",
-        "--image-size", 32, "--classifiers", "logistic", "--normalise", "l2",
-    )  # fmt: skip
+        "benchmarks/merged_results.py",
+        "--source",
+        tmp_path / "photos",
+        "--output",
+        tmp_path / "results",
+        "--backbones",
+        f"{SMALL},mobilenet_v2",
+        "--weights",
+        "none",
+        "--image-size",
+        32,
+        "--classifiers",
+        "logistic",
+        "--normalise",
+        "l2",
+    )
     done = script(*command, "--seeds", 0)
     assert done.returncode == 0, done.stdout + done.stderr
     table = (tmp_path / "results" / "table.md").read_text()
@@ -44,12 +56,19 @@ def test_results_stand_in_a_table(script, tmp_path):
     assert "$ python" not in done.stdout
 
 
-
 def test_both_exports_are_measured_on_the_same_photographs(script, tmp_path):
     done = script(
-        "benchmarks/export_speed.py", "--output", tmp_path, "--photos", 40, "--few", 20,
-        "--image-sizes", 32, "--no-openvino",
-    )  # fmt: skip
+        "benchmarks/export_speed.py",
+        "--output",
+        tmp_path,
+        "--photos",
+        40,
+        "--few",
+        20,
+        "--image-sizes",
+        32,
+        "--no-openvino",
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     plain, ours = (numbers(line) for line in done.stdout.splitlines()[-2:])
     # One of the four of each class is for validation, which the plain way leaves out.
@@ -59,9 +78,16 @@ def test_both_exports_are_measured_on_the_same_photographs(script, tmp_path):
 
 def test_merging_is_measured_from_memory_and_from_disk(script, tmp_path):
     done = script(
-        "benchmarks/merged_speed.py", "--output", tmp_path, "--photographs", 100,
-        "--many-photographs", 2000, "--repeats", 1,
-    )  # fmt: skip
+        "benchmarks/merged_speed.py",
+        "--output",
+        tmp_path,
+        "--photographs",
+        100,
+        "--many-photographs",
+        2000,
+        "--repeats",
+        1,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [numbers(line) for line in done.stdout.splitlines() if line.startswith("|")][2:]
     assert [row[:3] for row in rows] == [["100", "3 x 2,048", "2"], ["2,000", "1 x 2,048", "997"]]

@@ -11,16 +11,35 @@ from commands import REPOSITORY
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 
 TINY = (
-    "--backbone", "mobilenet_v2_0.35", "--image-size", "32", "--photos", "32",
-    "--valid-fraction", "0.25", "--batch-size", "8", "--unfreeze-from", "block_16_expand",
-    "--views", "2", "--epochs", "2", "1", "1",
-)  # fmt: skip
+    "--backbone",
+    "mobilenet_v2_0.35",
+    "--image-size",
+    "32",
+    "--photos",
+    "32",
+    "--valid-fraction",
+    "0.25",
+    "--batch-size",
+    "8",
+    "--unfreeze-from",
+    "block_16_expand",
+    "--views",
+    "2",
+    "--epochs",
+    "2",
+    "1",
+    "1",
+)
 STAGE = {"epochs": 2, "epoch_seconds": [8.0, 2.0], "seconds": 10.0, "valid_error": 0.25}
 # Parts that the test below finds measured already: stage 1 without augmentation, 10 times faster.
 THEIRS = {
-    "device": "CPU (1 cores), tensorflow", "images": {"train": 24, "valid": 8},
-    "stages": {"1-frozen": STAGE}, "wall_seconds": 20.0, "peak_bytes": 1e9, "disk_bytes": 0,
-}  # fmt: skip
+    "device": "CPU (1 cores), tensorflow",
+    "images": {"train": 24, "valid": 8},
+    "stages": {"1-frozen": STAGE},
+    "wall_seconds": 20.0,
+    "peak_bytes": 1e9,
+    "disk_bytes": 0,
+}
 OURS = {**THEIRS, "stages": {"1-frozen": {**STAGE, "seconds": 1.0, "epoch_seconds": [0.2, 0.2]}}}
 RATES = {"tensorflow float32": {"whole": 100.0, "below": 200.0}}
 
@@ -31,8 +50,14 @@ def test_it_measures_what_is_not_measured_yet(script, drawn_data, tmp_path):
     from side_by_side.kept_parts import KeptParts
 
     output = tmp_path / "speed"
-    flags = ("--source", str(drawn_data.parent / "photos"), "--output", str(output), *TINY,
-             "--no-without-openvino")  # fmt: skip
+    flags = (
+        "--source",
+        str(drawn_data.parent / "photos"),
+        "--output",
+        str(output),
+        *TINY,
+        "--no-without-openvino",
+    )
     settings = tyro.cli(recipe_speed.Settings, args=flags)
     parts = KeptParts(output, recipe_speed.shaping(settings))
     parts.part("first-coded-plain-0", lambda folder: THEIRS)
@@ -90,9 +115,17 @@ def test_the_scripts_know_the_flags_they_are_given(augmented, openvino, tmp_path
     monkeypatch.setattr(planning, "script", record)
     monkeypatch.setattr(planning, "our_stages", lambda run: {})
     plan = planning.Plan(
-        tmp_path, "xception", "none", 299, 32, epochs=(10, 5, 5), timed_epochs=2, views=4,
-        unfreeze_from=None, precision="mixed_bfloat16",
-    )  # fmt: skip
+        tmp_path,
+        "xception",
+        "none",
+        299,
+        32,
+        epochs=(10, 5, 5),
+        timed_epochs=2,
+        views=4,
+        unfreeze_from=None,
+        precision="mixed_bfloat16",
+    )
     plan.ours(tmp_path, seed=3, augmented=augmented, openvino=openvino)
     given = []
     for name, arguments in commands:
@@ -115,9 +148,18 @@ def test_the_scripts_know_the_flags_they_are_given(augmented, openvino, tmp_path
 def test_forward_rates_of_every_engine(script, tmp_path):
     file = tmp_path / "rates.json"
     done = script(
-        "benchmarks/forward_rates.py", "--backbone", "mobilenet_v2_0.35", "--image-size", "32",
-        "--batch-size", "2", "--batches", "1", "--json", file,
-    )  # fmt: skip
+        "benchmarks/forward_rates.py",
+        "--backbone",
+        "mobilenet_v2_0.35",
+        "--image-size",
+        "32",
+        "--batch-size",
+        "2",
+        "--batches",
+        "1",
+        "--json",
+        file,
+    )
     assert done.returncode == 0, done.stderr
     rates = json.loads(file.read_text())
     assert {"tensorflow float32", "tensorflow mixed_bfloat16"} <= set(rates)

@@ -22,13 +22,18 @@ def run_of(epochs=2, seconds=100.0, timed=None, error=0.25, peak=2e9, disk=0):
         "images": {"train": 50, "valid": 10},
         "stages": {
             name: {
-                "epochs": epochs, "seconds": seconds * number, "valid_error": error,
+                "epochs": epochs,
+                "seconds": seconds * number,
+                "valid_error": error,
                 "epoch_seconds": [seconds * number / epochs] * (timed or epochs),
             }
             for number, name in enumerate(names, start=1)
         },
-        "wall_seconds": seconds * 7, "cpu_seconds": 1.0, "peak_bytes": peak, "disk_bytes": disk,
-    }  # fmt: skip
+        "wall_seconds": seconds * 7,
+        "cpu_seconds": 1.0,
+        "peak_bytes": peak,
+        "disk_bytes": disk,
+    }
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40))
@@ -184,9 +189,15 @@ def test_a_row_holds_both_sides_and_their_ratio():
     assert [row.ratio for row in rows] == [10, 10, 10, 10]
     cells = [cell.strip() for cell in rows[0].line().split("|")[1:-1]]
     assert cells == [
-        "stage 1, with augmentation (4 views) (2 epochs)", "50 / 5", "1 / 10", "10.0", "15",
-        "2.00 / 3.00", "0 / 0.5", "0.2500 / 0.2000",
-    ]  # fmt: skip
+        "stage 1, with augmentation (4 views) (2 epochs)",
+        "50 / 5",
+        "1 / 10",
+        "10.0",
+        "15",
+        "2.00 / 3.00",
+        "0 / 0.5",
+        "0.2500 / 0.2000",
+    ]
     # 600 seconds, 6 epochs of 50 images.
     assert [cell.strip() for cell in rows[2].line().split("|")[2:4]] == ["100 / 10", "0.5 / 5"]
     columns = {line.count("|") for line in markdown(rows).splitlines()}
@@ -196,8 +207,13 @@ def test_a_row_holds_both_sides_and_their_ratio():
 def test_a_prediction_too_short_to_tell_has_no_row_without_its_start():
     from side_by_side.table import prediction_rows
 
-    theirs = {"images": 40, "wall_seconds": 30.0, "peak_bytes": 1e9,
-              "images_beyond_start": 32, "seconds_beyond_start": 20.0}  # fmt: skip
+    theirs = {
+        "images": 40,
+        "wall_seconds": 30.0,
+        "peak_bytes": 1e9,
+        "images_beyond_start": 32,
+        "seconds_beyond_start": 20.0,
+    }
     ours = {**theirs, "wall_seconds": 10.0, "seconds_beyond_start": 2.0}
     assert [row.ratio for row in prediction_rows(theirs, ours)] == [3, 10]
     assert "| 1.6 / 16 |" in prediction_rows(theirs, ours)[1].line()
@@ -209,10 +225,12 @@ def test_loaders_are_compared_from_the_second_epoch_on():
 
     rows = loader_rows(
         {
-            "Original": [0.5, 0.01, 0.02, 0.03], "Fused": [0.01] * 4,
-            "the same with a cache": [0.1, 0.0005, 0.0004, 0.0005], "Training": [0.1] * 4,
+            "Original": [0.5, 0.01, 0.02, 0.03],
+            "Fused": [0.01] * 4,
+            "the same with a cache": [0.1, 0.0005, 0.0004, 0.0005],
+            "Training": [0.1] * 4,
         }
-    )  # fmt: skip
+    )
     assert [round(row.ratio, 1) for row in rows] == [40, 0.2]
     name, _, rates, *_ = rows[0].line().strip("| ").split(" | ")
     assert name == "loader on one core: Fused with a cache (second epoch on)"

@@ -161,8 +161,13 @@ def test_lists_that_are_needed_on_request_only(root: Path, name: str, part: str,
         ("images.txt", 4, "3 x/a.jpg", None, "lines 3 and 4 of {} have one id, 3"),
         ("images.txt", 4, "4 ../../a.jpg", None, "line 4 of {} has the file name '../../a.jpg'"),
         ("images.txt", 4, "4 /etc/a.jpg", None, "leads out of the data folder"),
-        ("images.txt", 4, "4 " + numbered(0) + f"/{BIRDS[0]}_0000_1.jpg", None,
-         "line 1 of {} and line 4 mean one image"),
+        (
+            "images.txt",
+            4,
+            "4 " + numbered(0) + f"/{BIRDS[0]}_0000_1.jpg",
+            None,
+            "line 1 of {} and line 4 mean one image",
+        ),
         ("classes.txt", 2, "2", None, "line 2 of {} is '2', not <class id> <class name>"),
         ("classes.txt", 2, "2 " + numbered(0), None, "lines 1 and 2 of {} have one class name"),
         ("classes.txt", 2, None, None, "gives the image 7 the class 2, which classes.txt does"),
@@ -176,7 +181,7 @@ def test_lists_that_are_needed_on_request_only(root: Path, name: str, part: str,
         ("bounding_boxes.txt", 5, "5 1 2 nan 4", "boxes", "line 5 of {} has '1 2 nan 4'"),
         ("bounding_boxes.txt", 5, "5 1 2 inf 4", "boxes", "line 5 of {} has '1 2 inf 4'"),
     ],
-)  # fmt: skip
+)
 def test_damaged_lines_are_named(root: Path, name: str, line: int, new, part, expected: str):
     edit(root / name, line, new)
     message = refused(root, part)

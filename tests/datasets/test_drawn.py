@@ -114,9 +114,17 @@ def draw(*flags: str) -> subprocess.CompletedProcess:
 def test_command_writes_photos_a_test_folder_and_its_key(tmp_path):
     photos, test, key = (str(tmp_path / name) for name in ("photos", "test", "key.csv"))
     done = draw(
-        "--output", photos, "--per-class", "1",
-        "--test-output", test, "--test-key", key, "--test-per-class", "2",
-    )  # fmt: skip
+        "--output",
+        photos,
+        "--per-class",
+        "1",
+        "--test-output",
+        test,
+        "--test-key",
+        key,
+        "--test-per-class",
+        "2",
+    )
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "photos").glob("*_*.jpg"))) == 12
     rows = list(csv.DictReader((tmp_path / "key.csv").open()))

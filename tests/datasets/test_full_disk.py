@@ -22,9 +22,7 @@ from finegrain.datasets.scan import checksum
 from finegrain.errors import UserError
 
 EDGES = (2, 2, 20, 18)
-TAKES_SPACE = [
-    (os, "link"), (os, "mkdir"), (os, "fsync"), (shutil, "copy2"), (Path, "write_bytes")
-]  # fmt: skip
+TAKES_SPACE = [(os, "link"), (os, "mkdir"), (os, "fsync"), (shutil, "copy2"), (Path, "write_bytes")]
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +58,7 @@ def everything(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
 
 
-@pytest.mark.parametrize(
-    ("kind", "stays_full"), [("hard", False), ("copy", True), ("crop", False)]
-)
+@pytest.mark.parametrize(("kind", "stays_full"), [("hard", False), ("copy", True), ("crop", False)])
 def test_it_fills_up_at_any_operation(tmp_path, photographs, monkeypatch, kind, stays_full):
     # Waiting for the disk is what takes long here.
     monkeypatch.setattr(os, "fsync", lambda _: None)

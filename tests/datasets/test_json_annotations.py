@@ -62,9 +62,11 @@ def refused(source: Path) -> str:
 
 
 EXPECTED = {
-    "0.jpg": ("0", "rose", "3"), "1.jpg": ("1", "iris", "7"),
-    "2.jpg": ("2", "rose", "3"), "3.jpg": ("3", "iris", "7"),
-}  # fmt: skip
+    "0.jpg": ("0", "rose", "3"),
+    "1.jpg": ("1", "iris", "7"),
+    "2.jpg": ("2", "rose", "3"),
+    "3.jpg": ("3", "iris", "7"),
+}
 
 
 @pytest.mark.parametrize("named", ["the folder", "the file"])
@@ -193,8 +195,11 @@ def test_several_annotations_of_an_image(four: Path):
     write(four / "train.json", complete(annotations=[*ANNOTATIONS, *more]))
     problems = {record.id: record.problem for record in records_of(four)}
     assert problems == {
-        "0": None, "1": "train.json gives it several categories: 7, 3", "2": None, "3": None,
-    }  # fmt: skip
+        "0": None,
+        "1": "train.json gives it several categories: 7, 3",
+        "2": None,
+        "3": None,
+    }
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,10 @@ def test_csv_row_without_image_is_a_problem_of_its_own(tmp_path: Path):
     listing = list_source(tmp_path)
     records = list(find_layout(listing).read(listing))
     assert [record.problem for record in records] == [
-        None, None, "named in labels.csv, but there is no such image",
-    ]  # fmt: skip
+        None,
+        None,
+        "named in labels.csv, but there is no such image",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -170,8 +172,10 @@ def test_links_that_lead_round_in_a_circle(tmp_path: Path):
     for name in ("cat/round.jpg", "dog/round"):
         (tmp_path / name).symlink_to(tmp_path / name)
     assert labels(tmp_path)[1] == {
-        "cat/1.jpg": "cat", "dog/2.jpg": "dog", "cat/round.jpg": "cat",
-    }  # fmt: skip
+        "cat/1.jpg": "cat",
+        "dog/2.jpg": "dog",
+        "cat/round.jpg": "cat",
+    }
 
 
 def test_nothing_to_find(tmp_path: Path):
@@ -208,8 +212,10 @@ def test_class_names_that_cannot_be_folders(name: str):
 def test_real_photographs():
     found = {name: labels(SHARED / name / "train") for name in ("dogs", "cats_dogs", "flowers")}
     assert {name: layout for name, (layout, _) in found.items()} == {
-        "dogs": "typeid_randhash", "cats_dogs": "type_num", "flowers": "class_folders",
-    }  # fmt: skip
+        "dogs": "typeid_randhash",
+        "cats_dogs": "type_num",
+        "flowers": "class_folders",
+    }
     assert [len(set(of.values())) for _, of in found.values()] == [10, 2, 17]
     for name in ("dogs", "cats_dogs"):
         assert f"--source {SHARED / name / 'train'}" in refused(SHARED / name)

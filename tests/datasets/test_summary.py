@@ -46,8 +46,10 @@ def test_lists_are_cut_and_counted():
     assert list_few(["a", "b"], 3) == "  a\n  b"
     assert list_few(list("abcde"), 3) == "  a\n  b\n  c\n  ... and 2 more"
     assert (counted("a", "class"), counted("ab", "class"), counted("ab", "image")) == (
-        "1 class", "2 classes", "2 images",
-    )  # fmt: skip
+        "1 class",
+        "2 classes",
+        "2 images",
+    )
 
 
 def test_classes_much_smaller_than_others_are_named_the_smallest_first():

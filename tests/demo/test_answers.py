@@ -72,7 +72,7 @@ def test_without_the_data_set_there_are_no_neighbours(run, tmp_path):
     orphan = tmp_path / "run"
     shutil.copytree(run.folder, orphan)
     config = (orphan / "config.json").read_text()
-    (orphan / "config.json").write_text(config.replace("/data\"", "/gone\""))
+    (orphan / "config.json").write_text(config.replace('/data"', '/gone"'))
     with pytest.raises(UserError, match="gone"):
         open_training_images(orphan)
 

@@ -34,9 +34,12 @@ def slow_error(confidences, correct):
 
 
 answers = st.lists(
-    st.tuples(st.one_of(st.floats(0, 1), st.sampled_from([k / 15 for k in range(16)])),
-              st.booleans()), min_size=1, max_size=30,
-)  # fmt: skip
+    st.tuples(
+        st.one_of(st.floats(0, 1), st.sampled_from([k / 15 for k in range(16)])), st.booleans()
+    ),
+    min_size=1,
+    max_size=30,
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -51,9 +54,7 @@ def test_agrees_with_loops(pairs):
     assert found == pytest.approx(slow_error(confidences, correct))
     rows = reliability(confidences, correct)
     assert sum(row["count"] for row in rows) == len(pairs)
-    for row, (inside, confidence, right) in zip(
-        rows, slow_bins(confidences, correct), strict=True
-    ):
+    for row, (inside, confidence, right) in zip(rows, slow_bins(confidences, correct), strict=True):
         assert row["count"] == len(inside)
         if inside:
             assert row["confidence"] == pytest.approx(confidence.mean())

@@ -104,9 +104,7 @@ def test_macro_f1_of_each_draw_is_that_of_scikit_learn(images, classes, kind, se
     draws = np.random.default_rng(seed).integers(0, images, (7, images))
     found = f1_statistic(labels, predicted)(draws)
     for value, draw in zip(found, draws, strict=True):
-        expected = metrics.f1_score(
-            labels[draw], predicted[draw], average="macro", zero_division=0
-        )
+        expected = metrics.f1_score(labels[draw], predicted[draw], average="macro", zero_division=0)
         assert value == pytest.approx(expected)
 
 
@@ -118,8 +116,13 @@ def test_ten_thousand_classes_take_little_memory():
     labels = rng.integers(0, 10_000, 3000)
     probabilities = np.zeros((3000, 10_000), "float32")
     probabilities[np.arange(3000), rng.permutation(labels)] = 1
-    table = prediction_rows([f"{row}.jpg" for row in range(3000)], "valid", labels,
-                            top_answers(probabilities, labels), names)  # fmt: skip
+    table = prediction_rows(
+        [f"{row}.jpg" for row in range(3000)],
+        "valid",
+        labels,
+        top_answers(probabilities, labels),
+        names,
+    )
     tracemalloc.start()
     found = class_measures(table, names)
     classes = per_class(table, names)

@@ -11,13 +11,30 @@ from finegrain.evaluation import close_stage as close_stage_module
 from finegrain.training import session
 
 FLAGS = (
-    "--backbone", "mobilenet_v2", "--weights", "none", "--image-size", str(SIDE), "--batch-size",
-    "8", "--unfreeze-from", "3", "--frozen-epochs", "1", "--unfrozen-epochs", "1",
-)  # fmt: skip
+    "--backbone",
+    "mobilenet_v2",
+    "--weights",
+    "none",
+    "--image-size",
+    str(SIDE),
+    "--batch-size",
+    "8",
+    "--unfreeze-from",
+    "3",
+    "--frozen-epochs",
+    "1",
+    "--unfrozen-epochs",
+    "1",
+)
 RETRAINED = ("--epochs", "1", "--learning-rate", "0.1")
 MADE = {
-    "model.txt", "history.png", "predictions.csv", "evaluation.json", "model.keras", "results.json",
-}  # fmt: skip
+    "model.txt",
+    "history.png",
+    "predictions.csv",
+    "evaluation.json",
+    "model.keras",
+    "results.json",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -54,9 +71,16 @@ def predict(drawn_data, script_here, tmp_path):
     def call(run):
         output = tmp_path / "predict.csv"
         status, _, errors = script_here(
-            "baidu_dog_test.py", "--run", run, "--images", photos, "--output", output,
-            "--format", "probabilities",
-        )  # fmt: skip
+            "baidu_dog_test.py",
+            "--run",
+            run,
+            "--images",
+            photos,
+            "--output",
+            output,
+            "--format",
+            "probabilities",
+        )
         return output.read_text() if status == 0 else errors
 
     return call
@@ -85,20 +109,28 @@ def test_nothing_that_only_shows_a_run_ends_it(
     command = ("froze_fine_tune.py", "--data", drawn_data, "--run", run, *FLAGS)
     with monkeypatch.context() as broken:
         for name, error in {
-            "plot_history": ValueError("no font\nfound"), "draw_model": RuntimeError("no node"),
-            "write_model_table": full, "write_answers": MemoryError(),
+            "plot_history": ValueError("no font\nfound"),
+            "draw_model": RuntimeError("no node"),
+            "write_model_table": full,
+            "write_answers": MemoryError(),
             "split_error_of": IndexError("none"),
-        }.items():  # fmt: skip
+        }.items():
             broken.setattr(close_stage_module, name, refuse(error))
         status, said, errors = script_here(*command)
     assert status == 0, errors
-    for reason in ("ValueError: no font", "RuntimeError: no node", "OSError: [Errno 28] No space",
-                   "MemoryError\n", "IndexError: none\n"):  # fmt: skip
+    for reason in (
+        "ValueError: no font",
+        "RuntimeError: no node",
+        "OSError: [Errno 28] No space",
+        "MemoryError\n",
+        "IndexError: none\n",
+    ):
         assert f"is left out: {reason}" in said
     assert "2-unfrozen: not measured" in said
     assert {path.name for path in run.iterdir() if path.is_file()} & MADE == {
-        "model.keras", "results.json",
-    }  # fmt: skip
+        "model.keras",
+        "results.json",
+    }
     # What was left out is made by the same command, which trains nothing anew.
     status, said, errors = script_here(*command)
     assert status == 0, errors and said.count("finished before") == 2

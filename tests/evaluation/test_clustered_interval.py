@@ -12,8 +12,9 @@ def test_clusters_count_and_not_their_members():
     values = means[clusters]
     low, high = clustered_interval(values, clusters)
     spread = 1.96 * means.std() / np.sqrt(40)
-    np.testing.assert_allclose([low, high], [means.mean() - spread, means.mean() + spread],
-                               atol=0.1 * spread)  # fmt: skip
+    np.testing.assert_allclose(
+        [low, high], [means.mean() - spread, means.mean() + spread], atol=0.1 * spread
+    )
     single = clustered_interval(values, np.arange(len(values)))
     assert single[1] - single[0] < (high - low) / 3
     assert clustered_interval(values, clusters) == (low, high)

@@ -34,8 +34,10 @@ def test_ids_come_from_the_json_in_its_order(folder: Path, tmp_path: Path):
     entries = [{"id": 30, "file_name": "b.jpg"}, {"id": "2", "file_name": "a.jpg"}, {"id": 7}]
     listed = unlabelled_images(write(tmp_path / "test.json", {"images": entries}))
     assert listed == {
-        "30": folder / "b.jpg", "2": folder / "a.jpg", "7": folder / "7.jpg",
-    }  # fmt: skip
+        "30": folder / "b.jpg",
+        "2": folder / "a.jpg",
+        "7": folder / "7.jpg",
+    }
     assert list(listed) == ["30", "2", "7"]
 
 

@@ -10,7 +10,7 @@ from finegrain.models.backbone_table import find_backbone
 from finegrain.models.merged import Branch, merged_model
 from finegrain.models.multi_loss import multi_loss_model
 
-DRAWS = "#!/bin/sh\n/bin/cat \"$2\"\n"
+DRAWS = '#!/bin/sh\n/bin/cat "$2"\n'
 FAILS = "#!/bin/sh\necho 'Format: \"png\" not recognized.' >&2\nexit 1\n"
 
 

@@ -38,9 +38,9 @@ def photos(tmp_path_factory):
 
 def one_by_one(classifier, paths, mirror=False):
     pixels = [read_pixels(path, SIZE).astype("float32") for path in paths]
-    return np.stack([
-        np.asarray(classifier((image[:, ::-1] if mirror else image)[None]))[0] for image in pixels
-    ])
+    return np.stack(
+        [np.asarray(classifier((image[:, ::-1] if mirror else image)[None]))[0] for image in pixels]
+    )
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 11, 64])
@@ -80,9 +80,7 @@ def test_unreadable_files_keep_their_rows(left_and_right, photos, tmp_path):
     assert predictions.unreadable[7] == "no such file"
     assert np.isnan(predictions.probabilities[[0, 6, 7]]).all()
     readable = predict_probabilities(left_and_right, photos[:5], SIZE, 3, flip=True)
-    np.testing.assert_allclose(
-        predictions.probabilities[1:6], readable.probabilities, atol=1e-6
-    )
+    np.testing.assert_allclose(predictions.probabilities[1:6], readable.probabilities, atol=1e-6)
 
     prior = np.array([0.5, 0.3, 0.2])
     filled = predict_probabilities(left_and_right, paths, SIZE, 3, unreadable_row=prior)

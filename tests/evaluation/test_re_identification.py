@@ -28,10 +28,15 @@ def test_worked_by_hand():
     #   0.6  identity 1, camera 3: place 4, right, precision 2/4 (before it 1/3)
     gallery = sightings((0, 2), (1, 3), (-1, 2), (1, 1), (2, 1), (1, 2))
     found = places([[0.5, 0.6, 0.4, 0.1, 0.2, 0.3]], sightings((1, 1)), gallery)
-    assert found.measures() == pytest.approx({
-        "rank-1": 0, "rank-5": 1, "rank-10": 1, "mAP": (1 / 2 + 2 / 4) / 2,
-        "mAP-trapezoid": ((1 / 2 + 0) / 2 + (2 / 4 + 1 / 3) / 2) / 2,
-    })  # fmt: skip
+    assert found.measures() == pytest.approx(
+        {
+            "rank-1": 0,
+            "rank-5": 1,
+            "rank-10": 1,
+            "mAP": (1 / 2 + 2 / 4) / 2,
+            "mAP-trapezoid": ((1 / 2 + 0) / 2 + (2 / 4 + 1 / 3) / 2) / 2,
+        }
+    )
     assert found.first.tolist() == [2] and found.without_match == 0
 
 
@@ -51,9 +56,7 @@ def reference(distances, query, gallery, ranks=(1, 5, 10)) -> dict[str, float]:
     hits, precisions, trapezoids = [], [], []
     for line, identity, camera in zip(distances, query.identities, query.cameras, strict=True):
         images = []
-        for distance, other, seen_by in zip(
-            line, gallery.identities, gallery.cameras, strict=True
-        ):
+        for distance, other, seen_by in zip(line, gallery.identities, gallery.cameras, strict=True):
             if other == -1 or (other == identity and seen_by == camera):
                 continue
             images.append((distance, bool(other == identity)))

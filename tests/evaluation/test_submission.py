@@ -58,13 +58,16 @@ def test_kaggle_label_of_more_classes_is_the_name_of_the_most_probable(tmp_path)
     write_submission(table, tmp_path / "out.csv", "kaggle-label")
     expected = [AWKWARD[column] for column in table.probabilities.argmax(axis=1)]
     assert read_csv(tmp_path / "out.csv") == [
-        ["id", "label"], *(list(row) for row in zip(["1", "2", "3"], expected))
+        ["id", "label"],
+        *(list(row) for row in zip(["1", "2", "3"], expected)),
     ]
 
 
 names = st.lists(
     st.text(st.characters(codec="utf-8", exclude_characters="\0\t\r\n"), min_size=1, max_size=6),
-    min_size=1, max_size=6, unique=True,
+    min_size=1,
+    max_size=6,
+    unique=True,
 )
 
 
@@ -142,7 +145,9 @@ def test_sample_gives_header_ids_and_order(tmp_path):
     answer = dict(zip(table.ids, table.most_probable()))
     assert write_submission(table, tmp_path / "out.csv", "kaggle-label", sample) == 3
     assert read_csv(tmp_path / "out.csv") == [
-        ["Image, id", "predicted"], ["10.jpg", answer["10"]], ["2", answer["2"]],
+        ["Image, id", "predicted"],
+        ["10.jpg", answer["10"]],
+        ["2", answer["2"]],
         ["1.JPG", answer["1"]],
     ]
 

@@ -48,8 +48,15 @@ def photos(tmp_path):
     return folder
 
 
-TRUTH = {"7": "blue", "8": "red", "9": "green", "10": "green", "11": "red", "12": "blue",
-         "13": "red"}
+TRUTH = {
+    "7": "blue",
+    "8": "red",
+    "9": "green",
+    "10": "green",
+    "11": "red",
+    "12": "blue",
+    "13": "red",
+}
 
 
 def run_of(name, classes, counts, **more):
@@ -130,9 +137,7 @@ def test_runs_are_averaged_by_class_name_each_at_its_own_size(photos):
         else:
             # The softmax of a pure colour: e^sharpness against two ones.
             sure = np.mean([np.exp(k) / (np.exp(k) + 2) for k in (4.0, 2.0)])
-            expected = [
-                sure if name == TRUTH[image_id] else (1 - sure) / 2 for name in header[1:]
-            ]
+            expected = [sure if name == TRUTH[image_id] else (1 - sure) / 2 for name in header[1:]]
         np.testing.assert_allclose([float(value) for value in values], expected, atol=1e-5)
 
 

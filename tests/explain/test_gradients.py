@@ -65,9 +65,12 @@ def test_the_same_heat_on_another_backend(backend, tmp_path):
     np.save(tmp_path / "images.npy", images)
     command = [sys.executable, "-c", READER, tmp_path / "model.keras", tmp_path / "images.npy"]
     done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, cwd=ROOT,
+        list(map(str, command)),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
         env={**os.environ, "KERAS_BACKEND": backend},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     name, heats, none = json.loads(done.stdout.splitlines()[-1])
     assert name == backend

@@ -28,14 +28,17 @@ def images():
     return np.random.default_rng(0).integers(0, 256, (5, SIDE, SIDE, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("name", [
-    "saved_model",
-    # By the interpreter that comes with TensorFlow, and by its successor.
-    "tflite",
-    pytest.param("tflite", marks=pytest.mark.optional("ai_edge_litert"), id="tflite-litert"),
-    pytest.param("onnx", marks=pytest.mark.optional("tf2onnx", "onnx", "onnxruntime")),
-    pytest.param("openvino", marks=pytest.mark.optional("openvino")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "saved_model",
+        # By the interpreter that comes with TensorFlow, and by its successor.
+        "tflite",
+        pytest.param("tflite", marks=pytest.mark.optional("ai_edge_litert"), id="tflite-litert"),
+        pytest.param("onnx", marks=pytest.mark.optional("tf2onnx", "onnx", "onnxruntime")),
+        pytest.param("openvino", marks=pytest.mark.optional("openvino")),
+    ],
+)
 def test_an_exported_model_answers_as_the_original(name, run, images, tmp_path):
     form = FORMATS[name]
     output = tmp_path / "made" / f"model{form.suffix}"

@@ -13,9 +13,12 @@ from finegrain.models.multi_loss import multi_loss_model
 
 # Sides as small as each network takes.
 BACKBONES = {
-    "xception_small": 64, "mobilenet_v2_0.35": 32, "inception_v3": 75, "efficientnet_b0": 32,
+    "xception_small": 64,
+    "mobilenet_v2_0.35": 32,
+    "inception_v3": 75,
+    "efficientnet_b0": 32,
     "resnet50": 32,
-}  # fmt: skip
+}
 
 
 def build(name, assemble=multi_loss_model):

@@ -81,8 +81,10 @@ def test_every_epoch_takes_one_view_and_all_views_come_in_turn(paths, tmp_path):
             for image, mean in zip(chosen, stored.batch(epoch, step)[0]["mean"], strict=True):
                 seen[image].append(mean.tobytes())
     for image, means in seen.items():
-        views = {PlainComputer()(augmented.views(image, [view]))["mean"].tobytes()
-                 for view in range(VIEWS)}  # fmt: skip
+        views = {
+            PlainComputer()(augmented.views(image, [view]))["mean"].tobytes()
+            for view in range(VIEWS)
+        }
         assert len(views) == VIEWS
         assert set(means[:VIEWS]) == set(means[VIEWS:]) == views
 

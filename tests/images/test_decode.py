@@ -36,9 +36,20 @@ def assert_like(image: Image.Image, expected: Image.Image, mean_error: float) ->
 
 @pytest.mark.parametrize(
     ("mode", "suffix"),
-    [("RGB", "png"), ("RGB", "bmp"), ("RGB", "jpg"), ("RGB", "webp"), ("RGB", "tiff"),
-     ("L", "png"), ("L", "jpg"), ("P", "gif"), ("P", "png"), ("1", "png"), ("CMYK", "jpg")],
-)  # fmt: skip
+    [
+        ("RGB", "png"),
+        ("RGB", "bmp"),
+        ("RGB", "jpg"),
+        ("RGB", "webp"),
+        ("RGB", "tiff"),
+        ("L", "png"),
+        ("L", "jpg"),
+        ("P", "gif"),
+        ("P", "png"),
+        ("1", "png"),
+        ("CMYK", "jpg"),
+    ],
+)
 def test_every_kind_of_pixel_becomes_rgb(tmp_path: Path, scene, mode: str, suffix: str):
     stored = scene.convert(mode)
     path = tmp_path / f"image.{suffix}"

@@ -36,9 +36,12 @@ def damaged(tmp_path_factory) -> Path:
 
 def decode_all(damaged: Path, before: str = "", after: str = "") -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-c", f"{before}\n{DECODE_ALL}\n{after}", damaged], cwd=REPOSITORY,
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        [sys.executable, "-c", f"{before}\n{DECODE_ALL}\n{after}", damaged],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 def test_decoding_says_nothing_and_nothing_else_is_silenced(damaged: Path):
@@ -58,9 +61,14 @@ def test_these_images_do_make_decoders_talk(damaged: Path):
 
 def test_img2keras_says_its_own_lines_only(damaged: Path, tmp_path: Path, script):
     done = script(
-        "img2keras.py", "--source", damaged, "--output", tmp_path / "data", "--statistics",
+        "img2keras.py",
+        "--source",
+        damaged,
+        "--output",
+        tmp_path / "data",
+        "--statistics",
         timeout=240,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if line.strip()]
     own = ("reading images", "placing images", "measuring pixels")

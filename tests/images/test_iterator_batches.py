@@ -12,9 +12,15 @@ from finegrain.images.decode import read_pixels
 from finegrain.images.fused_generator import FusedImageDataGenerator, ImageDataGenerator
 
 RANGES = dict(
-    rotation_range=45, width_shift_range=0.1, height_shift_range=3.0, shear_range=0.2,
-    zoom_range=0.2, horizontal_flip=True, vertical_flip=True, validation_split=0.3,
-)  # fmt: skip
+    rotation_range=45,
+    width_shift_range=0.1,
+    height_shift_range=3.0,
+    shear_range=0.2,
+    zoom_range=0.2,
+    horizontal_flip=True,
+    vertical_flip=True,
+    validation_split=0.3,
+)
 TOLERANCE = 0.02
 CLASSES = ("ape", "bee", "cow")
 
@@ -35,10 +41,14 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def table(folder) -> pd.DataFrame:
     rows = [
-        {"filename": path.relative_to(folder).as_posix(), "class": path.parent.name,
-         "weight": float(number), "height": number * 2.0}
+        {
+            "filename": path.relative_to(folder).as_posix(),
+            "class": path.parent.name,
+            "weight": float(number),
+            "height": number * 2.0,
+        }
         for number, path in enumerate(sorted(folder.glob("*/*")))
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 
@@ -95,9 +105,7 @@ def test_folders_batch_by_batch(folder, workers, seed):
 def test_options_of_folders(folder, options):
     options = {"interpolation": "bilinear", "batch_size": 4, "seed": 1} | options
     assert_same_batches(
-        lambda generator, **more: generator.flow_from_directory(
-            folder, (24, 32), **options, **more
-        )
+        lambda generator, **more: generator.flow_from_directory(folder, (24, 32), **options, **more)
     )
 
 
@@ -138,9 +146,15 @@ def test_options_of_the_generator(folder, generator):
 def test_tables_batch_by_batch(folder, table, options):
     assert_same_batches(
         lambda generator, **more: generator.flow_from_dataframe(
-            table, str(folder), target_size=(24, 32), batch_size=4, seed=3,
-            interpolation="bilinear", **options, **more,
-        )  # fmt: skip
+            table,
+            str(folder),
+            target_size=(24, 32),
+            batch_size=4,
+            seed=3,
+            interpolation="bilinear",
+            **options,
+            **more,
+        )
     )
 
 
@@ -148,9 +162,14 @@ def test_tables_with_several_labels_an_image(folder, table):
     several = table.assign(**{"class": [["ape", name] for name in table["class"]]})
     assert_same_batches(
         lambda generator, **more: generator.flow_from_dataframe(
-            several, str(folder), target_size=(24, 32), batch_size=4, seed=3,
-            interpolation="bilinear", **more,
-        )  # fmt: skip
+            several,
+            str(folder),
+            target_size=(24, 32),
+            batch_size=4,
+            seed=3,
+            interpolation="bilinear",
+            **more,
+        )
     )
 
 

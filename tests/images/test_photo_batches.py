@@ -37,8 +37,10 @@ def make(photos, **changes) -> PhotoBatches:
 
 def test_an_epoch_shows_every_photograph_once_with_its_label(photos):
     batches = make(photos)
-    expected = {read_pixels(path, (16, 16)).tobytes(): label
-                for path, label in zip(photos, LABELS, strict=True)}  # fmt: skip
+    expected = {
+        read_pixels(path, (16, 16)).tobytes(): label
+        for path, label in zip(photos, LABELS, strict=True)
+    }
     seen = {}
     for step in range(batches.steps()):
         images, one_hot = batches.batch(0, step)

@@ -187,9 +187,14 @@ def test_the_drop_in_generator_takes_a_cache(tmp_path, photos, decoded):
     batches = []
     for cache in (None, folder(tmp_path)):
         iterator = FusedImageDataGenerator(rotation_range=30).flow_from_directory(
-            tmp_path, SIZE, batch_size=4, seed=1, interpolation="bilinear", classes=["photos"],
+            tmp_path,
+            SIZE,
+            batch_size=4,
+            seed=1,
+            interpolation="bilinear",
+            classes=["photos"],
             cache=cache,
-        )  # fmt: skip
+        )
         batches.append([next(iterator)[0] for _ in range(6)])
     for plain, cached in zip(*batches, strict=True):
         np.testing.assert_array_equal(plain, cached)

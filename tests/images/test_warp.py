@@ -98,10 +98,16 @@ def test_any_generator_draws_the_same_parameters_and_agrees(
     seed, rotation, shifts, shear, zoom, flips, fill_mode, first
 ):
     ranges = dict(
-        rotation_range=rotation, height_shift_range=shifts[0], width_shift_range=shifts[1],
-        shear_range=shear, zoom_range=zoom, horizontal_flip=flips[0], vertical_flip=flips[1],
-        fill_mode=fill_mode, cval=9.0,
-    )  # fmt: skip
+        rotation_range=rotation,
+        height_shift_range=shifts[0],
+        width_shift_range=shifts[1],
+        shear_range=shear,
+        zoom_range=zoom,
+        horizontal_flip=flips[0],
+        vertical_flip=flips[1],
+        fill_mode=fill_mode,
+        cval=9.0,
+    )
     shape = (23, 31, 3)
     drawn = ImageDataGenerator(**ranges).get_random_transform(shape, seed)
     assert FusedImageDataGenerator(**ranges).get_random_transform(shape, seed) == drawn
@@ -119,9 +125,14 @@ def test_any_generator_draws_the_same_parameters_and_agrees(
 @pytest.mark.parametrize("size", [(299, 299), (200, 300)])
 def test_noise_as_large_as_a_models_input_agrees(fill_mode, size):
     ranges = dict(
-        rotation_range=45, width_shift_range=0.2, height_shift_range=0.2, shear_range=20,
-        zoom_range=0.3, horizontal_flip=True, vertical_flip=True,
-    )  # fmt: skip
+        rotation_range=45,
+        width_shift_range=0.2,
+        height_shift_range=0.2,
+        shear_range=20,
+        zoom_range=0.3,
+        horizontal_flip=True,
+        vertical_flip=True,
+    )
     generator = FusedImageDataGenerator(**ranges, fill_mode=fill_mode)
     rng = np.random.default_rng(0)
     for seed in range(3):

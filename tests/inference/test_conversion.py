@@ -30,9 +30,13 @@ print(json.dumps([keras.backend.backend(), opened.describe()]))
 def python(code, *arguments, **surroundings):
     """The code in a process of its own that imports from the repository."""
     return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], cwd=ROOT, timeout=300,
-        env={**os.environ, **surroundings}, capture_output=True, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=ROOT,
+        timeout=300,
+        env={**os.environ, **surroundings},
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_a_model_of_the_jax_backend(openvino, network, images, tmp_path):

@@ -15,8 +15,10 @@ from finegrain.inference.openvino_engine import OpenVINOEngine
 def answers_one_by_one(model, images):
     """The slow way: each image by itself, each output's rows stacked."""
     rows = [model(image[None].astype("float32"), training=False) for image in images]
-    return [np.concatenate([keras.ops.convert_to_numpy(row[k]) for row in rows])
-            for k in range(len(rows[0]))]  # fmt: skip
+    return [
+        np.concatenate([keras.ops.convert_to_numpy(row[k]) for row in rows])
+        for k in range(len(rows[0]))
+    ]
 
 
 def assert_close(answers, expected, error):
@@ -109,9 +111,7 @@ def spoiled(run, spoil):
     return run_and_spoil
 
 
-@pytest.mark.parametrize(
-    "spoil, off", [(lambda a: a * 1.1, "10 %"), (lambda a: a * np.nan, "nan")]
-)
+@pytest.mark.parametrize("spoil, off", [(lambda a: a * 1.1, "10 %"), (lambda a: a * np.nan, "nan")])
 def test_keras_where_openvino_disagrees(openvino, network, images, monkeypatch, spoil, off):
     monkeypatch.setattr(OpenVINOEngine, "run", spoiled(OpenVINOEngine.run, spoil))
     opened = open_inference(network, images)
@@ -185,9 +185,14 @@ def test_keras_for_few_images(openvino, network, images, counting_conversions):
     assert many.engine.startswith("OpenVINO") and counting_conversions == ["uint8"]
 
 
-@pytest.mark.parametrize("sample", [
-    np.zeros((0, 32, 32, 3), "uint8"), np.zeros((32, 32, 3), "uint8"), np.zeros((1, 32, 32, 3)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "sample",
+    [
+        np.zeros((0, 32, 32, 3), "uint8"),
+        np.zeros((32, 32, 3), "uint8"),
+        np.zeros((1, 32, 32, 3)),
+    ],
+)
 def test_a_sample_is_a_batch_of_images(network, sample):
     with pytest.raises(ValueError, match="Received: "):
         open_inference(network, sample)

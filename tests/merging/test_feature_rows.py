@@ -29,8 +29,10 @@ def test_an_order_in_blocks_holds_each_row_once(count, block, buffer, seed):
 
 def marked(split, numbers):
     """Rows whose every number tells the photograph."""
-    return [f"{split}/{n}.jpg" for n in numbers], [n % 2 for n in numbers], np.array(
-        [[n, 10 * n] for n in numbers], "float32"
+    return (
+        [f"{split}/{n}.jpg" for n in numbers],
+        [n % 2 for n in numbers],
+        np.array([[n, 10 * n] for n in numbers], "float32"),
     )
 
 
@@ -70,10 +72,13 @@ def test_copies_of_a_photograph_and_its_views_stay_on_one_side(tmp_path, make_fe
     labels, view = [n % 2 for n in range(40)] * 2, np.repeat([0, 1], 40)
     group = np.array([1 + n // 4 if n < 8 else 0 for n in range(40)] * 2)
     path = make_features(
-        tmp_path / "a.h5", ["x", "y"],
+        tmp_path / "a.h5",
+        ["x", "y"],
         {"train": (paths, labels, np.zeros((80, 2), "float32"))},
-        group={"train": group}, view={"train": view}, views="flip",
-    )  # fmt: skip
+        group={"train": group},
+        view={"train": view},
+        views="flip",
+    )
     joined = join_features([FeatureFile(path)])
     draws = set()
     for seed in range(5):

@@ -46,10 +46,13 @@ def features(request, tmp_path, make_features):
             s: np.random.default_rng(part.start).permutation(len(w[0])) for s, w in whole.items()
         }
         splits = {
-            split: ([paths[i] for i in order[split]], labels[order[split]],
-                    matrix[order[split], part])
+            split: (
+                [paths[i] for i in order[split]],
+                labels[order[split]],
+                matrix[order[split], part],
+            )
             for split, (paths, labels, matrix) in whole.items()
-        }  # fmt: skip
+        }
         files.append(FeatureFile(make_features(tmp_path / f"{name}.h5", classes, splits)))
     matrices = {split: dict(zip(w[0], w[2], strict=True)) for split, w in whole.items()}
     return join_features(files), matrices
@@ -124,7 +127,7 @@ def test_dense_is_plain_gradient_descent_by_adam(features, memory, dropout):
             if dropout:
                 batch = batch * 2.0 * dropout_mask(masks, *batch.shape, dropout)
             wrong = probabilities(batch, weights)
-            wrong = (wrong - (labels[:, None] if wrong.shape[1] == 1 else np.eye(3)[labels]))
+            wrong = wrong - (labels[:, None] if wrong.shape[1] == 1 else np.eye(3)[labels])
             gradients = [batch.T @ wrong / len(batch), wrong.mean(axis=0)]
             for place, gradient in enumerate(gradients):
                 first, second = moments[place]

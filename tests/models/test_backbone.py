@@ -21,9 +21,7 @@ def trainable_count(backbone):
 
 
 def test_105_is_xceptions_own_layer_105(xception):
-    plain = keras.applications.Xception(
-        include_top=False, weights=None, input_shape=(299, 299, 3)
-    )
+    plain = keras.applications.Xception(include_top=False, weights=None, input_shape=(299, 299, 3))
     assert len(xception.layers) == len(plain.layers) == 132
     # Layer 105 adds up block 11; the first layer with weights after it opens block 12.
     assert isinstance(xception.layers[105], keras.layers.Add)
@@ -46,6 +44,7 @@ def test_parameters_trained_in_each_stage(xception):
     freeze(xception, None)
     assert trainable_count(xception) == 0
     freeze(xception, 105)
+
     # Blocks 12 to 14 by hand, BatchNormalization apart: block 12 has three separable
     # convolutions of 728 -> 728; block 13 has 728 -> 728, 728 -> 1024 and a 1x1 shortcut
     # 728 -> 1024; block 14 has 1024 -> 1536 -> 2048.
@@ -53,9 +52,12 @@ def test_parameters_trained_in_each_stage(xception):
         return 9 * inputs + inputs * outputs
 
     by_hand = (
-        4 * separable(728, 728) + separable(728, 1024) + 728 * 1024
-        + separable(1024, 1536) + separable(1536, 2048)
-    )  # fmt: skip
+        4 * separable(728, 728)
+        + separable(728, 1024)
+        + 728 * 1024
+        + separable(1024, 1536)
+        + separable(1536, 2048)
+    )
     assert trainable_count(xception) == by_hand
     freeze(xception, 105, train_batch_norm=True)
     assert trainable_count(xception) == by_hand + 2 * (4 * 728 + 2 * 1024 + 1536 + 2048)
@@ -101,14 +103,24 @@ def test_inputs_are_scaled_as_keras_scales_them():
 
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 5, 5, 3)).astype("float32")
     modules = {
-        "xception": "xception", "inception_v3": "inception_v3", "resnet50": "resnet",
-        "inception_resnet_v2": "inception_resnet_v2", "vgg16": "vgg16",
-        "efficientnet_b0": "efficientnet", "mobilenet_v2": "mobilenet_v2",
-        "densenet121": "densenet", "ResNet101V2": "resnet_v2", "VGG19": "vgg19",
-        "MobileNet": "mobilenet", "NASNetMobile": "nasnet", "ConvNeXtTiny": "convnext",
-        "EfficientNetV2B0": "efficientnet_v2", "MobileNetV3Small": "mobilenet_v3",
-        "ResNet152": "resnet", "DenseNet201": "densenet",
-    }  # fmt: skip
+        "xception": "xception",
+        "inception_v3": "inception_v3",
+        "resnet50": "resnet",
+        "inception_resnet_v2": "inception_resnet_v2",
+        "vgg16": "vgg16",
+        "efficientnet_b0": "efficientnet",
+        "mobilenet_v2": "mobilenet_v2",
+        "densenet121": "densenet",
+        "ResNet101V2": "resnet_v2",
+        "VGG19": "vgg19",
+        "MobileNet": "mobilenet",
+        "NASNetMobile": "nasnet",
+        "ConvNeXtTiny": "convnext",
+        "EfficientNetV2B0": "efficientnet_v2",
+        "MobileNetV3Small": "mobilenet_v3",
+        "ResNet152": "resnet",
+        "DenseNet201": "densenet",
+    }
     for name, module in modules.items():
         expected = getattr(keras.applications, module).preprocess_input(pixels.copy())
         ours = Preprocess(find_backbone(name).preprocessing)(pixels)

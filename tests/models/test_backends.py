@@ -60,9 +60,11 @@ def saved(tmp_path_factory):
 
 def read_on(backend, folder):
     done = subprocess.run(
-        [sys.executable, "-c", READER, str(folder)], capture_output=True, text=True,
+        [sys.executable, "-c", READER, str(folder)],
+        capture_output=True,
+        text=True,
         env={**os.environ, "KERAS_BACKEND": backend},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["backend"] == backend

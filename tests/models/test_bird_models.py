@@ -44,9 +44,14 @@ def efficientnet(width, depth):
         return expand + depthwise + excite + middle * outputs + 4 * outputs
 
     stages = [  # kernel, blocks, channels, expansion
-        (3, 1, 16, 1), (3, 2, 24, 6), (5, 2, 40, 6), (3, 3, 80, 6), (5, 3, 112, 6),
-        (5, 4, 192, 6), (3, 1, 320, 6),
-    ]  # fmt: skip
+        (3, 1, 16, 1),
+        (3, 2, 24, 6),
+        (5, 2, 40, 6),
+        (3, 3, 80, 6),
+        (5, 3, 112, 6),
+        (5, 4, 192, 6),
+        (3, 1, 320, 6),
+    ]
     inputs = wide(32)
     count = 7 + 27 * inputs + 4 * inputs
     for kernel, blocks, channels, expansion in stages:
@@ -82,10 +87,14 @@ BY_HAND = {
 # What Keras documents of the headless networks.
 DOCUMENTED = {vgg16(): 14_714_688, efficientnet(*B3): 10_783_535, efficientnet(*B4): 17_673_823}
 FEATURES = {  # side of the feature map, channels
-    "vgg16": (9, 512), "efficientnet_b4": (7, 1792), "efficientnet_b3_attention": (7, 1536),
-    "efficientnet_b3_se": (7, 1536), "efficientnet_b3_cbam": (7, 1536),
-    "bilinear_efficientnet": (8, 1536), "bilinear_vgg16": (18, 512),
-}  # fmt: skip
+    "vgg16": (9, 512),
+    "efficientnet_b4": (7, 1792),
+    "efficientnet_b3_attention": (7, 1536),
+    "efficientnet_b3_se": (7, 1536),
+    "efficientnet_b3_cbam": (7, 1536),
+    "bilinear_efficientnet": (8, 1536),
+    "bilinear_vgg16": (18, 512),
+}
 
 READER = """
 import sys
@@ -122,9 +131,14 @@ def build(name, backbones):
     if key not in backbones:
         backbones[key] = build_backbone(spec, "none", (row.image_size, row.image_size))
     return softmax_model(
-        backbones[key], spec, CLASSES, row.dropout, row.hidden,
-        head=find_head(row.head), hidden_dropout=row.hidden_dropout,
-    )  # fmt: skip
+        backbones[key],
+        spec,
+        CLASSES,
+        row.dropout,
+        row.hidden,
+        head=find_head(row.head),
+        hidden_dropout=row.hidden_dropout,
+    )
 
 
 def test_the_table_has_the_seven_models():

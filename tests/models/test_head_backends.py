@@ -58,9 +58,15 @@ def saved(tmp_path_factory):
         keras.utils.set_random_seed(1)
         head = find_head(name, compact=32 if name == "compact_bilinear" else 0)
         model = multi_loss_model(
-            tiny_backbone(), BackboneSpec("tiny", None, 16, "none"), 3, 0.0, 8,
-            head=head, hidden_dropout=0.0, seed=7,
-        )  # fmt: skip
+            tiny_backbone(),
+            BackboneSpec("tiny", None, 16, "none"),
+            3,
+            0.0,
+            8,
+            head=head,
+            hidden_dropout=0.0,
+            seed=7,
+        )
         if name == "compact_bilinear":
             # A model must come back with the very tables it was trained with, even if another
             # NumPy should draw others.
@@ -86,9 +92,11 @@ def test_saved_heads_answer_and_learn_alike(saved, backend):
         pytest.skip(f"{backend} is not installed")
     folder, embeddings = saved
     done = subprocess.run(
-        [sys.executable, "-c", READER, str(folder), *HEADS], capture_output=True, text=True,
+        [sys.executable, "-c", READER, str(folder), *HEADS],
+        capture_output=True,
+        text=True,
         env={**os.environ, "KERAS_BACKEND": backend},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["backend"] == backend

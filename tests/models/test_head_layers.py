@@ -156,9 +156,13 @@ def test_a_sketch_depends_on_its_seed_and_on_nothing_else():
 
 @pytest.mark.parametrize(
     ("layer", "argument"),
-    [(SignedSquareRoot, "epsilon"), (UnitLength, "epsilon"), (RelativeToLargest, "floor"),
-     (TensorSketch, "width")],
-)  # fmt: skip
+    [
+        (SignedSquareRoot, "epsilon"),
+        (UnitLength, "epsilon"),
+        (RelativeToLargest, "floor"),
+        (TensorSketch, "width"),
+    ],
+)
 def test_values_that_cannot_be_are_refused(layer, argument):
     with pytest.raises(ValueError, match=f"`{argument}` must be .*Received: {argument}=0"):
         layer(**{argument: 0})

@@ -74,14 +74,27 @@ def test_a_head_under_mixed_precision_computes_and_is_saved_in_float32(name):
 def test_the_plain_model_is_what_it_was_before_there_were_heads():
     model = multi_loss_model(tiny_backbone(), SPEC, 3)
     assert [layer.name for layer in model.layers if layer.name != "partner"] == [
-        "image", "preprocess", "backbone", "embedding", "take_partner", "category_dropout",
-        "squared_difference", "category", "same_class",
-    ]  # fmt: skip
+        "image",
+        "preprocess",
+        "backbone",
+        "embedding",
+        "take_partner",
+        "category_dropout",
+        "squared_difference",
+        "category",
+        "same_class",
+    ]
     model = softmax_model(tiny_backbone(), SPEC, 3, 0.5, hidden=4)
     assert [layer.name for layer in model.layers] == [
-        "image", "preprocess", "backbone", "embedding", "hidden_dropout", "hidden",
-        "category_dropout", "category",
-    ]  # fmt: skip
+        "image",
+        "preprocess",
+        "backbone",
+        "embedding",
+        "hidden_dropout",
+        "hidden",
+        "category_dropout",
+        "category",
+    ]
     assert model.get_layer("hidden_dropout").rate == 0.5
     model = softmax_model(tiny_backbone(), SPEC, 3, 0.5, hidden=4, hidden_dropout=0.25)
     assert model.get_layer("hidden_dropout").rate == 0.25
@@ -103,8 +116,14 @@ def test_an_outer_product_that_cannot_fit_is_refused_by_its_size():
         softmax_model(tiny_backbone(2048), SPEC, 200, hidden=1024, head=too_large)
     message = str(refused.value)
     # (2048 * 2048 + 1) * 1024 weights of 16 bytes.
-    for part in ("2048 x 2048 = 4,194,304", "4,294,968,320 weights", "68.7 GB", "6 GB given",
-                 "compact_bilinear", "--compact N"):  # fmt: skip
+    for part in (
+        "2048 x 2048 = 4,194,304",
+        "4,294,968,320 weights",
+        "68.7 GB",
+        "6 GB given",
+        "compact_bilinear",
+        "--compact N",
+    ):
         assert part in message
     with pytest.raises(UserError, match="4,294,968,320"):
         multi_loss_model(tiny_backbone(2048), SPEC, 200, hidden=1024, head=too_large)

@@ -117,8 +117,19 @@ def test_jax_warps_alike():
     if importlib.util.find_spec("jax") is None or keras.backend.backend() != "tensorflow":
         pytest.skip("jax is not installed, or runs already")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__,
-         "-k", "image_data_generator or training_only"],
-        capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": "jax"},
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            __file__,
+            "-k",
+            "image_data_generator or training_only",
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+    )
     assert done.returncode == 0 and "5 passed" in done.stdout, done.stdout

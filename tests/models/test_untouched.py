@@ -56,10 +56,13 @@ OF_PAIRS = {"same class": same_class, "pair scores": same_class_scores, "pair CA
 def test_no_part_of_a_model_changes_it(assemble, head, hidden, hidden_dropout, tmp_path):
     keras.utils.set_random_seed(1)
     model = assemble(
-        small_backbone(), find_backbone("mobilenet_v2"), 3, hidden=hidden,
+        small_backbone(),
+        find_backbone("mobilenet_v2"),
+        3,
+        hidden=hidden,
         head=find_head(head, 32 if head == "compact_bilinear" else 0),
         hidden_dropout=hidden_dropout,
-    )  # fmt: skip
+    )
     model.compile("sgd", "mse")
     model.optimizer.build(model.trainable_variables)
     config, answers = model.get_config(), answered(model)

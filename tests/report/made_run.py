@@ -47,11 +47,15 @@ def make_run(folder: Path, data: Path, recipe="multi-loss", seed=0, strength=3.0
     opened = open_data_set(data, may_lack_images=True)
     (folder / "1-frozen").mkdir(parents=True)
     config = {
-        "recipe": recipe, "settings": {"seed": seed, "frozen_epochs": 2},
-        "backbone": "mobilenet_v2_0.35", "image_size": [32, 32], "precision": "float32",
-        "data": describe_data(opened), "weights": {"name": "none", "digest": "0123456789abcdef"},
+        "recipe": recipe,
+        "settings": {"seed": seed, "frozen_epochs": 2},
+        "backbone": "mobilenet_v2_0.35",
+        "image_size": [32, 32],
+        "precision": "float32",
+        "data": describe_data(opened),
+        "weights": {"name": "none", "digest": "0123456789abcdef"},
         "versions": {"keras": "3"},
-    }  # fmt: skip
+    }
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "classes.json").write_text(json.dumps(opened.classes))
     write_history(folder / "1-frozen" / "history.csv", [1e-3, 1e-3, 1e-4])
@@ -63,8 +67,14 @@ def make_run(folder: Path, data: Path, recipe="multi-loss", seed=0, strength=3.0
 
 def write_history(file: Path, rates: list[float]) -> None:
     """A history whose losses fall."""
-    names = ("loss", "val_loss", "category_loss", "val_category_loss", "category_accuracy",
-             "val_category_accuracy")  # fmt: skip
+    names = (
+        "loss",
+        "val_loss",
+        "category_loss",
+        "val_category_loss",
+        "category_accuracy",
+        "val_category_accuracy",
+    )
     file.parent.mkdir(exist_ok=True)
     with file.open("w", newline="") as table:
         writer = csv.writer(table)

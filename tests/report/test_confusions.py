@@ -34,12 +34,12 @@ def test_pairs_and_classes_are_those_of_a_slow_loop(rows):
         for other in range(one + 1, 6):
             if times[one, other] + times[other, one]:
                 expected[one, other] = (
-                    times[one, other], times[other, one], images[one] + images[other]
-                )  # fmt: skip
+                    times[one, other],
+                    times[other, one],
+                    images[one] + images[other],
+                )
     found = confused_pairs(counts, 100)
-    assert {
-        (p.one, p.other): (p.one_as_other, p.other_as_one, p.images) for p in found
-    } == expected
+    assert {(p.one, p.other): (p.one_as_other, p.other_as_one, p.images) for p in found} == expected
     mistakes = [pair.mistakes for pair in found]
     assert mistakes == sorted(mistakes, reverse=True)
     fared = count_classes(counts)

@@ -19,9 +19,10 @@ def test_nearest_are_those_of_brute_force(tmp_path, make_features, monkeypatch, 
     names = [f"train/{n}.jpg" for n in range(20)]
     asked = [f"valid/{n}.jpg" for n in range(4)]
     file = make_features(
-        tmp_path / "e.h5", ["cat", "dog"],
+        tmp_path / "e.h5",
+        ["cat", "dog"],
         {"train": (names, np.arange(20) % 2, train), "valid": (asked, [0] * 4, valid)},
-    )  # fmt: skip
+    )
     with FeatureFile(file) as features:
         found = nearest_training(features, "valid", [asked[2], "gone.jpg", asked[0]], 5)
     assert set(found) == {asked[2], asked[0]}
@@ -52,15 +53,17 @@ def test_copies_are_told_from_what_the_model_only_finds_alike(tmp_path, make_fea
         picture.save(tmp_path / path)
     train = np.eye(5, 600, dtype="float32")
     file = make_features(
-        tmp_path / "e.h5", ["cat", "dog"],
+        tmp_path / "e.h5",
+        ["cat", "dog"],
         {
             "train": ([f"train/{n}.png" for n in range(5)], [0] * 5, train),
             "valid": (
                 [f"valid/{name}.png" for name in ("same", "mirrored", "like", "grey", "gone")],
-                [0] * 5, train + 0.001,
+                [0] * 5,
+                train + 0.001,
             ),
         },
-    )  # fmt: skip
+    )
     with FeatureFile(file) as features:
         found = like_pictures(features, "valid", Photographs(tmp_path))
     assert {(copy.path, copy.training_path, copy.kind) for copy in found} == {
@@ -72,8 +75,13 @@ def test_copies_are_told_from_what_the_model_only_finds_alike(tmp_path, make_fea
 def test_equal_files_are_found_by_their_checksums():
     import pandas as pd
 
-    rows = [("a", "train", "1"), ("b", "train", "1"), ("c", "valid", "1"), ("d", "valid", "2"),
-            ("e", "test", "1")]  # fmt: skip
+    rows = [
+        ("a", "train", "1"),
+        ("b", "train", "1"),
+        ("c", "valid", "1"),
+        ("d", "valid", "2"),
+        ("e", "test", "1"),
+    ]
     table = pd.DataFrame(rows, columns=["path", "split", "sha1"])
     assert equal_files(table, "valid") == [Copy("c", "a", "equal file")]
     repeats = [Copy("c", "a", "equal file"), Copy("c", "a", "same picture")]

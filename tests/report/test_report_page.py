@@ -50,11 +50,24 @@ def edit_predictions(run, change):
 
 def test_the_page_has_all_its_parts(two_runs_page):
     page = Page(two_runs_page.read_text(encoding="utf-8"))
-    for part in ("Comparison", "Where they disagree", "Top-1 accuracy", "Calibration", "Confusions",
-                 "Identification loss", "Look-alikes", "Worst mistakes", "Least sure",
-                 "what speaks for beagle",
-                 "Likely label errors", "Copies across the split", "most similar training",
-                 "Training photographs a class", "--frozen-epochs", "0123456789ab"):  # fmt: skip
+    for part in (
+        "Comparison",
+        "Where they disagree",
+        "Top-1 accuracy",
+        "Calibration",
+        "Confusions",
+        "Identification loss",
+        "Look-alikes",
+        "Worst mistakes",
+        "Least sure",
+        "what speaks for beagle",
+        "Likely label errors",
+        "Copies across the split",
+        "most similar training",
+        "Training photographs a class",
+        "--frozen-epochs",
+        "0123456789ab",
+    ):
         assert part in page.text, part
     identifiers = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))
@@ -63,8 +76,11 @@ def test_the_page_has_all_its_parts(two_runs_page):
     assert all(image["src"].startswith("data:image/") for image in page.all("img"))
     assert all(image["alt"] for image in page.all("img"))
     assert len(page.all("main")) == 1 and page.all("html")[0]["lang"] == "en"
-    assert not [tag for tag, attributes in page.tags if tag == "link" and
-                not attributes["href"].startswith("data:")]  # fmt: skip
+    assert not [
+        tag
+        for tag, attributes in page.tags
+        if tag == "link" and not attributes["href"].startswith("data:")
+    ]
 
 
 def test_names_are_escaped_everywhere(two_runs_page):
@@ -114,8 +130,12 @@ def test_a_class_that_is_never_answered(run, script_here):
 def test_predictions_that_are_no_numbers_are_left_out_and_counted(run, script_here):
     def change(rows):
         broken = [re.sub(r"0\.\d+", "nan", rows[0]), re.sub(r",0\.\d+,", ",7.5,", rows[1])]
-        return [*broken, *rows[2:], rows[2], rows[3].replace("valid/0/", "valid/9/").replace(
-            ",beagle,", ",unheard of,")]  # fmt: skip
+        return [
+            *broken,
+            *rows[2:],
+            rows[2],
+            rows[3].replace("valid/0/", "valid/9/").replace(",beagle,", ",unheard of,"),
+        ]
 
     edit_predictions(run, change)
     assert script_here(REPORT, "--run", run)[0] == 0

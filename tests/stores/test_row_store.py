@@ -52,8 +52,10 @@ def test_rows_come_back_whatever_the_order(tmp_path_factory, orders, chunk):
 
 
 def test_a_closed_store_is_an_hdf5_file_with_everything_in_it(tmp_path):
-    columns = {"path": {"train": [f"{i}ä.jpg" for i in range(5)], "valid": ["x", "y"]},
-               "label": {"train": [0, 1, 2, 0, 1], "valid": [2, 2]}}  # fmt: skip
+    columns = {
+        "path": {"train": [f"{i}ä.jpg" for i in range(5)], "valid": ["x", "y"]},
+        "label": {"train": [0, 1, 2, 0, 1], "valid": [2, 2]},
+    }
     store = make(tmp_path / "a.h5", columns=columns)
     store.write("train", range(5), values(range(5)))
     store.close()

@@ -135,8 +135,11 @@ def test_mistakes_are_one_sentence(tmp_path, judged, script_here):
     run = make_run(tmp_path / "no validation", data, "softmax")
     broken = shutil.copytree(judged[0], tmp_path / "broken")
     (broken / "model.keras").write_bytes(b"damaged")
-    cases = {run: "no validation images", tmp_path / "none": "no run folder",
-             broken: "cannot be loaded"}  # fmt: skip
+    cases = {
+        run: "no validation images",
+        tmp_path / "none": "no run folder",
+        broken: "cannot be loaded",
+    }
     for folder, words in cases.items():
         status, _, err = calibrate(script_here, "--run", folder)
         assert status == 2 and err.startswith("error: ") and err.count("\n") == 1, err

@@ -26,9 +26,12 @@ SECONDS = 75
 def test_a_short_campaign_finds_nothing(tmp_path):
     done = subprocess.run(
         [sys.executable, "tools/campaign.py", "--seconds", str(SECONDS), "--seed", "11"],
-        cwd=REPOSITORY, capture_output=True, text=True, timeout=580,
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=580,
         env={**os.environ, "TMPDIR": str(tmp_path)},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     tried = dict(re.findall(r"^([a-z-]+) +(\d+) +0$", done.stdout, re.MULTILINE))
     assert set(tried) == {*KINDS, "all"}
@@ -61,7 +64,7 @@ def run_fake(tmp_path):
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV"),
         ("import threading; threading.Thread(target=lambda: 1 / 0).start()", "traceback: Zero"),
     ],
-)  # fmt: skip
+)
 def test_what_a_command_may_not_do_is_told(run_fake, body, fault):
     assert fault in "; ".join(faults_of(run_fake(body)))
 

@@ -102,10 +102,20 @@ def test_only_uploads_are_looked_at(visitor, uploads, photograph, tmp_path):
     (special / "out.jpg").symlink_to(photograph)
     (tmp_path / "folder").symlink_to(photograph.parent)
     forbidden = [
-        photograph, tmp_path / "absent.jpg", "/dev/zero", "/etc/passwd", uploads, f"{path}x",
-        f"{uploads}/../../../../../etc/passwd", "\0", "", "http://127.0.0.1:1/photo.jpg",
-        special / "out.jpg", os.path.relpath(photograph), *(special / name for name in names),
-    ]  # fmt: skip
+        photograph,
+        tmp_path / "absent.jpg",
+        "/dev/zero",
+        "/etc/passwd",
+        uploads,
+        f"{path}x",
+        f"{uploads}/../../../../../etc/passwd",
+        "\0",
+        "",
+        "http://127.0.0.1:1/photo.jpg",
+        special / "out.jpg",
+        os.path.relpath(photograph),
+        *(special / name for name in names),
+    ]
     for place in forbidden:
         for more in ({}, {"meta": FILE_DATA}, {"meta": FILE_DATA, "is_stream": True}):
             assert visitor.ask({"path": str(place), **more}) == (400, NOT_UPLOADED)

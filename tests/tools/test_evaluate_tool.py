@@ -37,8 +37,9 @@ def test_measures_the_held_out_images_of_the_run(own, script_here):
     status, out, err = evaluate(script_here, "--run", run)
     assert status == 0, err
     assert "120 valid, 120 test" in out and "ROC AUC" in out
-    table, evaluation = read_predictions(run / "predictions.csv"), read_evaluation(
-        run / "evaluation.json"
+    table, evaluation = (
+        read_predictions(run / "predictions.csv"),
+        read_evaluation(run / "evaluation.json"),
     )
     assert table.groupby("split").size().to_dict() == {"test": 120, "valid": 120}
     assert all((data / path).is_file() for path in table["path"])
@@ -222,8 +223,10 @@ def test_the_embeddings_of_a_run_are_made_once(own, capsys):
     run, data = own
     with run_embeddings(run, openvino=False) as features:
         assert {split: len(rows.paths) for split, rows in features.splits.items()} == {
-            "train": 48, "valid": 120, "test": 120,
-        }  # fmt: skip
+            "train": 48,
+            "valid": 120,
+            "test": 120,
+        }
         assert features.classes == CLASSES and features.width == WIDTH
         first = features.read("valid", range(120))
         assert list(features.splits["valid"].labels) == sorted(features.splits["valid"].labels)

@@ -33,9 +33,17 @@ def test_a_picture_for_each_photograph(run, photos, script_here, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no image")
     status, out, err = script_here(
-        "tools/explain.py", "--run", run, "--output", tmp_path / "out", "--top", "9",
-        photos[0], same_name, broken,
-    )  # fmt: skip
+        "tools/explain.py",
+        "--run",
+        run,
+        "--output",
+        tmp_path / "out",
+        "--top",
+        "9",
+        photos[0],
+        same_name,
+        broken,
+    )
     assert status == 0, err
     made = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert made == [f"{photos[0].stem}-2.png", f"{photos[0].stem}.png"]
@@ -53,9 +61,15 @@ def test_another_class_may_be_asked_about(run, photos, script_here, tmp_path):
     drawn = []
     for name in ("<b>one</b>", "$two_"):
         status, _, err = script_here(
-            "tools/explain.py", "--run", run, "--output", tmp_path / str(len(drawn)),
-            "--class-name", name, photos[0],
-        )  # fmt: skip
+            "tools/explain.py",
+            "--run",
+            run,
+            "--output",
+            tmp_path / str(len(drawn)),
+            "--class-name",
+            name,
+            photos[0],
+        )
         assert status == 0, err
         drawn.append(picture(next((tmp_path / str(len(drawn))).iterdir())))
     assert drawn[0].shape != drawn[1].shape or np.abs(drawn[0] - drawn[1]).max() > 50

@@ -13,16 +13,38 @@ ROOT = Path(__file__).parents[2]
 
 def pretrain(folder: Path, *flags: str) -> str:
     command = [
-        sys.executable, str(ROOT / "tools" / "pretrain_small.py"),
-        "--output", str(folder / "small.weights.h5"), "--photos", str(folder / "photos"),
-        "--run", str(folder / "run"), "--breeds", "4", "--per-class", "5", "--valid-every", "5",
-        "--batch-size", "8", "--width", "0.1", "--image-size", "72", "--transfer-per-class", "5",
+        sys.executable,
+        str(ROOT / "tools" / "pretrain_small.py"),
+        "--output",
+        str(folder / "small.weights.h5"),
+        "--photos",
+        str(folder / "photos"),
+        "--run",
+        str(folder / "run"),
+        "--breeds",
+        "4",
+        "--per-class",
+        "5",
+        "--valid-every",
+        "5",
+        "--batch-size",
+        "8",
+        "--width",
+        "0.1",
+        "--image-size",
+        "72",
+        "--transfer-per-class",
+        "5",
         *flags,
-    ]  # fmt: skip
+    ]
     done = subprocess.run(
-        command, capture_output=True, text=True, cwd=folder, check=False,
+        command,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -33,9 +33,10 @@ def pair_batch(count, positive, seed=0):
     images, one_hot = photos(count, seed)
     labels = one_hot.argmax(axis=1)
     partner = (
-        swap_positive_partners(labels) if positive
+        swap_positive_partners(labels)
+        if positive
         else random_negative_partners(labels, chance(seed))
-    )  # fmt: skip
+    )
     targets = {"category": one_hot, "same_class": same_class_targets(labels, partner)}
     return {"image": images, "partner": partner}, targets
 
@@ -114,9 +115,9 @@ def small_model(pairs, seed=3):
     scaled = keras.layers.Rescaling(1 / 127.5, -1)(image)
     features = keras.layers.Conv2D(4, 3, activation="relu")(scaled)
     embedding = keras.layers.GlobalAveragePooling2D(dtype="float32")(features)
-    category = keras.layers.Dense(
-        CLASSES, activation="softmax", dtype="float32", name="category"
-    )(embedding)
+    category = keras.layers.Dense(CLASSES, activation="softmax", dtype="float32", name="category")(
+        embedding
+    )
     if not pairs:
         return keras.Model(image, category)
     partner = keras.Input((), dtype="int32", name="partner")

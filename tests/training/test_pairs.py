@@ -158,9 +158,10 @@ def test_each_epoch_of_a_fit_has_every_image_and_positive_batches_at_the_set_rat
             inputs, targets = pairs[index]
             seen += inputs["image"][:, 0, 0, 0].tolist()
             labels = targets["category"].argmax(axis=1)
-            assert targets["same_class"][:, 1].tolist() == (
-                labels == labels[inputs["partner"]]
-            ).tolist()
+            assert (
+                targets["same_class"][:, 1].tolist()
+                == (labels == labels[inputs["partner"]]).tolist()
+            )
             positive += is_positive_batch(pairs.batch + index, 0.5)
         pairs.on_epoch_end()
     assert sorted(seen) == sorted(4 * [40.0 * number for number in range(5)] * 2)
@@ -183,9 +184,13 @@ def test_a_stream_without_an_end_goes_into_fit_without_losing_a_batch():
     assert given == asked and drawn == [0, 1, 2, 3]
     counted = Steps()
     softmax_and_pair_head().fit(
-        PairGenerator(stream()), steps_per_epoch=3, epochs=2, shuffle=False, verbose=0,
+        PairGenerator(stream()),
+        steps_per_epoch=3,
+        epochs=2,
+        shuffle=False,
+        verbose=0,
         callbacks=[counted],
-    )  # fmt: skip
+    )
     assert counted.epochs == [3, 3]
 
 

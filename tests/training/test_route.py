@@ -27,8 +27,9 @@ from finegrain.training.train_stage import prepare_stage, train_stage
 WEIGHTS = REPOSITORY / "finegrain/models/weights/xception_small.weights.h5"
 SIDE = 48
 FROZEN = Stage("1-frozen", None, "adam", 1e-2, epochs=3, augmentation=None, stop_patience=0)
-UNFROZEN = Stage("2-unfrozen", "block12_sepconv1_act", "sgd", 1e-3, epochs=2, augmentation=None,
-                 stop_patience=0)  # fmt: skip
+UNFROZEN = Stage(
+    "2-unfrozen", "block12_sepconv1_act", "sgd", 1e-3, epochs=2, augmentation=None, stop_patience=0
+)
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +110,13 @@ def test_a_head_on_the_map_learns_from_stored_maps_as_from_photographs(data, tmp
     assert "stored    feature maps of the backbone" in capsys.readouterr().out
     np.testing.assert_allclose(losses(fast_history), losses(history), rtol=5e-3)
     # Another head finds them there.
-    train(tmp_path, FROZEN, feed(data, cache), "cbam", lambda *arguments: softmax_model(
-        *arguments, head=find_head("cbam")
-    ))  # fmt: skip
+    train(
+        tmp_path,
+        FROZEN,
+        feed(data, cache),
+        "cbam",
+        lambda *arguments: softmax_model(*arguments, head=find_head("cbam")),
+    )
     total = len(data.paths("train")) + len(data.paths("valid"))
     assert f"{total} of {total} there already" in capsys.readouterr().out
 
@@ -185,8 +190,12 @@ def test_a_stage_begun_from_a_store_goes_on_without_it(data, folder, stored, tmp
 
     _, whole, _ = stored
     with pytest.raises(Stop):
-        train_stage(new_model(), FROZEN, feed(data, folder / "cache"),
-                    stop_after_an_epoch(StageFolder(tmp_path / "resumed", {})))  # fmt: skip
+        train_stage(
+            new_model(),
+            FROZEN,
+            feed(data, folder / "cache"),
+            stop_after_an_epoch(StageFolder(tmp_path / "resumed", {})),
+        )
     _, resumed = train(tmp_path, FROZEN, feed(data), name="resumed")
     assert len(resumed) == FROZEN.epochs
     np.testing.assert_allclose(losses(resumed), losses(whole), rtol=1e-5)

@@ -219,6 +219,8 @@ def test_jax_halves_the_batch_too():
     chosen = [f"{__file__}::{test_memory_that_runs_out_later_loses_no_finished_epoch.__name__}"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen],
-        capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": "jax"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+    )
     assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout

@@ -19,21 +19,100 @@ from hostile.scenarios import PHOTO, Scenario, scenarios, servers
 from hostile.verdict import changed_inputs, faults_of, partial_files
 from hostile.world import World
 
-NUMBERS = ("nan", "inf", "-inf", "-1", "0", "1", "2", "-0.0", "0.5", "100000", "1000000",
-           "4294967296", "18446744073709551616", "1e300", "1e-300", "", "abc", "1,5", "0x10",
-           "٣", "None", "9" * 400)  # fmt: skip
-TEXTS = ("", " ", "abc", "../..", "-1", "nan", "0", "None", "ünï☃", "x" * 5000, "a\nb", "\udcff",
-         "*", "a=b", "=", ",", "single,,multi", "runs/single,runs/single", "CampaignNet=absent",
-         "{0}", "%s", "train")  # fmt: skip
+NUMBERS = (
+    "nan",
+    "inf",
+    "-inf",
+    "-1",
+    "0",
+    "1",
+    "2",
+    "-0.0",
+    "0.5",
+    "100000",
+    "1000000",
+    "4294967296",
+    "18446744073709551616",
+    "1e300",
+    "1e-300",
+    "",
+    "abc",
+    "1,5",
+    "0x10",
+    "٣",
+    "None",
+    "9" * 400,
+)
+TEXTS = (
+    "",
+    " ",
+    "abc",
+    "../..",
+    "-1",
+    "nan",
+    "0",
+    "None",
+    "ünï☃",
+    "x" * 5000,
+    "a\nb",
+    "\udcff",
+    "*",
+    "a=b",
+    "=",
+    ",",
+    "single,,multi",
+    "runs/single,runs/single",
+    "CampaignNet=absent",
+    "{0}",
+    "%s",
+    "train",
+)
 # Every one of them exists in the world, or cannot; none leads out of the work folder.
-PATHS = ("", ".", "..", "../..", "photos", "data", "data/manifest.csv", "data/train", "test",
-         "test/0.jpg", "test/test.json", "sample.csv", "runs", "runs/single", "runs/multi",
-         "runs/single/model.keras", "runs/single/config.json", "runs/multi/classes.json",
-         "features", "features/campaignnet.h5", "runs/cache", "absent", "absent/deep/down.txt",
-         "absent.png", "absent.jpg", "absent.csv", "x.exe", "odd/fifo", "odd/socket",
-         "odd/dangling", "odd/itself", "odd/link-to-photo.jpg", "odd/link-to-run", "sample.csv/x",
-         "ünï ☃/é.txt", "x" * 300, "d/" * 2000 + "x", "a\nb.csv", "\udcff.csv", "-dash",
-         "odd/closed/x", "market", "runs/single/1-frozen")  # fmt: skip
+PATHS = (
+    "",
+    ".",
+    "..",
+    "../..",
+    "photos",
+    "data",
+    "data/manifest.csv",
+    "data/train",
+    "test",
+    "test/0.jpg",
+    "test/test.json",
+    "sample.csv",
+    "runs",
+    "runs/single",
+    "runs/multi",
+    "runs/single/model.keras",
+    "runs/single/config.json",
+    "runs/multi/classes.json",
+    "features",
+    "features/campaignnet.h5",
+    "runs/cache",
+    "absent",
+    "absent/deep/down.txt",
+    "absent.png",
+    "absent.jpg",
+    "absent.csv",
+    "x.exe",
+    "odd/fifo",
+    "odd/socket",
+    "odd/dangling",
+    "odd/itself",
+    "odd/link-to-photo.jpg",
+    "odd/link-to-run",
+    "sample.csv/x",
+    "ünï ☃/é.txt",
+    "x" * 300,
+    "d/" * 2000 + "x",
+    "a\nb.csv",
+    "\udcff.csv",
+    "-dash",
+    "odd/closed/x",
+    "market",
+    "runs/single/1-frozen",
+)
 # Seconds after which a command hangs, and after which one that still prints is stopped by Ctrl-C.
 LIMIT, PATIENCE = 120.0, 20.0
 
@@ -69,7 +148,7 @@ def shown(command: Command) -> str:
     short = (
         text if len(text) < 80 else f"{text[:20]}...({len(text)} characters)"
         for text in command.arguments
-    )  # fmt: skip
+    )
     return repr(str(Command(command.script, tuple(short))))[1:-1]
 
 
@@ -139,7 +218,7 @@ def _own_by_right(scenario: Scenario, field: str, value: str) -> list[str]:
         "run": ("runs/single", "runs/multi", "odd/link-to-run"),
         "cache": ("runs/cache",),
         "output": ("features",) if "export_features" in scenario.command.script else (),
-    }  # fmt: skip
+    }
     if scenario.command.script == "img2keras.py":
         places["output"] = ("data", "market")
     if value == "odd/link-to-run":

@@ -53,9 +53,10 @@ def _judge_data_set(here: Path, hurt: Path) -> list[str]:
         named = [row["path"] for row in csv.DictReader(file)]
     standing = {
         path.relative_to(output).as_posix()
-        for split in ("train", "valid", "test") for path in (output / split).rglob("*")
+        for split in ("train", "valid", "test")
+        for path in (output / split).rglob("*")
         if not path.is_dir()
-    }  # fmt: skip
+    }
     found = []
     if len(named) != len(set(named)) or set(named) != standing:
         found.append(f"{len(named)} rows in the manifest, {len(standing)} files")
@@ -82,24 +83,74 @@ def _nothing_more(here: Path, hurt: Path) -> list[str]:
 
 READERS = {
     "img2keras": (
-        ("img2keras.py", ("--source", "hurt", "--output", "new/data", "--valid-fraction", "0.3",
-                          "--statistics", "--workers", "1")),
+        (
+            "img2keras.py",
+            (
+                "--source",
+                "hurt",
+                "--output",
+                "new/data",
+                "--valid-fraction",
+                "0.3",
+                "--statistics",
+                "--workers",
+                "1",
+            ),
+        ),
         _judge_data_set,
     ),
     "submission": (
-        ("single_model_test.py", ("--run", "runs/single", "--images", "hurt", "--output",
-                                  "new/predict.txt", "--no-openvino")),
+        (
+            "single_model_test.py",
+            (
+                "--run",
+                "runs/single",
+                "--images",
+                "hurt",
+                "--output",
+                "new/predict.txt",
+                "--no-openvino",
+            ),
+        ),
         _judge_submission,
     ),
     "export_features": (
-        ("recipes/export_features.py", ("--data", "data", "--images", "hurt", "--backbones",
-                                        "CampaignNet", "--weights", "none", "--image-size", "32",
-                                        "--output", "new/features", "--no-openvino")),
+        (
+            "recipes/export_features.py",
+            (
+                "--data",
+                "data",
+                "--images",
+                "hurt",
+                "--backbones",
+                "CampaignNet",
+                "--weights",
+                "none",
+                "--image-size",
+                "32",
+                "--output",
+                "new/features",
+                "--no-openvino",
+            ),
+        ),
         _nothing_more,
     ),
     "similar": (
-        ("tools/similar.py", ("--run", "runs/single", "--index", "hurt", "--output",
-                              "new/similar.jpg", "--k", "2", "--no-openvino", "test/0.jpg")),
+        (
+            "tools/similar.py",
+            (
+                "--run",
+                "runs/single",
+                "--index",
+                "hurt",
+                "--output",
+                "new/similar.jpg",
+                "--k",
+                "2",
+                "--no-openvino",
+                "test/0.jpg",
+            ),
+        ),
         _nothing_more,
     ),
-}  # fmt: skip
+}

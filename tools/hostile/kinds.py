@@ -34,8 +34,9 @@ def one_round() -> list[str]:
     """Every kind as often as its weight says, spread evenly."""
     places = [
         ((number + 0.5) / weight, kind)
-        for kind, (_, weight) in KINDS.items() for number in range(weight)
-    ]  # fmt: skip
+        for kind, (_, weight) in KINDS.items()
+        for number in range(weight)
+    ]
     return [kind for _, kind in sorted(places)]
 
 

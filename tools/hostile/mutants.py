@@ -11,8 +11,17 @@ from PIL import Image
 FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF", "tif": "TIFF"}
 MODES = ("RGB", "L", "P", "RGBA", "CMYK", "1", "I;16", "LA")
 # Beginnings of formats, and lengths that no file has.
-MARKS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF89a", b"II*\x00", b"MM\x00*", b"RIFF",
-         b"\xff\xff\xff\xff", b"\x00\x00\x00\x00", b"\x7f\xff\xff\xff")  # fmt: skip
+MARKS = (
+    b"\xff\xd8\xff",
+    b"\x89PNG",
+    b"GIF89a",
+    b"II*\x00",
+    b"MM\x00*",
+    b"RIFF",
+    b"\xff\xff\xff\xff",
+    b"\x00\x00\x00\x00",
+    b"\x7f\xff\xff\xff",
+)
 
 
 def encoded(photo: Image.Image, suffix: str, rng: np.random.Generator) -> bytes:

@@ -48,13 +48,18 @@ def _tint(folder: Path) -> None:
 
 def _market(folder: Path, photos: list[Path]) -> None:
     """Market-1501 by its names: two people to learn, two to look for, each by two cameras."""
-    names = [f"bounding_box_train/{who:04d}_c{camera}s1_{frame:06d}_01.jpg"
-             for who in (2, 7) for camera in (1, 2) for frame in (1, 2)]  # fmt: skip
+    names = [
+        f"bounding_box_train/{who:04d}_c{camera}s1_{frame:06d}_01.jpg"
+        for who in (2, 7)
+        for camera in (1, 2)
+        for frame in (1, 2)
+    ]
     for who in (1, 3):
         for camera in (1, 2):
             names.append(f"query/{who:04d}_c{camera}s1_000051_00.jpg")
-            names += [f"bounding_box_test/{who:04d}_c{camera}s1_00005{box}_0{box}.jpg"
-                      for box in (2, 3)]  # fmt: skip
+            names += [
+                f"bounding_box_test/{who:04d}_c{camera}s1_00005{box}_0{box}.jpg" for box in (2, 3)
+            ]
     for name, photo in zip(names, photos, strict=False):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(photo, folder / name)

@@ -90,9 +90,15 @@ class Running:
     started: float = field(default_factory=time.monotonic)
     ended: bool = False
 
-    def wait(self, limit: float, most_gigabytes: float, kill_after: float = 0.0,
-             number: int = signal.SIGKILL, patience: float = 0.0,
-             even_silent: bool = False) -> Outcome:  # fmt: skip
+    def wait(
+        self,
+        limit: float,
+        most_gigabytes: float,
+        kill_after: float = 0.0,
+        number: int = signal.SIGKILL,
+        patience: float = 0.0,
+        even_silent: bool = False,
+    ) -> Outcome:
         """Wait for its end, or end it.
 
         Args:

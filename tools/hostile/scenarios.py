@@ -8,10 +8,25 @@ from hostile.process import Command
 
 NETWORK = ("--backbone", "CampaignNet", "--weights", "none", "--image-size", "32")
 TRAINING = (
-    *NETWORK, "--batch-size", "8", "--unfreeze-from", "last", "--frozen-epochs", "2",
-    "--unfrozen-epochs", "2", "--views", "2", "--frozen-learning-rate", "0.2", "--no-openvino",
-    "--dropout", "0", "--cache", "runs/cache",
-)  # fmt: skip
+    *NETWORK,
+    "--batch-size",
+    "8",
+    "--unfreeze-from",
+    "last",
+    "--frozen-epochs",
+    "2",
+    "--unfrozen-epochs",
+    "2",
+    "--views",
+    "2",
+    "--frozen-learning-rate",
+    "0.2",
+    "--no-openvino",
+    "--dropout",
+    "0",
+    "--cache",
+    "runs/cache",
+)
 FRACTIONS = ("--valid-fraction", "0.25", "--test-fraction", "0.2")
 PHOTO, OTHER_PHOTO = "test/0.jpg", "test/1.jpg"
 
@@ -48,9 +63,14 @@ class Scenario:
 
 
 def _scenario(
-    name: str, script: str, *arguments: str, owns: Sequence[str] = (),
-    needs: Sequence[str] = ("data",), once: bool = False, serves: bool = False,
-) -> Scenario:  # fmt: skip
+    name: str,
+    script: str,
+    *arguments: str,
+    owns: Sequence[str] = (),
+    needs: Sequence[str] = ("data",),
+    once: bool = False,
+    serves: bool = False,
+) -> Scenario:
     command = Command(script, arguments)
     return Scenario(name, command, tuple(owns), tuple(needs), once, serves)
 
@@ -60,24 +80,52 @@ SINGLE, MULTI = ("runs/single/model.keras",), ("runs/multi/model.keras",)
 
 def data_scenario(name: str, output: str, *arguments: str, owns=()) -> Scenario:
     return _scenario(
-        name, "img2keras.py", "--source", "photos", "--output", output, *FRACTIONS, *arguments,
-        owns=owns, needs=("photos",),
-    )  # fmt: skip
+        name,
+        "img2keras.py",
+        "--source",
+        "photos",
+        "--output",
+        output,
+        *FRACTIONS,
+        *arguments,
+        owns=owns,
+        needs=("photos",),
+    )
 
 
 def training_scenario(name: str, script: str, run: str, *arguments: str, owns=()) -> Scenario:
     return _scenario(
-        name, script, "--data", "data", "--run", run, *TRAINING, *arguments,
+        name,
+        script,
+        "--data",
+        "data",
+        "--run",
+        run,
+        *TRAINING,
+        *arguments,
         owns=("runs/cache", *owns),
-    )  # fmt: skip
+    )
 
 
 def export_scenario(name: str, output: str, backbones: str = "CampaignNet") -> Scenario:
     return _scenario(
-        name, "recipes/export_features.py", "--data", "data", "--images", "test", "--backbones",
-        backbones, "--weights", "none", "--image-size", "32", "--output", output,
-        "--no-openvino", owns=(output,),
-    )  # fmt: skip
+        name,
+        "recipes/export_features.py",
+        "--data",
+        "data",
+        "--images",
+        "test",
+        "--backbones",
+        backbones,
+        "--weights",
+        "none",
+        "--image-size",
+        "32",
+        "--output",
+        output,
+        "--no-openvino",
+        owns=(output,),
+    )
 
 
 def base_scenarios() -> list[Scenario]:
@@ -88,10 +136,15 @@ def base_scenarios() -> list[Scenario]:
         training_scenario("multi", "froze_fine_tune.py", "runs/multi"),
         export_scenario("features", "features"),
         _scenario(
-            "market", "img2keras.py", "--source", "market-photos", "--output", "market",
+            "market",
+            "img2keras.py",
+            "--source",
+            "market-photos",
+            "--output",
+            "market",
             needs=("market-photos",),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def scenarios() -> list[Scenario]:
@@ -102,9 +155,17 @@ def scenarios() -> list[Scenario]:
 def servers() -> list[Scenario]:
     """The commands that go on until Ctrl-C."""
     return [
-        _scenario("demo_page", "tools/demo_page.py", "--run", "runs/single", "--data", "data",
-                  needs=SINGLE, serves=True),
-    ]  # fmt: skip
+        _scenario(
+            "demo_page",
+            "tools/demo_page.py",
+            "--run",
+            "runs/single",
+            "--data",
+            "data",
+            needs=SINGLE,
+            serves=True,
+        ),
+    ]
 
 
 def _steps() -> list[Scenario]:
@@ -116,85 +177,276 @@ def _steps() -> list[Scenario]:
         training_scenario("single_model", "single_model.py", "new/single"),
         training_scenario("froze_fine_tune", "froze_fine_tune.py", "new/multi"),
         _scenario(
-            "trick_tune", "trick_tune.py", "--run", "runs/multi", "--data", "data", "--epochs",
-            "2", "--no-openvino", "--cache", "runs/cache", owns=("runs/multi", "runs/cache"),
+            "trick_tune",
+            "trick_tune.py",
+            "--run",
+            "runs/multi",
+            "--data",
+            "data",
+            "--epochs",
+            "2",
+            "--no-openvino",
+            "--cache",
+            "runs/cache",
+            owns=("runs/multi", "runs/cache"),
             needs=MULTI,
         ),
-        _scenario("single_model_test", "single_model_test.py", "--run", "runs/single",
-                  *submission, needs=SINGLE),
-        _scenario("baidu_dog_test", "baidu_dog_test.py", "--run", "runs/multi", *submission,
-                  "--flip", "--format", "probabilities", needs=MULTI),
-        _scenario("sample submission", "single_model_test.py", "--run", "runs/single",
-                  *submission, "--format", "probabilities", "--sample-submission", "sample.csv",
-                  needs=SINGLE),
-    ]  # fmt: skip
+        _scenario(
+            "single_model_test",
+            "single_model_test.py",
+            "--run",
+            "runs/single",
+            *submission,
+            needs=SINGLE,
+        ),
+        _scenario(
+            "baidu_dog_test",
+            "baidu_dog_test.py",
+            "--run",
+            "runs/multi",
+            *submission,
+            "--flip",
+            "--format",
+            "probabilities",
+            needs=MULTI,
+        ),
+        _scenario(
+            "sample submission",
+            "single_model_test.py",
+            "--run",
+            "runs/single",
+            *submission,
+            "--format",
+            "probabilities",
+            "--sample-submission",
+            "sample.csv",
+            needs=SINGLE,
+        ),
+    ]
 
 
 def _again() -> list[Scenario]:
     """Commands on what is finished already."""
     return [
         data_scenario("img2keras again", "data", "--seed", "1", owns=("data",)),
-        training_scenario("single_model again", "single_model.py", "runs/single",
-                          owns=("runs/single",)),
-        training_scenario("froze_fine_tune again", "froze_fine_tune.py", "runs/multi",
-                          owns=("runs/multi",)),
+        training_scenario(
+            "single_model again", "single_model.py", "runs/single", owns=("runs/single",)
+        ),
+        training_scenario(
+            "froze_fine_tune again", "froze_fine_tune.py", "runs/multi", owns=("runs/multi",)
+        ),
         export_scenario("export_features again", "features"),
-    ]  # fmt: skip
+    ]
 
 
 def _recipes() -> list[Scenario]:
     return [
-        training_scenario("bird_fine_tune", "recipes/bird_fine_tune.py", "new/bird", "--model",
-                          "vgg16", "--head", "attention"),
+        training_scenario(
+            "bird_fine_tune",
+            "recipes/bird_fine_tune.py",
+            "new/bird",
+            "--model",
+            "vgg16",
+            "--head",
+            "attention",
+        ),
         export_scenario("export_features", "new/features", "CampaignNet,runs/single"),
-        _scenario("merge_features", "recipes/merge_features.py", "--features",
-                  "features/campaignnet.h5", "--output", "new/pred.csv", "--scores",
-                  "new/scores.json", "--format", "probabilities", "--epochs", "3",
-                  needs=("features/campaignnet.h5",)),
-        _scenario("merge logistic", "recipes/merge_features.py", "--features",
-                  "features/campaignnet.h5", "--output", "new/pred.csv", "--classifier",
-                  "logistic", "--c", "1.0", needs=("features/campaignnet.h5",)),
-        _scenario("market1501_test", "recipes/market1501_test.py", "--run", "runs/multi",
-                  "--data", "market", "--no-openvino", "--re-rank", "--k1", "3", "--k2", "2",
-                  owns=("runs/multi/re_identification",), needs=(*MULTI, "market")),
-    ]  # fmt: skip
+        _scenario(
+            "merge_features",
+            "recipes/merge_features.py",
+            "--features",
+            "features/campaignnet.h5",
+            "--output",
+            "new/pred.csv",
+            "--scores",
+            "new/scores.json",
+            "--format",
+            "probabilities",
+            "--epochs",
+            "3",
+            needs=("features/campaignnet.h5",),
+        ),
+        _scenario(
+            "merge logistic",
+            "recipes/merge_features.py",
+            "--features",
+            "features/campaignnet.h5",
+            "--output",
+            "new/pred.csv",
+            "--classifier",
+            "logistic",
+            "--c",
+            "1.0",
+            needs=("features/campaignnet.h5",),
+        ),
+        _scenario(
+            "market1501_test",
+            "recipes/market1501_test.py",
+            "--run",
+            "runs/multi",
+            "--data",
+            "market",
+            "--no-openvino",
+            "--re-rank",
+            "--k1",
+            "3",
+            "--k2",
+            "2",
+            owns=("runs/multi/re_identification",),
+            needs=(*MULTI, "market"),
+        ),
+    ]
 
 
 def _tools() -> list[Scenario]:
     return [
-        _scenario("report", "tools/report.py", "--run", "runs/multi", "--data", "data",
-                  "--output", "new/report.html", needs=MULTI),
-        _scenario("comparison", "tools/report.py", "--run", "runs/multi", "runs/single",
-                  "--output", "new/report.html", needs=(*MULTI, *SINGLE)),
-        _scenario("evaluate", "tools/evaluate.py", "--run", "runs/multi", "--data", "data",
-                  "--no-openvino", owns=("runs/multi/predictions.csv",
-                  "runs/multi/evaluation.json"), needs=MULTI),
-        _scenario("evaluate images", "tools/evaluate.py", "--run", "runs/single", "--images",
-                  "data", "--output", "new/evaluation", "--no-openvino", needs=SINGLE),
-        _scenario("calibrate", "tools/calibrate.py", "--run", "runs/multi", "--data", "data",
-                  "--no-openvino", owns=("runs/multi",), needs=MULTI),
-        _scenario("similar", "tools/similar.py", "--run", "runs/multi", "--index", "data", PHOTO,
-                  "--k", "3", "--output", "new/similar.jpg", "--no-openvino", needs=MULTI),
-        _scenario("explain", "tools/explain.py", "--run", "runs/multi", "--output",
-                  "new/explained", PHOTO, needs=MULTI),
-        _scenario("explain pair", "tools/explain.py", "--run", "runs/multi", "--output",
-                  "new/explained", "--pair", PHOTO, OTHER_PHOTO, needs=MULTI),
-        _scenario("show_pairs", "tools/show_pairs.py", "--data", "data", "--output",
-                  "new/pairs.png", "--image-size", "48"),
-        _scenario("compare", "tools/compare.py", "--run", "runs/single", "runs/multi",
-                  needs=SINGLE),
-        _scenario("clear_cache", "tools/clear_cache.py", "--cache", "runs/cache",
-                  owns=("runs/cache",), needs=("runs/cache",)),
-        _scenario("drawn", "finegrain/datasets/drawn.py", "--output", "new/drawn",
-                  "--per-class", "1", needs=()),
-    ]  # fmt: skip
+        _scenario(
+            "report",
+            "tools/report.py",
+            "--run",
+            "runs/multi",
+            "--data",
+            "data",
+            "--output",
+            "new/report.html",
+            needs=MULTI,
+        ),
+        _scenario(
+            "comparison",
+            "tools/report.py",
+            "--run",
+            "runs/multi",
+            "runs/single",
+            "--output",
+            "new/report.html",
+            needs=(*MULTI, *SINGLE),
+        ),
+        _scenario(
+            "evaluate",
+            "tools/evaluate.py",
+            "--run",
+            "runs/multi",
+            "--data",
+            "data",
+            "--no-openvino",
+            owns=("runs/multi/predictions.csv", "runs/multi/evaluation.json"),
+            needs=MULTI,
+        ),
+        _scenario(
+            "evaluate images",
+            "tools/evaluate.py",
+            "--run",
+            "runs/single",
+            "--images",
+            "data",
+            "--output",
+            "new/evaluation",
+            "--no-openvino",
+            needs=SINGLE,
+        ),
+        _scenario(
+            "calibrate",
+            "tools/calibrate.py",
+            "--run",
+            "runs/multi",
+            "--data",
+            "data",
+            "--no-openvino",
+            owns=("runs/multi",),
+            needs=MULTI,
+        ),
+        _scenario(
+            "similar",
+            "tools/similar.py",
+            "--run",
+            "runs/multi",
+            "--index",
+            "data",
+            PHOTO,
+            "--k",
+            "3",
+            "--output",
+            "new/similar.jpg",
+            "--no-openvino",
+            needs=MULTI,
+        ),
+        _scenario(
+            "explain",
+            "tools/explain.py",
+            "--run",
+            "runs/multi",
+            "--output",
+            "new/explained",
+            PHOTO,
+            needs=MULTI,
+        ),
+        _scenario(
+            "explain pair",
+            "tools/explain.py",
+            "--run",
+            "runs/multi",
+            "--output",
+            "new/explained",
+            "--pair",
+            PHOTO,
+            OTHER_PHOTO,
+            needs=MULTI,
+        ),
+        _scenario(
+            "show_pairs",
+            "tools/show_pairs.py",
+            "--data",
+            "data",
+            "--output",
+            "new/pairs.png",
+            "--image-size",
+            "48",
+        ),
+        _scenario(
+            "compare", "tools/compare.py", "--run", "runs/single", "runs/multi", needs=SINGLE
+        ),
+        _scenario(
+            "clear_cache",
+            "tools/clear_cache.py",
+            "--cache",
+            "runs/cache",
+            owns=("runs/cache",),
+            needs=("runs/cache",),
+        ),
+        _scenario(
+            "drawn",
+            "finegrain/datasets/drawn.py",
+            "--output",
+            "new/drawn",
+            "--per-class",
+            "1",
+            needs=(),
+        ),
+    ]
 
 
 def _exports() -> list[Scenario]:
     return [
-        _scenario(f"export {format}", "tools/export_model.py", "--run", "runs/single", "--data",
-                  "data", "--format", format, "--output", output, "--compare", "2",
-                  needs=SINGLE, once=True)
-        for format, output in (("onnx", "new/m.onnx"), ("saved_model", "new/saved"),
-                               ("tflite", "new/m.tflite"), ("openvino", "new/m.xml"))
-    ]  # fmt: skip
+        _scenario(
+            f"export {format}",
+            "tools/export_model.py",
+            "--run",
+            "runs/single",
+            "--data",
+            "data",
+            "--format",
+            format,
+            "--output",
+            output,
+            "--compare",
+            "2",
+            needs=SINGLE,
+            once=True,
+        )
+        for format, output in (
+            ("onnx", "new/m.onnx"),
+            ("saved_model", "new/saved"),
+            ("tflite", "new/m.tflite"),
+            ("openvino", "new/m.xml"),
+        )
+    ]

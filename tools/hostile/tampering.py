@@ -23,8 +23,26 @@ SELDOM = 0.25
 NESTING = 50_000
 # Seconds after which a command hangs, and after which one that serves is stopped by Ctrl-C.
 LIMIT, PATIENCE = 120.0, 20.0
-WRONG = (None, True, -1, 0, 1e308, 2**70, "", "x", "../..", [], {}, [[]], [None], {"a": 1},
-         float("nan"), "\ud800", [1, 2, 3], "0")  # fmt: skip
+WRONG = (
+    None,
+    True,
+    -1,
+    0,
+    1e308,
+    2**70,
+    "",
+    "x",
+    "../..",
+    [],
+    {},
+    [[]],
+    [None],
+    {"a": 1},
+    float("nan"),
+    "\ud800",
+    [1, 2, 3],
+    "0",
+)
 
 
 def attack(world: World, rng: np.random.Generator) -> Case:
@@ -50,9 +68,10 @@ def targets(base: Path) -> list[str]:
     """The files worth tampering with that some command reads."""
     paths = [
         file.relative_to(base).as_posix()
-        for folder in FOLDERS for file in sorted((base / folder).rglob("*"))
+        for folder in FOLDERS
+        for file in sorted((base / folder).rglob("*"))
         if file.suffix in SUFFIXES
-    ]  # fmt: skip
+    ]
     return [path for path in paths if any(each.reads(path) for each in scenarios())]
 
 

@@ -99,8 +99,9 @@ class World:
         """Everything back into the empty folder."""
         shutil.copytree(self.base, self.here, symlinks=True, dirs_exist_ok=True)
 
-    def start(self, command: Command, strike: Strike | None = None, most_bytes: int = 0,
-              slot: int = 0) -> Running:  # fmt: skip
+    def start(
+        self, command: Command, strike: Strike | None = None, most_bytes: int = 0, slot: int = 0
+    ) -> Running:
         """Start a command in the world; `slot` tells those that run at once apart."""
         running = start(command, self.here, self.work / f"log-{slot}", strike, most_bytes)
         self._started = [*(each for each in self._started if not each.ended), running]
@@ -111,8 +112,14 @@ class World:
         for running in self._started:
             running.end()
 
-    def run(self, command: Command, limit: float = LEAST_SECONDS, most_bytes: int = 0,
-            patience: float = 0.0, even_silent: bool = False) -> Outcome:  # fmt: skip
+    def run(
+        self,
+        command: Command,
+        limit: float = LEAST_SECONDS,
+        most_bytes: int = 0,
+        patience: float = 0.0,
+        even_silent: bool = False,
+    ) -> Outcome:
         running = self.start(command, most_bytes=most_bytes)
         return running.wait(limit, self.most_gigabytes, patience=patience, even_silent=even_silent)
 

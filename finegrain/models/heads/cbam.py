@@ -40,7 +40,12 @@ def _attend_channels(features, reduction: int):
 def _attend_places(features, kernel: int):
     statistics = ChannelStatistics(name="cbam_statistics")(features)
     weight = layers.Conv2D(
-        1, kernel, padding="same", use_bias=False, activation="sigmoid", dtype="float32",
+        1,
+        kernel,
+        padding="same",
+        use_bias=False,
+        activation="sigmoid",
+        dtype="float32",
         name="cbam_place_weight",
-    )(statistics)  # fmt: skip
+    )(statistics)
     return layers.Multiply(dtype="float32", name="cbam_places")([features, weight])

@@ -21,8 +21,8 @@ def squeeze_excitation(features, reduction: int = 8):
     narrow = layers.Dense(
         max(1, channels // reduction), "relu", use_bias=False, dtype="float32", name="se_narrow"
     )(squeezed)
-    weight = layers.Dense(
-        channels, "sigmoid", use_bias=False, dtype="float32", name="se_weight"
-    )(narrow)
+    weight = layers.Dense(channels, "sigmoid", use_bias=False, dtype="float32", name="se_weight")(
+        narrow
+    )
     weight = layers.Reshape((1, 1, channels), dtype="float32", name="se_shape")(weight)
     return layers.Multiply(dtype="float32", name="se_excited")([features, weight])

@@ -63,9 +63,12 @@ class TensorSketch(keras.layers.Layer):
 
     def _constant(self, name: str, values: np.ndarray):
         return self.add_weight(
-            shape=values.shape, dtype="int32", trainable=False, name=name,
+            shape=values.shape,
+            dtype="int32",
+            trainable=False,
+            name=name,
             initializer=lambda shape, dtype=None: ops.convert_to_tensor(values, dtype=dtype),
-        )  # fmt: skip
+        )
 
     def compute_output_shape(self, input_shape):
         return input_shape[0], self.width
