@@ -123,8 +123,10 @@ def call(log: Path, script: str, *arguments) -> None:
 def results_table(settings: Settings) -> str:
     """The scores of all seeds as a Markdown table."""
     lines = [
-        "| classifier | embeddings | validation log loss | validation error | test log loss | "
-        "test error | range | seconds |",
+        (
+            "| classifier | embeddings | validation log loss | validation error | test log loss | "
+            "test error | range | seconds |"
+        ),
         "|---|---|---|---|---|---|---|---|",
     ]
     for classifier in settings.classifiers:

@@ -57,7 +57,7 @@ def load_keras() -> None:
     shows all of it; who sets TF_CPP_MIN_LOG_LEVEL to 0 sees it always.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
-        import keras  # noqa: F401
+        import keras
 
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"

@@ -15,7 +15,7 @@ CONTAINER_LIMITS = (
 
 
 def total_memory() -> int:
-    """Bytes of memory that a process may use at most: the machine's or the container's, and swap."""
+    """Bytes of memory that a process may use: the machine's or the container's, and swap."""
     memory = psutil.virtual_memory().total
     for file in CONTAINER_LIMITS:
         try:

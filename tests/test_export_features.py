@@ -250,7 +250,7 @@ def rows_done(file: Path) -> int:
 def test_flipped_views_are_those_of_the_mirror_image_and_the_older_layout_is_in_its_order(
     script_here, drawn_data, images, tmp_path
 ):
-    status, said, errors = script_here(
+    status, _, errors = script_here(
         EXPORT,
         "--data",
         drawn_data,
@@ -301,7 +301,7 @@ def test_images_of_a_json_keep_its_ids(script_here, drawn_data, images, tmp_path
     shutil.copytree(images, tmp_path / "photos")
     listed = [{"id": 100 + n, "file_name": f"photos/{n}.png"} for n in (3, 1)]
     (tmp_path / "some.json").write_text(json.dumps({"images": listed}))
-    status, said, errors = script_here(
+    status, _, errors = script_here(
         EXPORT,
         "--data",
         drawn_data,
@@ -324,7 +324,7 @@ def test_a_folder_of_nothing_readable_has_no_rows(script_here, drawn_data, tmp_p
     (tmp_path / "broken").mkdir()
     for number in (2, 1):
         (tmp_path / "broken" / f"{number}.jpg").touch()
-    status, said, errors = script_here(
+    status, _, errors = script_here(
         EXPORT,
         "--data",
         drawn_data,

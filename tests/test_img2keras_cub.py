@@ -219,8 +219,10 @@ def test_copies_that_the_official_split_parts_are_told(root: Path, tmp_path: Pat
         (
             (),
             lambda root: [edit(root / "train_test_split.txt", n, f"{n} 0") for n in range(7, 13)],
-            f"the class {NAMES[1]} has no training image, because .*train_test_split.txt gives all "
-            "its 6 readable images",
+            (
+                f"the class {NAMES[1]} has no training image, because .*train_test_split.txt gives "
+                "all its 6 readable images"
+            ),
         ),
         (("--test-fraction", "0.2"), None, "--test-fraction 0.2 does not go with the official"),
         (

@@ -185,7 +185,7 @@ def test_killed_at_any_moment_it_finishes_as_if_it_had_not_been(
         if awaited:
             time.sleep(delay)
             process.send_signal(signal.SIGKILL)
-        out, err = process.communicate(timeout=300)
+        _, err = process.communicate(timeout=300)
         assert awaited or process.returncode == 0, err
     for stage in ("1-frozen", "2-unfrozen"):
         assert without_seconds(history(run, stage)) == without_seconds(history(whole, stage))

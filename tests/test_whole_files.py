@@ -120,10 +120,9 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 def test_hdf5_that_meets_a_full_disk_as_it_closes_ends_in_a_sentence(tmp_path):
-    with pytest.raises(UserError, match="the disk is full: .*store.h5 could not be written"):
-        with written_whole(tmp_path / "store.h5"):
-            raise RuntimeError("flush failed (file write failed: errno = 28, error message = ...)")
-    with pytest.raises(RuntimeError, match="another"):
-        with written_whole(tmp_path / "store.h5"):
-            raise RuntimeError("another")
+    full = pytest.raises(UserError, match="the disk is full: .*store.h5 could not be written")
+    with full, written_whole(tmp_path / "store.h5"):
+        raise RuntimeError("flush failed (file write failed: errno = 28, error message = ...)")
+    with pytest.raises(RuntimeError, match="another"), written_whole(tmp_path / "store.h5"):
+        raise RuntimeError("another")
     assert not list(tmp_path.iterdir())

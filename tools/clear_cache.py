@@ -36,8 +36,10 @@ def main(settings: Settings) -> None:
         size = path.stat().st_size
         if settings.dry_run:
             what = "would go"
+        elif remove_store(path):
+            what = "removed"
         else:
-            what = "removed" if remove_store(path) else "in use"
+            what = "in use"
         freed += size if what == "removed" else 0
         print(f"{what:8} {size_in_words(size):>10}  {path.name}")
     if not settings.dry_run:

@@ -115,9 +115,11 @@ def profile_text(
         lines += ["", f"{title}:", "", HEADER, *(share.line() for share in shares)]
     lines += [
         "",
-        f"Our processes of the three stages took {wall:.1f} s, of which {around:.1f} s "
-        f"({around / wall:.0%}) outside the stages: imports, building the model, the validation "
-        'error, saving. "At most" is the ratio if filling took no longer than the passes that '
-        "must be made, at the rate of the fastest engine above.",
+        (
+            f"Our processes of the three stages took {wall:.1f} s, of which {around:.1f} s "
+            f"({around / wall:.0%}) outside the stages: imports, building the model, the "
+            'validation error, saving. "At most" is the ratio if filling took no longer than the '
+            "passes that must be made, at the rate of the fastest engine above."
+        ),
     ]
     return "\n".join(lines) + "\n"

@@ -94,8 +94,8 @@ def _head(breed: Breed, half: float, back: float, rng: np.random.Generator) -> l
         Outline("trunk", tube([shoulder, tuple(neck), tuple(skull)], [0.19, 0.14, 0.1])),
         Outline("trunk", place(disc(0, 0, 0.13, 0.92))),
         Outline("trunk", place(muzzle)),
-        Outline("far", place(turn(ear, rng.normal(-0.1, 0.08)) + (-0.01, 0.06)), -0.1),
-        Outline("ear", place(turn(ear, rng.normal(0, 0.12)) + (-0.04, 0.06)), 0.1),
+        Outline("far", place(turn(ear, rng.normal(-0.1, 0.08)) + np.array([-0.01, 0.06])), -0.1),
+        Outline("ear", place(turn(ear, rng.normal(0, 0.12)) + np.array([-0.04, 0.06])), 0.1),
         Outline("dark", place(disc(0.07, 0.035, 0.02)), 0.06),
         Outline("dark", place(disc(0.135 + reach, -0.03, 0.03, 0.8))),
     ]

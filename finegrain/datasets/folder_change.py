@@ -30,9 +30,9 @@ class FolderChange:
             aside.unlink()
         shutil.rmtree(self._old, ignore_errors=True)
         for path in list(self._new.rglob("*")):
-            if path.is_symlink() or not path.is_dir():
-                if path.relative_to(self._new).as_posix() not in wanted:
-                    path.unlink()
+            is_file = path.is_symlink() or not path.is_dir()
+            if is_file and path.relative_to(self._new).as_posix() not in wanted:
+                path.unlink()
 
     def coming(self, path: str) -> Path:
         """Where to make the file that shall stand at `path` below the folder."""

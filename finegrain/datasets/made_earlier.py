@@ -69,9 +69,11 @@ def refuse_foreign(output: Path, paths: Iterable[str], made: Made) -> None:
 def write_unfinished(output: Path, made: Made, coming: Iterable[tuple[str, str]]) -> None:
     """List all that is ours now or will be, as (path, sha1), before the first change."""
     rows = {(path, sha1) for path, sums in made.items() for sha1 in sums} | set(coming)
-    with written_whole(output / UNFINISHED) as beside:
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([("path", "sha1"), *sorted(rows)])
+    with (
+        written_whole(output / UNFINISHED) as beside,
+        beside.open("w", encoding="utf-8", newline="") as file,
+    ):
+        csv.writer(file).writerows([("path", "sha1"), *sorted(rows)])
 
 
 def stale_files(output: Path, made: Made, wanted: set[str]) -> list[str]:

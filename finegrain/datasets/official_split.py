@@ -29,7 +29,7 @@ def read_official_split(
         UserError: an official split is wanted and there is none, its list is missing or damaged,
             or a test part shall be drawn beside it.
     """
-    if wanted == SEEDED or wanted == "auto" and layout.official_split is None:
+    if wanted == SEEDED or (wanted == "auto" and layout.official_split is None):
         return None
     if layout.official_split is None:
         raise UserError(

@@ -164,7 +164,7 @@ def _is_placed(placement: Placement, target: Path, link: str) -> bool:
         return link == "hard"
     same = (original.st_size, original.st_mtime_ns) == (placed.st_size, placed.st_mtime_ns)
     # On another file system a copy is all that a hard link can come to.
-    return same and (link == "copy" or link == "hard" and original.st_dev != placed.st_dev)
+    return same and (link == "copy" or (link == "hard" and original.st_dev != placed.st_dev))
 
 
 def _place(placement: Placement, target: Path, link: str) -> bool:

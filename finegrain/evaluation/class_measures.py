@@ -64,10 +64,11 @@ def class_measures(rows: pd.DataFrame, classes: Sequence[str], seed: int = 0) ->
 
 def with_intervals(values: dict[str, float], bounds: dict[str, Any]) -> dict[str, Any]:
     """Measures and their intervals in the form of evaluation.json."""
-    return {
-        name: dict(zip(("value", "low", "high"), (float(value), *(bounds[name] or (None, None)))))
-        for name, value in values.items()
-    }
+    found = {}
+    for name, value in values.items():
+        low, high = bounds[name] or (None, None)
+        found[name] = {"value": float(value), "low": low, "high": high}
+    return found
 
 
 def f1_statistic(true: np.ndarray, predicted: np.ndarray) -> Statistic:

@@ -47,8 +47,8 @@ def draw_model(model: keras.Model, path: Path) -> None:
                 )
         except (ImportError, OSError, AssertionError) as error:
             raise UserError(
-                f"Graphviz is installed, but `dot -T{kind}` does not work; mend it and start the same "
-                "command again"
+                f"Graphviz is installed, but `dot -T{kind}` does not work; mend it and start the "
+                "same command again"
             ) from error
         shutil.copyfile(picture, beside)
         sign(beside)

@@ -37,7 +37,7 @@ class SampleSubmission:
         """
         known = set(known)
         found = [row if row in known else _without_suffix(row) for row in self.ids]
-        missing = [row for row, image in zip(self.ids, found) if image not in known]
+        missing = [row for row, image in zip(self.ids, found, strict=True) if image not in known]
         if missing:
             raise UserError(
                 f"{self.path} asks for {missing[0]}, which has no image in the folder "

@@ -17,7 +17,7 @@ KAGGLE_CLIP = (0.005, 0.995)
 
 def baidu_lines(table: ClassProbabilities, header: Sequence[str] | None = None) -> Iterator[str]:
     """`label<TAB>id`, the most probable class of each image; this format has no header."""
-    for image_id, label in zip(table.ids, table.most_probable()):
+    for image_id, label in zip(table.ids, table.most_probable(), strict=True):
         yield f"{label}\t{image_id}\n"
 
 
@@ -41,7 +41,7 @@ def kaggle_label_lines(
         return
     yield _csv_line(header or ["id", "label"])
     second = np.clip(table.probabilities[:, 1], *np.float32(clip)).astype(str)
-    for row in zip(table.ids, second):
+    for row in zip(table.ids, second, strict=True):
         yield _csv_line(row)
 
 
@@ -53,7 +53,7 @@ def label_lines(table: ClassProbabilities, header: Sequence[str] | None = None) 
         header: the two column names, where they are not `id` and `label`.
     """
     yield _csv_line(header or ["id", "label"])
-    for row in zip(table.ids, table.most_probable()):
+    for row in zip(table.ids, table.most_probable(), strict=True):
         yield _csv_line(row)
 
 
@@ -69,7 +69,7 @@ def probability_lines(
     if header is not None:
         table = table.with_classes(header[1:])
     yield _csv_line(header or ["id", *table.classes])
-    for image_id, row in zip(table.ids, table.probabilities):
+    for image_id, row in zip(table.ids, table.probabilities, strict=True):
         yield _csv_line([image_id, *row.astype(str)])
 
 

@@ -8,7 +8,6 @@ from finegrain.evaluation.sample_submission import read_sample_submission
 from finegrain.evaluation.submission_formats import SubmissionFormat
 from finegrain.evaluation.unlabelled_folder import unlabelled_images
 from finegrain.flag_types import BatchSize
-
 from finegrain.outputs import Output, OutputFile
 
 

@@ -117,7 +117,7 @@ class FeatureFile:
             if column.shape != (rows,) or not np.issubdtype(column.dtype, np.integer):
                 raise ValueError(f"a column of {split} is not {rows} whole numbers")
         labels, _, views = numbers
-        if rows and not (-1 <= labels.min() and labels.max() < len(self.classes)):
+        if rows and not (labels.min() >= -1 and labels.max() < len(self.classes)):
             raise ValueError(f"a label of {split} is none of its {len(self.classes)} classes")
         if rows and views.min() < 0:
             raise ValueError(f"a view of {split} has a number below 0")

@@ -26,6 +26,6 @@ def load_openvino() -> ModuleType:
             del sys.modules[REPORTER]
             if present is not None:
                 sys.modules[REPORTER] = present
-    import openvino  # noqa: F811
+    import openvino
 
     return openvino

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 import keras
 
@@ -122,4 +123,4 @@ def _weight_bytes(weights: Iterable) -> int:
 
 def _largest_pair(sizes: Sequence[int]) -> int:
     """The largest sum of two neighbours."""
-    return max((a + b for a, b in zip(sizes, sizes[1:], strict=False)), default=sum(sizes))
+    return max((a + b for a, b in pairwise(sizes)), default=sum(sizes))

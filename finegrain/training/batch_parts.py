@@ -1,6 +1,7 @@
 """Cut batches into parts that learn together what the whole batch would have taught."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import keras
 import numpy as np
@@ -38,7 +39,9 @@ def split_batch(inputs, targets, parts: int, rng: np.random.Generator) -> list[t
     else:
         units = [[i] for i in range(count)]
     # Dealt like cards, which also spreads classes that stand together in a balanced batch.
-    hands = [np.array(sum(units[part::parts], []), dtype=int) for part in range(parts)]
+    hands = [
+        np.array([*chain.from_iterable(units[part::parts])], dtype=int) for part in range(parts)
+    ]
     return [_take(inputs, targets, rows, swapped, rng) for rows in hands if len(rows)]
 
 

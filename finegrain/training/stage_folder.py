@@ -151,11 +151,14 @@ class StageFolder:
 
     def _write_history(self) -> None:
         path = self.path / HISTORY
-        with by_product(str(path)), written_whole(path) as file:
-            with file.open("w", newline="", encoding="utf-8") as table:
-                writer = csv.DictWriter(table, fieldnames=list(self.history[0]))
-                writer.writeheader()
-                writer.writerows(self.history)
+        with (
+            by_product(str(path)),
+            written_whole(path) as file,
+            file.open("w", newline="", encoding="utf-8") as table,
+        ):
+            writer = csv.DictWriter(table, fieldnames=list(self.history[0]))
+            writer.writeheader()
+            writer.writerows(self.history)
 
     def _sweep(self) -> None:
         remove_partials(self.path)

@@ -18,7 +18,7 @@ def test_the_table_names_every_loader_and_how_far_it_is_off(drawn_data, script):
     assert done.returncode == 0, done.stderr
     rows = re.findall(r"^\| (.+?) \| \d+ \| \d+ \| [\d.]+ \| (.*) \| (.*) \|$", done.stdout, re.M)
     differences = {name: largest for name, _, largest in rows}
-    assert list(differences)[0] == "ImageDataGenerator" and len(differences) == 5
+    assert next(iter(differences)) == "ImageDataGenerator" and len(differences) == 5
     assert float(differences["FusedImageDataGenerator"]) <= 0.02
     assert float(differences["the same with a cache"]) <= 0.02
     assert float(differences["the same in uint8"]) <= 0.52

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from itertools import cycle, islice
+from itertools import chain, cycle, islice
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def test_every_validation_image_stands_once_in_each_tower():
     pairs = ValidationPairs([(np.array([0, 1, 2]), labels), (np.array([3, 4, 5]), labels)])
     for tower in ("image_1", "image_2"):
         seen = [pairs[index][0][tower].tolist() for index in range(len(pairs))]
-        assert sorted(sum(seen, [])) == [0, 1, 2, 3, 4, 5]
+        assert sorted(chain.from_iterable(seen)) == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("first_layer", [None, "block_16_expand"])

@@ -58,6 +58,19 @@ def everything(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
 
 
+def on_full_disk(operation, count, at, stays_full, failed):
+    """An operation of the system that finds the disk full at number `at` of all counted."""
+
+    def full(*arguments, **options):
+        number = next(count)
+        if number == at or (stays_full and number > at):
+            failed.append(number)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return operation(*arguments, **options)
+
+    return full
+
+
 @pytest.mark.parametrize(("kind", "stays_full"), [("hard", False), ("copy", True), ("crop", False)])
 def test_it_fills_up_at_any_operation(tmp_path, photographs, monkeypatch, kind, stays_full):
     # Waiting for the disk is what takes long here.
@@ -71,14 +84,7 @@ def test_it_fills_up_at_any_operation(tmp_path, photographs, monkeypatch, kind, 
         make(output, photographs, kind, valid=0)
         with monkeypatch.context() as patched:
             for owner, name in operations:
-
-                def full(*arguments, _original=getattr(owner, name), **options):
-                    number = next(count)
-                    if number == at or (stays_full and number > at):
-                        failed.append(number)
-                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                    return _original(*arguments, **options)
-
+                full = on_full_disk(getattr(owner, name), count, at, stays_full, failed)
                 patched.setattr(owner, name, full)
             try:
                 make(output, photographs, kind, valid=1)

@@ -57,8 +57,10 @@ def test_classes_much_smaller_than_others_are_named_the_smallest_first():
     many = {f"c{n}": 401 for n in range(20)}
     told = small_classes(rows(many | {"rare": 4, "scarce": 40, "enough": 41}))
     assert told.splitlines() == [
-        "small classes  2 classes with fewer than 40 training images, too few to be learnt well "
-        "(the median class has 400):",
+        (
+            "small classes  2 classes with fewer than 40 training images, too few to be learnt "
+            "well (the median class has 400):"
+        ),
         "  rare: 3",
         "  scarce: 39",
     ]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("starlette", reason="not installed: gradio, which brings starlette")
-from finegrain.demo.photograph_requests import NOT_UPLOADED, uploaded_file  # noqa: E402
+from finegrain.demo.photograph_requests import NOT_UPLOADED, uploaded_file
 
 pytestmark = pytest.mark.optional("gradio")
 

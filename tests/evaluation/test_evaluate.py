@@ -72,7 +72,7 @@ def test_pairs_and_neighbours_are_of_the_embeddings():
 
 
 def test_without_answers_the_images_are_still_compared():
-    table, names, compared = split_of([0, 0, 1, 1, 2])
+    _, names, compared = split_of([0, 0, 1, 1, 2])
     found = evaluate_split(pd.DataFrame(columns=COLUMNS), names, compared)
     assert set(found["missing"]) == set(CLASS_MEASURES) and found["images"] == 0
     assert found["per_class"]["3"]["images"] == 0

@@ -1,6 +1,6 @@
 """Pairs and how well a score tells them, against scikit-learn and an obvious reference."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def slow_equal_error_rate(scores, same):
     for threshold in sorted(set(scores), reverse=True):
         accepted = scores >= threshold
         points.append((accepted[~same].mean(), 1 - accepted[same].mean()))
-    for (false, missed), (false_2, missed_2) in zip(points, points[1:], strict=False):
+    for (false, missed), (false_2, missed_2) in pairwise(points):
         if false_2 >= missed_2:
             step = (missed - false) / ((missed - false) - (missed_2 - false_2))
             return false + step * (false_2 - false)

@@ -59,7 +59,7 @@ def test_kaggle_label_of_more_classes_is_the_name_of_the_most_probable(tmp_path)
     expected = [AWKWARD[column] for column in table.probabilities.argmax(axis=1)]
     assert read_csv(tmp_path / "out.csv") == [
         ["id", "label"],
-        *(list(row) for row in zip(["1", "2", "3"], expected)),
+        *(list(row) for row in zip(["1", "2", "3"], expected, strict=True)),
     ]
 
 
@@ -85,7 +85,9 @@ def test_round_trip_of_any_names(tmp_path, ids, classes, seed):
     write_submission(table, tmp_path / "predict.txt", "baidu")
     text = (tmp_path / "predict.txt").read_bytes().decode("utf-8")
     lines = [line.split("\t") for line in text.removesuffix("\n").split("\n")]
-    assert lines == [[label, image] for image, label in zip(ids, table.most_probable())]
+    assert lines == [
+        [label, image] for image, label in zip(ids, table.most_probable(), strict=True)
+    ]
 
 
 def test_a_file_name_that_is_not_utf8_goes_out_as_it_came(tmp_path):
@@ -142,7 +144,7 @@ def test_sample_gives_header_ids_and_order(tmp_path):
     text = '\ufeff"Image, id",predicted\r\n10.jpg,0\r\n"2",0\r\n1.JPG,0\r\n'
     sample = sample_file(tmp_path / "sample.csv", text)
     table = table_of(["1", "2", "3", "10"], ["a", "b", "c"])
-    answer = dict(zip(table.ids, table.most_probable()))
+    answer = dict(zip(table.ids, table.most_probable(), strict=True))
     assert write_submission(table, tmp_path / "out.csv", "kaggle-label", sample) == 3
     assert read_csv(tmp_path / "out.csv") == [
         ["Image, id", "predicted"],

@@ -23,7 +23,7 @@ def answers_one_by_one(model, images):
 
 def assert_close(answers, expected, error):
     assert len(answers) == len(expected)
-    for answer, right in zip(answers, expected):
+    for answer, right in zip(answers, expected, strict=True):
         assert answer.shape == right.shape and answer.dtype == np.float32
         assert np.linalg.norm(answer - right) <= error * np.linalg.norm(right)
 
@@ -47,7 +47,7 @@ def test_answers_are_not_overwritten_by_the_next_batch(openvino, network, images
     first = opened.run(images[:5])
     kept = [answer.copy() for answer in first]
     opened.run(images[5:])
-    for answer, copy in zip(first, kept):
+    for answer, copy in zip(first, kept, strict=True):
         np.testing.assert_array_equal(answer, copy)
 
 
@@ -65,7 +65,7 @@ def test_weights_are_as_they_were_when_opened(openvino, network, images):
     before = opened.run(images)
     for variable in model.trainable_variables:
         variable.assign(variable * 2)
-    for answer, again in zip(before, opened.run(images)):
+    for answer, again in zip(before, opened.run(images), strict=True):
         np.testing.assert_array_equal(answer, again)
 
 

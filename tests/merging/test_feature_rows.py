@@ -86,7 +86,7 @@ def test_copies_of_a_photograph_and_its_views_stay_on_one_side(tmp_path, make_fe
         train, valid = set(split.train.paths), set(split.valid.paths)
         assert not train & valid and len(train | valid) == 40
         assert len(split.train) == 2 * len(train) and len(split.valid) == 2 * len(valid)
-        for copies in (range(0, 4), range(4, 8)):
+        for copies in (range(4), range(4, 8)):
             sides = {f"train/{n % 2}/{n}.jpg" in valid for n in copies}
             assert len(sides) == 1
         draws.add(frozenset(valid))

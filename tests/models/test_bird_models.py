@@ -4,6 +4,7 @@ import math
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 
 import keras
 import numpy as np
@@ -22,7 +23,7 @@ CLASSES = 200
 def vgg16():
     """Thirteen 3 x 3 convolutions with biases."""
     channels = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
-    return sum(9 * inputs * outputs + outputs for inputs, outputs in zip(channels, channels[1:]))
+    return sum(9 * inputs * outputs + outputs for inputs, outputs in pairwise(channels))
 
 
 def efficientnet(width, depth):

@@ -1,6 +1,7 @@
 """Confusions are counted as a slow loop counts them; look-alikes stand side by side."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given, settings
@@ -27,7 +28,7 @@ pairs_of_labels = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_
 @settings(max_examples=40, deadline=None)
 @given(pairs_of_labels)
 def test_pairs_and_classes_are_those_of_a_slow_loop(rows):
-    counts = count_confusions(answers(*zip(*rows)), 6)
+    counts = count_confusions(answers(*zip(*rows, strict=True)), 6)
     times, images = Counter(rows), Counter(label for label, _ in rows)
     expected = {}
     for one in range(6):
@@ -57,7 +58,7 @@ def test_pairs_and_classes_are_those_of_a_slow_loop(rows):
 @settings(max_examples=40, deadline=None)
 @given(pairs_of_labels)
 def test_an_order_of_classes_holds_each_once(rows):
-    order = look_alike_order(count_confusions(answers(*zip(*rows)), 6))
+    order = look_alike_order(count_confusions(answers(*zip(*rows, strict=True)), 6))
     assert sorted(order.tolist()) == list(range(6))
 
 
@@ -66,7 +67,7 @@ def test_look_alikes_stand_side_by_side():
     family = np.arange(9) % 3
     counts = 10 * np.eye(9, dtype=int) + 4 * (family[:, None] == family[None])
     order = look_alike_order(sparse.csr_array(counts))
-    changes = sum(family[a] != family[b] for a, b in zip(order[:-1], order[1:]))
+    changes = sum(family[a] != family[b] for a, b in pairwise(order))
     assert changes == 2
 
 

@@ -10,7 +10,7 @@ from finegrain.report.nearest import Neighbour
 
 
 def make(rows) -> Answers:
-    labels, predicted, high, low = (np.array(column) for column in zip(*rows))
+    labels, predicted, high, low = (np.array(column) for column in zip(*rows, strict=True))
     high, low = np.maximum(high, low), np.minimum(high, low)
     top = np.stack([predicted] * 5, axis=1)
     paths = np.array([f"{n}.jpg" for n in range(len(rows))], object)
@@ -30,7 +30,9 @@ def test_the_rule_as_a_slow_loop(rows):
     answers = make(rows)
     threshold = {}
     for label in set(answers.labels.tolist()):
-        own = [p for p, of in zip(answers.true_probability, answers.labels) if of == label]
+        own = [
+            p for p, of in zip(answers.true_probability, answers.labels, strict=True) if of == label
+        ]
         threshold[label] = np.bincount([0] * len(own), own)[0] / len(own)
     expected = {
         row

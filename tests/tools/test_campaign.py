@@ -12,12 +12,12 @@ from commands import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "tools"))
 
-from hostile.child import Strike  # noqa: E402
-from hostile.fingerprint import fingerprint, raw_digests  # noqa: E402
-from hostile.kinds import KINDS, case_names  # noqa: E402
-from hostile.mutants import encoded, mutant  # noqa: E402
-from hostile.process import Command, start  # noqa: E402
-from hostile.verdict import changed_inputs, differences, faults_of, partial_files  # noqa: E402
+from hostile.child import Strike
+from hostile.fingerprint import fingerprint, raw_digests
+from hostile.kinds import KINDS, case_names
+from hostile.mutants import encoded, mutant
+from hostile.process import Command, start
+from hostile.verdict import changed_inputs, differences, faults_of, partial_files
 
 # With the making of its world some 90 s.
 SECONDS = 75

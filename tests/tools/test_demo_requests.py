@@ -11,7 +11,7 @@ from special_files import make_special_files
 from finegrain.datasets.manifest import open_data_set
 
 pytest.importorskip("starlette", reason="not installed: gradio, which brings starlette")
-from finegrain.demo.photograph_requests import NOT_UPLOADED  # noqa: E402
+from finegrain.demo.photograph_requests import NOT_UPLOADED
 
 pytestmark = [pytest.mark.optional("gradio"), pytest.mark.timeout(300)]
 

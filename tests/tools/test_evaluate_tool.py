@@ -220,7 +220,7 @@ def test_help_needs_no_keras(script):
 def test_the_embeddings_of_a_run_are_made_once(own, capsys):
     from finegrain.evaluation.run_embeddings import run_embeddings
 
-    run, data = own
+    run, _ = own
     with run_embeddings(run, openvino=False) as features:
         assert {split: len(rows.paths) for split, rows in features.splits.items()} == {
             "train": 48,
@@ -248,7 +248,7 @@ def test_embeddings_of_another_model_or_a_damaged_file_are_made_anew(own, capsys
 
     from finegrain.evaluation.run_embeddings import run_embeddings
 
-    run, data = own
+    run, _ = own
     (run / "embeddings.h5").write_bytes(b"cut short")
     with run_embeddings(run, openvino=False) as features:
         first = features.read("test", range(4))
