@@ -19,5 +19,6 @@ def test_what_the_code_names_is_cited_and_nothing_else():
     named = {found for path in paths for found in ARXIV.findall(read(path))}
     assert len(named) > 10
     assert set(LINK.findall(read(REPOSITORY / "CITATION.cff"))) == named
-    assert set(LINK.findall(read(REPOSITORY / "README.md"))) == named
-    assert set(ARXIV.findall(read(REPOSITORY / "README.md"))) <= named
+    assert set(LINK.findall(read(REPOSITORY / "docs" / "sources.md"))) == named
+    for page in [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")]:
+        assert set(LINK.findall(read(page)) + ARXIV.findall(read(page))) <= named, page.name
