@@ -1,6 +1,7 @@
 """Two commands on one folder at the same time."""
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -28,6 +29,15 @@ def pairs() -> list[tuple[str, str]]:
         ("report", "trick_tune"),
         ("similar", "market1501_test"),
     ]
+
+
+def takes_away(chosen: tuple[Scenario, ...]) -> bool:
+    """Whether one rewrites the data set that the other trains on.
+
+    The training ends in a sentence where it misses a photograph, or well and without the measures
+    that it had no photographs for any more; neither is what they make one after the other.
+    """
+    return {each.name for each in chosen} == {"img2keras again", "single_model"}
 
 
 def everything() -> dict[str, Scenario]:
@@ -63,26 +73,39 @@ def attack(world: World, rng: np.random.Generator) -> Case:
         case.add(faults_of(outcome), outcome)
     done = [each for each, outcome in zip(chosen, outcomes, strict=True) if outcome.status == 0]
     if not case.faults:
-        if done:
-            case.add(_judge(world, done), outcomes[1])
+        if done and takes_away(chosen):
+            case.add(partial_files(world.here), outcomes[1])
+        elif done:
+            refused = [each for each in chosen if each not in done]
+            case.add(_judge(world, done, refused), outcomes[1])
         elif any(world.undisturbed(each).outcomes[-1].status == 0 for each in chosen):
             case.add(["both are refused"], outcomes[1])
     return case
 
 
-def _judge(world: World, done: list[Scenario]) -> list[str]:
+def _judge(world: World, done: list[Scenario], refused: list[Scenario]) -> list[str]:
     """Faults: the world is none of those that these commands make one after the other."""
-    found, faults = fingerprint(world.here), []
-    partial = partial_files(world.here)
+
+    def counts(path: str) -> bool:
+        # A training that ends in a sentence half-way keeps what it has finished.
+        left_over = any(each.reads(path) for each in refused)
+        return not left_over or any(each.reads(path) for each in done)
+
+    found, partial = _only(fingerprint(world.here), counts), partial_files(world.here)
     if len(done) == 2 and done[0].name != done[1].name:
         orders = [done, done[::-1]]
     else:
         orders = [done[:1], done]
+    judged = []
     for order in orders:
         expected = world.undisturbed(*order)
         if any(outcome.status not in (0, USER_ERROR) for outcome in expected.outcomes):
             continue
-        faults = differences(expected.result, found)
-        if not faults:
-            return partial
+        judged.append(differences(_only(expected.result, counts), found))
+    # Of the order that comes closest.
+    faults = min(judged, key=len, default=[])
     return partial + [f"not what they make one after the other: {fault}" for fault in faults]
+
+
+def _only(digests: dict[str, str], counts: Callable[[str], bool]) -> dict[str, str]:
+    return {path: digest for path, digest in digests.items() if counts(path)}
