@@ -3,7 +3,6 @@
 import dataclasses
 import importlib.util
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +21,8 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 ELSEWHERE = re.compile(r"[a-z]+:")
 COMMAND = re.compile(r"\bpython (?P<script>[\w/]+\.py)(?P<arguments>[^\n|;]*)")
 FLAG = re.compile(r"--([a-z][a-z0-9-]*)")
+PATH = re.compile(r"(?:benchmarks|finegrain|recipes|tests|tools)/[\w./]*")
+MODULE = re.compile(r"finegrain(?:\.[a-z_]\w*)+")
 FETCHED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=[\"']?https?:")
 
 
@@ -77,6 +78,18 @@ def test_every_command_that_is_shown_takes_its_flags(page, monkeypatch):
         assert (REPOSITORY / script).is_file(), f"{page.name} shows {script}"
         unknown = set(flags) - known_flags(script, monkeypatch)
         assert not unknown, f"{page.name} shows {script} with {unknown}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_file_and_module_that_is_named_is_there(page):
+    named = CODE.findall(FENCE.sub("", read(page)))
+    paths = [name for name in named if PATH.fullmatch(name)]
+    modules = [found[0].replace(".", "/") for found in map(MODULE.match, named) if found]
+    for name in paths + modules:
+        path = REPOSITORY / name
+        # The last part of a dotted name may be something in the module.
+        there = (path, path.with_suffix(".py"), path.parent.with_suffix(".py"))
+        assert any(place.exists() for place in there), f"{page.name} names {name}"
 
 
 def test_the_pages_show_commands_at_all():
