@@ -41,12 +41,19 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
         with outputs_ready(settings):
             main(settings)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_on_one_line(str(error))}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
     except KeyboardInterrupt:
         again = shlex.join(["python", *sys.argv])
         print(f"\nstopped; what is finished is kept, go on with: {again}", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _on_one_line(sentence: str) -> str:
+    """A name in it may hold a line break, or signs that steer a terminal."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in sentence
+    )
 
 
 def load_keras() -> None:

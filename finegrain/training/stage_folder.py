@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,10 @@ class StageFolder:
     def _load(self, model: keras.Model, name: str | None) -> None:
         file = self.path / str(name)
         try:
-            model.load_weights(file)
+            # A damaged file also makes Keras warn of each layer that it has nothing for.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                model.load_weights(file)
         except (OSError, ValueError, KeyError) as error:
             raise UserError(
                 f"the checkpoint {file} is missing or damaged; "

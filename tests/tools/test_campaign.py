@@ -16,7 +16,7 @@ from hostile.child import Strike
 from hostile.fingerprint import fingerprint, raw_digests
 from hostile.kinds import KINDS, case_names
 from hostile.mutants import encoded, mutant
-from hostile.process import Command, start
+from hostile.process import Command, Outcome, start
 from hostile.verdict import changed_inputs, differences, faults_of, partial_files
 
 # With the making of its world some 90 s.
@@ -81,6 +81,21 @@ def test_what_a_command_may_not_do_is_told(run_fake, body, fault):
 )
 def test_what_a_command_may_do_is_no_fault(run_fake, body):
     assert faults_of(run_fake(body)) == []
+
+
+def test_h5py_struck_by_ctrl_c_is_forgiven_and_nothing_else():
+    struck = (
+        'Traceback (most recent call last):\n  File "h5py/_objects.pyx", line 230, in h5py.close\n'
+        "KeyError: 0\nException ignored in: 'h5py._objects.ObjectID.__dealloc__'\n"
+        'Traceback (most recent call last):\n  File "h5py/_objects.pyx", line 230, in h5py.close\n'
+        "KeyError: 0\n\n"
+    )
+    stopped = "stopped; what is finished is kept, go on with: python x.py\n"
+    ours = 'Traceback (most recent call last):\n  File "x.py", line 1, in <module>\nKeyError: 0\n'
+    command = Command("x.py")
+    assert faults_of(Outcome(command, 130, "", struck + stopped, 1.0)) == []
+    assert faults_of(Outcome(command, 1, "", struck, 1.0))
+    assert faults_of(Outcome(command, 130, "", ours + stopped, 1.0))
 
 
 def test_a_hang_and_a_glutton_are_ended_and_told(run_fake):

@@ -3,6 +3,7 @@
 import re
 import signal
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from hostile.fingerprint import raw_digests
@@ -16,6 +17,13 @@ PARSING_BOX = re.compile(r"^\s*╭")
 TOLD = ("warning: ", "notice", "  ")
 PROGRESS_BAR = re.compile(r"\d+%\|")
 ERROR = re.compile(r"^error: \S")
+# Ctrl-C between two lines of h5py's own code leaves it with an object that it cannot release;
+# Python prints that and goes on, and no program can keep it from doing so.
+H5PY_STRUCK = re.compile(
+    r"(Traceback \(most recent call last\):\n  File \"h5py/.*\n\w+: .*\n)?"
+    r"Exception ignored in: .*h5py.*\n"
+    r"Traceback \(most recent call last\):\n  File \"h5py/.*\n\w+: .*\n"
+)
 
 
 def faults_of(outcome: Outcome, may: Iterable[int] = ()) -> list[str]:
@@ -29,6 +37,8 @@ def faults_of(outcome: Outcome, may: Iterable[int] = ()) -> list[str]:
         return [f"hangs: no end after {outcome.seconds:.0f} s"]
     if outcome.ended_by == "memory":
         return ["takes more memory than the campaign grants"]
+    if outcome.status == INTERRUPTED:
+        outcome = replace(outcome, stderr=H5PY_STRUCK.sub("", outcome.stderr))
     found = []
     if "Traceback (most recent call last)" in outcome.stdout + outcome.stderr:
         found.append(f"traceback: {last_line(outcome.stderr or outcome.stdout)}")
