@@ -19,6 +19,7 @@ DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 OPAQUE = {".onnx", ".tflite", ".xml", ".bin", ".pb", ".html", ".index", ".data-00000-of-00001"}
 # Files that say who is at work in a folder.
 LOCK = ".lock"
+CHECKPOINT = re.compile(r"/epoch-\d+\.weights\.h5$")
 
 
 def fingerprint(folder: Path) -> dict[str, str]:
@@ -31,10 +32,14 @@ def fingerprint(folder: Path) -> dict[str, str]:
 
 
 def outline(folder: Path) -> dict[str, str]:
-    """The files below a folder by their paths, with the number of rows of its tables."""
+    """The files below a folder by their paths, with the number of rows of its tables.
+
+    Without checkpoints: which epoch was the best may hang on the last digit of a loss.
+    """
     return {
         path: str(len((folder / path).read_text().splitlines())) if path.endswith(".csv") else ""
         for path in fingerprint(folder)
+        if not CHECKPOINT.search(path)
     }
 
 
