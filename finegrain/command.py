@@ -1,5 +1,6 @@
 """How every command of the project starts and how it ends."""
 
+import io
 import os
 import shlex
 import sys
@@ -32,7 +33,8 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
     settings = tyro.cli(settings_type)
     # A file name that the terminal cannot show must not end a run.
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # Imports what --help need not wait for.
     from finegrain.outputs import outputs_ready
 

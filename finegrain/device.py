@@ -4,6 +4,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import keras
 
@@ -11,6 +12,9 @@ CPU, GPU, TPU = "cpu", "gpu", "tpu"
 
 # Linux's names for the instructions that multiply bfloat16.
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+
+# The kind of the devices found, their names, and the CUDA compute capability of the first.
+Found: TypeAlias = tuple[str, list[str], tuple[int, int] | None]
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     return bool(BFLOAT16_FLAGS & set(flags.split()))
 
 
-def _tensorflow():
+def _tensorflow() -> Found | None:
     import tensorflow
 
     # Not the logical devices: to list these starts all GPUs with the settings so far.
@@ -71,7 +75,7 @@ def _tensorflow():
     return GPU, names, details[0].get("compute_capability")
 
 
-def _jax():
+def _jax() -> Found | None:
     import jax
 
     devices = [device for device in jax.devices() if device.platform != CPU]
@@ -82,7 +86,7 @@ def _jax():
     return kind, names, _capability(getattr(devices[0], "compute_capability", ""))
 
 
-def _torch():
+def _torch() -> Found | None:
     import torch
 
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

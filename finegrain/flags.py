@@ -66,13 +66,15 @@ def metadata(hint: Any) -> Iterator[Any]:
 
 def in_interval(value: float, interval: Interval) -> bool:
     """Whether a number lies inside; NaN never does."""
+    # Whatever can be compared may bound an `Interval`; here it is numbers.
+    bounds: Any = interval
     return (
         # A whole number may be too large to be asked.
         (isinstance(value, int) or math.isfinite(value))
-        and (interval.ge is None or value >= interval.ge)
-        and (interval.gt is None or value > interval.gt)
-        and (interval.le is None or value <= interval.le)
-        and (interval.lt is None or value < interval.lt)
+        and (bounds.ge is None or value >= bounds.ge)
+        and (bounds.gt is None or value > bounds.gt)
+        and (bounds.le is None or value <= bounds.le)
+        and (bounds.lt is None or value < bounds.lt)
     )
 
 

@@ -193,7 +193,7 @@ def kind_of(folder: Path) -> str | None:
 
 def _refuse_foreign(output: OutputFolder) -> None:
     # The class names are a run's first file; a start that was killed leaves them alone.
-    for name in set(KEPT_FILES.get(output.kind, ())) - {"classes.json"}:
+    for name in set(KEPT_FILES.get(output.kind or "", ())) - {"classes.json"}:
         if (output.path / name).exists():
             raise UserError(
                 f"{output.path / name} stands in the way and is not of {output.kind} made by this "

@@ -6,7 +6,7 @@ processes they are spread; mean and standard deviation follow from it without ro
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,4 +72,9 @@ def statistics_of(images: int, counts: np.ndarray) -> ChannelStatistics:
         squares = sum(value * value * count for value, count in enumerate(channel))
         mean.append(total / pixels)
         std.append(math.sqrt((pixels * squares - total * total) / (pixels * pixels)))
-    return ChannelStatistics(images, pixels, tuple(mean), tuple(std))
+    return ChannelStatistics(images, pixels, _rgb(mean), _rgb(std))
+
+
+def _rgb(values: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = values
+    return red, green, blue

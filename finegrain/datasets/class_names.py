@@ -9,7 +9,7 @@ from finegrain.errors import UserError
 LONGEST_FILE_NAME = 255
 
 
-def natural_key(name: str) -> tuple:
+def natural_key(name: str) -> tuple[tuple[int | str, ...], str]:
     """Sorting key that puts numbers in names in counting order: `2` before `10`.
 
     Names that count alike (`1` and `01`) fall back to plain order, so the order is total.

@@ -79,7 +79,7 @@ def _spread(
     # Fresh interpreters, since the fork of a process that has threads may hang.
     fresh = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(processes, fresh, _start_worker)
-    at_work: dict[Future, Chunk] = {}
+    at_work: dict[Future[np.ndarray], Chunk] = {}
     try:
         while True:
             for chunk in islice(chunks, CHUNKS_AHEAD * processes - len(at_work)):
@@ -111,7 +111,7 @@ def _ctrl_c_held() -> Iterator[None]:
     try:
         yield
     finally:
-        if blocks:
+        if mask is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, before)
         if heard and callable(before):
@@ -124,5 +124,7 @@ def _start_worker() -> None:
 
 def _end_with_parent() -> None:
     # Where the parent is killed, a worker would otherwise wait for images for ever.
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
     os._exit(1)

@@ -118,8 +118,8 @@ def make_crops(table: pd.DataFrame, workers: int | None = None) -> pd.DataFrame:
     interval = 0.2 if sys.stderr.isatty() else 10.0
     tasks = list(zip(table["file"], table[CROP], strict=True))
     with ThreadPool(workers) as pool:
-        made = pool.imap(_sum_and_size, tasks, chunksize=8)
-        made = list(tqdm(made, "cropping", len(tasks), unit=" images", mininterval=interval))
+        coming = pool.imap(_sum_and_size, tasks, chunksize=8)
+        made = list(tqdm(coming, "cropping", len(tasks), unit=" images", mininterval=interval))
     return table.assign(
         name=[_jpeg_name(name) for name in table["name"]],
         sha1=[sha1 for sha1, _ in made],

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -129,7 +130,7 @@ def _manifest(rows: pd.DataFrame) -> pd.DataFrame:
     return manifest
 
 
-def _csv(header: Iterable[str], rows: Iterable[tuple]) -> bytes:
+def _csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)

@@ -4,6 +4,7 @@ World units: the trunk is about one unit long, x points to the head, y up, the g
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from finegrain.datasets.drawn_breed import Breed
 from finegrain.datasets.drawn_coat import coat_outlines
@@ -56,6 +57,7 @@ def _legs(length: float, half: float, back: float, rng: np.random.Generator) -> 
 
 def _tail(kind: str, x: float, y: float, rng: np.random.Generator) -> np.ndarray:
     wag = rng.normal(0, 0.16)
+    spine: ArrayLike
     if kind == "curled":
         angle = np.linspace(-0.6, 4.4, 9)
         radius = np.linspace(0.15, 0.09, 9)

@@ -33,8 +33,10 @@ def draw_background(
     Returns:
         (3, height, width) float32, 0 to 1.
     """
-    far, ground = (np.array(c, np.float32) for c in _PLACES[rng.integers(len(_PLACES))])
-    far, ground = (c + rng.normal(0, 0.07) + rng.normal(0, 0.025, 3) for c in (far, ground))
+    far, ground = (
+        np.array(colour, np.float32) + rng.normal(0, 0.07) + rng.normal(0, 0.025, 3)
+        for colour in _PLACES[rng.integers(len(_PLACES))]
+    )
     rows = np.arange(height, dtype=np.float32)[:, None]
     edge = rows + 4 * cloud_noise(height, width, rng, 2)
     below = np.clip((edge - horizon) / rng.uniform(1, 12) + 0.5, 0, 1)
@@ -69,8 +71,8 @@ def _draw_clutter(
     for _ in range(rng.integers(0, 9)):
         x, y = rng.uniform(0, width), rng.uniform(horizon, height + 5)
         size = rng.uniform(0.01, 0.06) * width
-        shade = rng.normal(0, 0.13)
-        stone, under = _colour(ground + shade), _colour(ground + shade - 0.1)
+        light = rng.normal(0, 0.13)
+        stone, under = _colour(ground + light), _colour(ground + light - 0.1)
         pen.ellipse((x - size, y - size / 2, x + size, y + size / 2), under)
         pen.ellipse((x - size, y - size / 2 - 1, x + size * 0.8, y + size / 3), stone)
     draw_blades(picture, int(rng.integers(0, 120)), horizon, ground, rng)

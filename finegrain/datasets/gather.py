@@ -64,7 +64,8 @@ def gather_images(
     rows, unreadable = [], []
     for record in records:
         below = _below(record.path, source)
-        scan = scans.get(record.path, problems[record.path])
+        problem = problems[record.path]
+        scan = scans[record.path] if problem is None else problem
         if isinstance(scan, str):
             unreadable.append((below, scan))
         else:

@@ -1,5 +1,6 @@
 """Look into every photograph once: checksum, size, perceptual hash, or why it cannot be read."""
 
+import builtins
 import hashlib
 import os
 import sys
@@ -42,7 +43,7 @@ class Scan:
     width: int
     height: int
     hash: int
-    thumbnail: bytes
+    thumbnail: builtins.bytes
 
 
 def scan_images(paths: list[Path], workers: int | None = None) -> Iterator[Scan | str]:

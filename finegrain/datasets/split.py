@@ -81,7 +81,7 @@ def _draw(seed: int, sha1: str) -> bytes:
 
 def _take(
     queue: list[int],
-    contents: dict[int, Counter],
+    contents: dict[int, Counter[str]],
     wanted: dict[str, int],
     groups_left: int,
 ) -> set[int]:
@@ -94,7 +94,8 @@ def _take(
         for label in contents[group]:
             groups_of[label].append(group)
     remaining = {label: len(owned) for label, owned in groups_of.items()}
-    given, taken = Counter(), set()
+    given: Counter[str] = Counter()
+    taken: set[int] = set()
 
     def take(group: int) -> bool:
         if group in taken or any(remaining[label] <= groups_left for label in contents[group]):

@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from finegrain.datasets.channel_statistics import ChannelStatistics, statistics_of
@@ -48,7 +49,7 @@ def write_statistics(
     parts = {split: paths for split, paths in parts.items() if paths}
     counts = count_in_processes(parts, processes)
     measured = {split: statistics_of(len(parts[split]), counts[split]) for split in parts}
-    measured[ALL] = statistics_of(len(rows), sum(counts.values()))
+    measured[ALL] = statistics_of(len(rows), np.sum(list(counts.values()), axis=0))
     content = {
         "measured": MEASURED,
         "data": _digest(rows),

@@ -84,10 +84,11 @@ def counted(things: Sized, noun: str) -> str:
 
 def _sizes(rows: pd.DataFrame) -> tuple[str, str]:
     pixels = rows["width"] * rows["height"]
-    return tuple(
+    smallest, largest = (
         f"{rows.at[place, 'width']}x{rows.at[place, 'height']}"
         for place in (pixels.idxmin(), pixels.idxmax())
     )
+    return smallest, largest
 
 
 def _aligned(lines: list[list[str]]) -> str:

@@ -13,6 +13,7 @@ from finegrain.explain.photograph import Photograph
 from finegrain.features.embedding_source import model_source
 from finegrain.models.classifier import classifier
 from finegrain.models.multi_loss import same_class
+from finegrain.tensor import Tensor
 from finegrain.training.finished_run import FinishedRun
 from finegrain.training.session import MULTI_LOSS
 
@@ -71,7 +72,7 @@ class Answers:
         """Whether two photographs show the same class."""
         one, other = directions(np.stack([self._embedding(photo_1), self._embedding(photo_2)]))
         cosine = float(one @ other)
-        if self._same_class is None:
+        if self._same_class is None or self._pair_cam is None:
             return PairAnswer(None, cosine, None, False)
         inputs = [photo_1.pixels[None], photo_2.pixels[None]]
         same = float(_numbers(self._same_class(inputs, training=False))[0, 1])
@@ -85,5 +86,5 @@ class Answers:
         return _numbers(embedding)[0]
 
 
-def _numbers(tensor) -> np.ndarray:
+def _numbers(tensor: Tensor) -> np.ndarray:
     return ops.convert_to_numpy(tensor)

@@ -1,8 +1,6 @@
 """Only the page itself may ask, and only for what it needs."""
 
-from collections.abc import Callable
-
-from finegrain.demo.refusal import Message, Receive, Send, refuse
+from finegrain.demo.refusal import App, Message, Receive, Send, refuse
 
 UPLOAD, JOIN = "/gradio_api/upload", "/gradio_api/queue/join"
 # All that the page posts to. Gradio has more, such as another way to leave files on this machine.
@@ -19,7 +17,7 @@ class OwnRequests:
         app: what it stands before.
     """
 
-    def __init__(self, app: Callable):
+    def __init__(self, app: App):
         self.app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:

@@ -2,6 +2,7 @@
 
 import html
 from pathlib import Path
+from typing import Any
 
 import gradio
 import numpy as np
@@ -61,7 +62,7 @@ def _one_photograph(answers: Answers, uploads: Path) -> None:
             allow_preview=True,
         )
 
-    def answer(path: Path | None):
+    def answer(path: Path | None) -> tuple[Any, ...]:
         if path is None:
             return None, None, None
         photo = _read(path, answers)
@@ -92,7 +93,7 @@ def _two_photographs(answers: Answers, uploads: Path) -> None:
     with gradio.Row():
         heats = [_picture("What speaks for it in the first"), _picture("and in the second")]
 
-    def answer(path_1: Path | None, path_2: Path | None):
+    def answer(path_1: Path | None, path_2: Path | None) -> tuple[Any, ...]:
         if path_1 is None or path_2 is None:
             return None, "", None, None
         found = answers.pair(_read(path_1, answers), _read(path_2, answers))
@@ -109,7 +110,7 @@ def _two_photographs(answers: Answers, uploads: Path) -> None:
             f"The pair head gives {percentage(found.same)} for the same class; the pictures below "
             f"show what speaks for {kind}. {cosine}."
         )
-        return named, text, *found.overlays
+        return named, text, *(found.overlays or (None, None))
 
     for given in givens:
         given.change(
@@ -127,7 +128,7 @@ def _upload(label: str, uploads: Path) -> gradio.Image:
         label=label, type="filepath", sources=["upload", "clipboard"], height=320, buttons=[]
     )
 
-    def preprocess(payload) -> Path | None:
+    def preprocess(payload: Any) -> Path | None:
         if payload is None or payload.path is None:
             return None
         path = uploaded_file(payload.path, uploads)

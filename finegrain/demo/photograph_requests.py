@@ -2,7 +2,6 @@
 
 import asyncio
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
 from finegrain.demo.own_requests import JOIN, UPLOAD
-from finegrain.demo.refusal import Message, Receive, Send, refuse
+from finegrain.demo.refusal import App, Message, Receive, Send, refuse
 from finegrain.explain.photograph import SHOWN_SIDE
 from finegrain.images.decode import UnreadableImage, open_rgb
 
@@ -46,7 +45,7 @@ class PhotographRequests:
         folder: where uploads lie.
     """
 
-    def __init__(self, app: Callable, folder: Path):
+    def __init__(self, app: App, folder: Path):
         self.app = app
         self.folder = folder
         # Decoding may take hundreds of megabytes.
@@ -54,7 +53,9 @@ class PhotographRequests:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with 400 or 415."""
-        look = {UPLOAD: self._look_at_upload, JOIN: self._look_at_question}.get(scope.get("path"))
+        look = {UPLOAD: self._look_at_upload, JOIN: self._look_at_question}.get(
+            scope.get("path", "")
+        )
         if scope["type"] != "http" or scope["method"] != "POST" or look is None:
             return await self.app(scope, receive, send)
         messages: list[Message] = []

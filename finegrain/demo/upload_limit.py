@@ -1,10 +1,9 @@
 """What a browser may send: so much at once, and so many files kept."""
 
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
 
-from finegrain.demo.refusal import Message, Receive, Send, refuse
+from finegrain.demo.refusal import App, Message, Receive, Send, refuse
 
 
 class UploadLimit:
@@ -17,7 +16,7 @@ class UploadLimit:
         most_files: kept in the folder; the oldest go first.
     """
 
-    def __init__(self, app: Callable, folder: Path, most_bytes: int, most_files: int):
+    def __init__(self, app: App, folder: Path, most_bytes: int, most_files: int):
         self.app = app
         self.folder = folder
         self.most_bytes = most_bytes

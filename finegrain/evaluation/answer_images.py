@@ -109,7 +109,9 @@ def answer_images(
     if count > most_compared:
         kept[:] = False
         kept[np.random.default_rng(0).choice(count, most_compared, replace=False)] = True
-    answers, embeddings, unreadable = [], [], {}
+    answers: list[TopAnswers] = []
+    embeddings: list[np.ndarray] = []
+    unreadable: dict[int, str] = {}
     for start, batch, failed in decoded_batches(images.paths, image_size, batch_size):
         probabilities, below = inference.run(batch)
         read = np.array([start + place not in failed for place in range(len(batch))])

@@ -49,7 +49,9 @@ def mean_of(values: np.ndarray) -> Statistic:
     return lambda draws: values[draws].mean(axis=1, dtype="float64")
 
 
-def counted(draws: np.ndarray, categories: np.ndarray, bins: int, weights=None) -> np.ndarray:
+def counted(
+    draws: np.ndarray, categories: np.ndarray, bins: int, weights: np.ndarray | None = None
+) -> np.ndarray:
     """How often each category was drawn, (R, bins), or the sums of the weights of those drawn.
 
     Args:

@@ -22,7 +22,7 @@ class ClassProbabilities:
     classes: list[str]
     probabilities: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         expected = (len(set(self.ids)), len(set(self.classes)))
         shape = self.probabilities.shape
         if shape != expected or shape != (len(self.ids), len(self.classes)):

@@ -58,7 +58,13 @@ def contact_sheet(rows: Sequence[Sequence[Tile]]) -> Image.Image:
     return sheet
 
 
-def _paste(sheet: Image.Image, draw: ImageDraw.ImageDraw, tile: Tile, corner, font) -> None:
+def _paste(
+    sheet: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    tile: Tile,
+    corner: tuple[int, int],
+    font: ImageFont.FreeTypeFont,
+) -> None:
     left, top = corner
     draw.rectangle((left, top, left + TILE - 1, top + TILE - 1), fill=EMPTY)
     try:

@@ -113,7 +113,13 @@ def _comparisons(
     return pairs_found | found, pairs_lacking | lacking
 
 
-def _pairs(unit, embeddings, labels, same_class, seed) -> tuple[dict, dict]:
+def _pairs(
+    unit: np.ndarray,
+    embeddings: np.ndarray,
+    labels: np.ndarray,
+    same_class: PairScore | None,
+    seed: int,
+) -> tuple[dict[str, Any], dict[str, str]]:
     pairs = sample_pairs(labels, seed=seed)
     if not len(pairs.same):
         few = "all images are of one class" if len(set(labels)) == 1 else "no two are of one class"
@@ -143,7 +149,9 @@ def _scores(embeddings: np.ndarray, pairs: Pairs, score: PairScore) -> np.ndarra
     )
 
 
-def _neighbours(unit, labels, notes: list[str], seed: int) -> tuple[dict, dict]:
+def _neighbours(
+    unit: np.ndarray, labels: np.ndarray, notes: list[str], seed: int
+) -> tuple[dict[str, Any], dict[str, str]]:
     ranks = neighbour_ranks(unit, labels)
     if not len(ranks.queries):
         return {}, dict.fromkeys(NEIGHBOUR_MEASURES, "no image has another one of its class")

@@ -3,8 +3,10 @@
 import csv
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 import matplotlib.ticker
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from finegrain.regular_file import open_regular
@@ -71,7 +73,9 @@ def plot_history(run: Path) -> Path:
     return run / PICTURE
 
 
-def _draw_curves(axes, rows: list[dict[str, float]], title: str, wanted: tuple[str, str]) -> float:
+def _draw_curves(
+    axes: Axes, rows: list[dict[str, float]], title: str, wanted: tuple[str, str]
+) -> float:
     """Draw a number of training and validation; gives the highest one."""
     axes.set_title(title)
     highest = 0.0
@@ -87,8 +91,10 @@ def _first(row: dict[str, float], keys: list[str]) -> float:
     return next(row[key] for key in keys if key in row)
 
 
-def _mark_stages(axes, stages, tell_rates: bool) -> None:
-    style = {
+def _mark_stages(
+    axes: Axes, stages: list[tuple[str, list[dict[str, float]]]], tell_rates: bool
+) -> None:
+    style: dict[str, Any] = {
         "transform": axes.get_xaxis_transform(),
         "fontsize": 9,
         "color": GREY,

@@ -64,7 +64,7 @@ def _searched(block: np.ndarray, query: np.ndarray, k: int, first: int) -> Neare
     # Between vectors of length 1. One that has none is at a right angle to all.
     distances = squared / 2
     distances[~query.any(axis=1)] = 1
-    distances[~block.any(axis=1)[rows]] = 1
+    distances[~np.any(block, axis=1)[rows]] = 1
     return Nearest(distances, rows + first)
 
 

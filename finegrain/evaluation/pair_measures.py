@@ -55,7 +55,7 @@ class _Curve:
         self._same = pairs.same[order]
         # A curve has a point after each group of pairs with one score.
         self._points = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-        self._last: tuple[np.ndarray, tuple] | None = None
+        self._last: tuple[np.ndarray, tuple[np.ndarray, np.ndarray]] | None = None
 
     def _rates(self, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Shares of negative and of positive pairs accepted, (R, points + 1), from 0 to 1."""
@@ -65,11 +65,11 @@ class _Curve:
         # Some rows at a time: the weights of all pairs are many numbers.
         times = np.stack([np.bincount(draw, minlength=images) for draw in draws]).astype("float32")
         weights = times[:, self._one] * times[:, self._other]
-        rates = tuple(
+        accepted, found = (
             self._cumulative(np.where(kind, weights, 0)) for kind in (~self._same, self._same)
         )
-        self._last = draws, rates
-        return rates
+        self._last = draws, (accepted, found)
+        return accepted, found
 
     def _cumulative(self, weights: np.ndarray) -> np.ndarray:
         sums = np.cumsum(weights, axis=1, dtype="float64")[:, self._points]

@@ -52,7 +52,9 @@ def sample_pairs(labels: np.ndarray, most: int = PAIRS, seed: int = 0) -> Pairs:
     return Pairs(order[one], order[other], np.repeat([True, False], count))
 
 
-def _draw(partners: np.ndarray, begins: np.ndarray, count: int, rng) -> tuple:
+def _draw(
+    partners: np.ndarray, begins: np.ndarray, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw pairs of places: place p has `partners[p]` partners, from place `begins[p]` on."""
     ends = np.cumsum(partners)
     if not count:

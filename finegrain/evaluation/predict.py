@@ -76,7 +76,8 @@ def predict_probabilities(
         )
     if not isinstance(classifier, Inference):
         classifier = Inference(KerasEngine(classifier), "as asked")
-    rows, unreadable = [], {}
+    rows: list[np.ndarray] = []
+    unreadable: dict[int, str] = {}
     for _, batch, failed in decoded_batches(paths, image_size, batch_size, progress):
         rows.append(_probabilities(classifier, batch, flip))
         unreadable |= failed
@@ -102,7 +103,8 @@ def decoded_batches(
         for start in range(0, len(paths), batch_size):
             count = min(batch_size, len(paths) - start)
             # Bytes, a quarter of the memory: the model casts them itself.
-            batch, unreadable = np.zeros((count, *image_size, 3), dtype="uint8"), {}
+            batch = np.zeros((count, *image_size, 3), dtype="uint8")
+            unreadable: dict[int, str] = {}
             for place, pixels in enumerate(islice(decoded, count)):
                 if isinstance(pixels, UnreadableImage):
                     unreadable[start + place] = str(pixels)
@@ -121,8 +123,8 @@ def sample_images(
     be read, one black image stands for them.
     """
     places = np.unique(np.linspace(0, len(paths) - 1, count).round().astype(int))
-    images = [_read(paths[place], image_size) for place in places]
-    images = [pixels for pixels in images if not isinstance(pixels, UnreadableImage)]
+    decoded = [_read(paths[place], image_size) for place in places]
+    images = [pixels for pixels in decoded if not isinstance(pixels, UnreadableImage)]
     return np.stack(images or [np.zeros((*image_size, 3), dtype="uint8")])
 
 
@@ -138,7 +140,7 @@ def _decode_ahead(
     paths: list[Path], image_size: tuple[int, int], ahead: int
 ) -> Iterator[np.ndarray | UnreadableImage]:
     """Yield the pixels of each path in order, with at most `ahead` files under way."""
-    waiting: deque[Future] = deque()
+    waiting: deque[Future[np.ndarray | UnreadableImage]] = deque()
     remaining = iter(paths)
     pool = ThreadPoolExecutor(min(MOST_DECODING_THREADS, os.cpu_count() or 1))
     try:

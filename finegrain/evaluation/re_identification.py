@@ -28,7 +28,7 @@ class Sightings:
     identities: np.ndarray
     cameras: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if np.ndim(self.identities) != 1 or np.shape(self.identities) != np.shape(self.cameras):
             raise ValueError(
                 "`identities` and `cameras` must be (N,). Received: shapes "

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 
 from finegrain.evaluation.evaluate import PAIR_BLOCK, PairScore
-from finegrain.models.classifier import EMBEDDING
 from finegrain.models.heads.same_class import SAME_CLASS, SQUARED_DIFFERENCE
+from finegrain.models.image_heads import EMBEDDING
 
 
 def same_class_scores(model: keras.Model) -> PairScore | None:

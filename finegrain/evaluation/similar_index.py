@@ -74,7 +74,7 @@ class SimilarIndex:
     def __enter__(self) -> "SimilarIndex":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from finegrain.evaluation.answer_images import Answered, LabelledImages, split_error
 from finegrain.evaluation.evaluate_run import answer_all
 from finegrain.evaluation.labelled_images import split_images
-from finegrain.training.epoch_keeper import monitored
+from finegrain.training.epoch_keeper import monitored, validation_accuracy
 from finegrain.training.plateau import judge
 from finegrain.training.session import Session
 from finegrain.training.stage import Stage
@@ -41,9 +41,8 @@ def split_error_of(
 def best_error(history: list[dict[str, float]], images: int) -> float:
     """Top-1 error of a stage's best epoch on its validation images."""
     best = history[judge([monitored(row) for row in history], 0, 0).best_epoch or 0]
-    accuracy = best.get("val_category_accuracy", best.get("val_accuracy"))
     # Keras gives a float32; the number of wrong answers is whole.
-    return round((1 - accuracy) * images) / images
+    return round((1 - validation_accuracy(best)) * images) / images
 
 
 def answers(session: Session, images: Sequence[LabelledImages]) -> list[Answered]:

@@ -40,7 +40,8 @@ def kaggle_label_lines(
         yield from label_lines(table, header)
         return
     yield _csv_line(header or ["id", "label"])
-    second = np.clip(table.probabilities[:, 1], *np.float32(clip)).astype(str)
+    lowest, highest = np.asarray(clip, np.float32)
+    second = np.clip(table.probabilities[:, 1], lowest, highest).astype(str)
     for row in zip(table.ids, second, strict=True):
         yield _csv_line(row)
 

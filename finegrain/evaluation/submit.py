@@ -20,6 +20,7 @@ from finegrain.evaluation.predict import (
 )
 from finegrain.evaluation.sample_submission import SampleSubmission, read_sample_submission
 from finegrain.evaluation.submission import check_output, check_sample_fits, write_submission
+from finegrain.evaluation.submission_formats import SubmissionFormat
 from finegrain.evaluation.submission_settings import SubmissionSettings
 from finegrain.evaluation.submitted_classes import as_submitted, submitted_classes
 from finegrain.evaluation.unlabelled_folder import unlabelled_images
@@ -64,7 +65,11 @@ def submit(settings: SubmissionSettings, runs: Sequence[FinishedRun]) -> None:
     ids = submitted_classes(runs)
     sample = None
     if settings.sample_submission is not None:
-        sample = _read_fitting_sample(settings, list(ids.values()) if ids else runs[0].classes)
+        sample = _read_fitting_sample(
+            settings.sample_submission,
+            settings.format,
+            list(ids.values()) if ids else runs[0].classes,
+        )
         images = _asked_for(images, sample)
     check_output(settings.output)
     tables = [_predict_run(run, images, settings, warn=run is runs[0]) for run in runs]
@@ -77,9 +82,11 @@ def submit(settings: SubmissionSettings, runs: Sequence[FinishedRun]) -> None:
         print(f"        the label is the probability of {runs[0].classes[1]}")
 
 
-def _read_fitting_sample(settings: SubmissionSettings, classes: list[str]) -> SampleSubmission:
-    sample = read_sample_submission(settings.sample_submission)
-    check_sample_fits(settings.format, sample, classes)
+def _read_fitting_sample(
+    path: Path, format: SubmissionFormat, classes: list[str]
+) -> SampleSubmission:
+    sample = read_sample_submission(path)
+    check_sample_fits(format, sample, classes)
     return sample
 
 

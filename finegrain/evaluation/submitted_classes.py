@@ -19,15 +19,16 @@ def submitted_classes(runs: Sequence[FinishedRun]) -> dict[str, str] | None:
     Raises:
         UserError: two runs call a class by different ids.
     """
-    knowing = [run for run in runs if run.category_ids is not None]
+    knowing = [(run, run.category_ids) for run in runs if run.category_ids is not None]
     if not knowing:
         return None
-    first = dict(zip(knowing[0].classes, knowing[0].category_ids, strict=True))
-    for run in knowing[1:]:
-        for name, number in zip(run.classes, run.category_ids, strict=True):
+    first_run, first_ids = knowing[0]
+    first = dict(zip(first_run.classes, first_ids, strict=True))
+    for run, ids in knowing[1:]:
+        for name, number in zip(run.classes, ids, strict=True):
             if first[name] != number:
                 raise UserError(
-                    f"{knowing[0].folder} and {run.folder} cannot be averaged, the class {name} "
+                    f"{first_run.folder} and {run.folder} cannot be averaged, the class {name} "
                     f"has the category_id {first[name]} in one and {number} in the other; give "
                     "runs made from the same JSON"
                 )

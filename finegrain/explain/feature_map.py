@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from finegrain.models.backbone import BACKBONE_LAYER
+from finegrain.tensor import Tensor
 
 
 def below_map(model: keras.Model) -> keras.Model:
@@ -36,14 +37,14 @@ class Logits:
         self.before = before
         self.dense = dense
 
-    def __call__(self, inputs):
+    def __call__(self, inputs: Tensor) -> Tensor:
         """(B, C) logits."""
         inputs = inputs if self.before is None else self.before(inputs, training=False)
         logits = ops.matmul(ops.cast(inputs, "float32"), ops.cast(self.dense.kernel, "float32"))
         return logits if self.dense.bias is None else logits + self.dense.bias
 
 
-def _map_tensor(model: keras.Model):
+def _map_tensor(model: keras.Model) -> Tensor:
     """The backbone's output as the model's other layers take it."""
     backbone = model.get_layer(BACKBONE_LAYER)
     for layer in model.layers:

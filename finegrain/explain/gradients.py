@@ -1,13 +1,18 @@
 """Gradients on any backend of Keras: the one place that knows how each of them differentiates."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import keras
 import numpy as np
 from keras import ops
 
+from finegrain.tensor import Tensor
 
-def gradients(score: Callable, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+Score: TypeAlias = Callable[..., Tensor]
+
+
+def gradients(score: Score, values: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Gradients of a number with respect to each of several arrays.
 
     Args:
@@ -24,7 +29,7 @@ def gradients(score: Callable, values: Sequence[np.ndarray]) -> list[np.ndarray]
     return [np.asarray(ops.convert_to_numpy(one)) for one in found(score, tensors)]
 
 
-def _tensorflow(score, tensors):
+def _tensorflow(score: Score, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
     import tensorflow
 
     with tensorflow.GradientTape(watch_accessed_variables=False) as tape:
@@ -33,13 +38,13 @@ def _tensorflow(score, tensors):
     return tape.gradient(total, tensors, unconnected_gradients=tensorflow.UnconnectedGradients.ZERO)
 
 
-def _jax(score, tensors):
+def _jax(score: Score, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
     import jax
 
     return jax.grad(lambda given: ops.sum(score(*given)))(tensors)
 
 
-def _torch(score, tensors):
+def _torch(score: Score, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
     import torch
 
     with torch.enable_grad():

@@ -7,8 +7,9 @@ from keras import ops
 from finegrain.explain.feature_map import Logits, above_map, below_map
 from finegrain.explain.gradients import gradients
 from finegrain.explain.heat import fitted, weighted_heat
-from finegrain.models.classifier import EMBEDDING
 from finegrain.models.heads.same_class import SAME_CLASS, SQUARED_DIFFERENCE
+from finegrain.models.image_heads import EMBEDDING
+from finegrain.tensor import Tensor
 
 
 class PairCam:
@@ -55,15 +56,15 @@ class PairCam:
         one, other = weighted_heat(maps, np.concatenate(slopes))
         return one, other
 
-    def _odds(self, map_1, map_2):
+    def _odds(self, map_1: Tensor, map_2: Tensor) -> Tensor:
         """(1,) log odds of "the same class"."""
         embeddings = [self._embed(given, training=False) for given in (map_1, map_2)]
         logits = self._logits(self._difference(embeddings))
         return logits[:, 1] - logits[:, 0]
 
-    def _shared(self, map_1, map_2):
+    def _shared(self, map_1: Tensor, map_2: Tensor) -> Tensor:
         empty = ops.zeros_like(map_1)
         return self._odds(map_1, map_2) - self._odds(map_1, empty) - self._odds(empty, map_2)
 
-    def _apart(self, map_1, map_2):
+    def _apart(self, map_1: Tensor, map_2: Tensor) -> Tensor:
         return -self._odds(map_1, map_2)

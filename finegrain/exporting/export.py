@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+import keras
 import numpy as np
 
 from finegrain.errors import UserError
@@ -85,7 +86,9 @@ class _Written(NamedTuple):
     classes: list[str]
 
 
-def _write_and_ask(run, classifier, format: Format, path: Path, images: np.ndarray) -> _Written:
+def _write_and_ask(
+    run: FinishedRun, classifier: keras.Model, format: Format, path: Path, images: np.ndarray
+) -> _Written:
     with stderr_aside():
         try:
             format.write(served_model(classifier), model_card(run), path)

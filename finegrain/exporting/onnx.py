@@ -11,6 +11,7 @@ import json
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -37,7 +38,7 @@ def _write(model: keras.Model, card: ModelCard, path: Path) -> None:
     onnx.save(written, str(path))
 
 
-def _session(path: Path):
+def _session(path: Path) -> Any:
     import onnxruntime
 
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -15,6 +15,7 @@ import numpy as np
 
 from finegrain.exporting.format import Format
 from finegrain.exporting.served import IMAGE, PROBABILITIES, ModelCard
+from finegrain.tensor import Tensor
 
 SERVE = "serving_default"
 CLASS_NAMES = "class_names"
@@ -26,10 +27,10 @@ def write_saved_model(model: keras.Model, card: ModelCard, path: Path) -> None:
     """Write the folder. Of the model only graph and variables, none of Keras's layers."""
     import tensorflow
 
-    def serve(image):
+    def serve(image: Tensor) -> Tensor:
         return model(image, training=False)
 
-    def class_names():
+    def class_names() -> dict[str, Tensor]:
         return {CLASS_NAMES: tensorflow.constant(card.classes)}
 
     pixels = tensorflow.TensorSpec((None, *model.input_shape[1:]), "uint8", name=IMAGE)

@@ -13,6 +13,7 @@ import tempfile
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -46,7 +47,7 @@ def _answer(path: Path, images: np.ndarray) -> np.ndarray:
     return np.array(runner(**{IMAGE: images})[PROBABILITIES])
 
 
-def _interpreter(path: Path):
+def _interpreter(path: Path) -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:

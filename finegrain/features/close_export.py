@@ -13,7 +13,7 @@ from finegrain.features.export_file import (
     export_notes,
     is_finished,
 )
-from finegrain.models.classifier import EMBEDDING
+from finegrain.models.image_heads import EMBEDDING
 from finegrain.stores.row_store import RowStore
 from finegrain.whole_files import written_whole
 
@@ -23,7 +23,10 @@ BLOCK = 4096
 
 
 def close_up(
-    store: RowStore, export: Export, source: EmbeddingSource, unreadable: Mapping[str, dict]
+    store: RowStore,
+    export: Export,
+    source: EmbeddingSource,
+    unreadable: Mapping[str, Mapping[int, str]],
 ) -> None:
     """Make a file final: photographs that could not be read lose their rows and are listed.
 
@@ -40,7 +43,10 @@ def close_up(
 
 
 def _write_without_gaps(
-    store: RowStore, export: Export, source: EmbeddingSource, unreadable: Mapping[str, dict]
+    store: RowStore,
+    export: Export,
+    source: EmbeddingSource,
+    unreadable: Mapping[str, Mapping[int, str]],
 ) -> None:
     columns, kept = export_columns(export), {}
     columns |= {UNREADABLE: {}, UNREADABLE_ID: {}, REASON: {}}

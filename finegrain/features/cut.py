@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from finegrain.models.classifier import embedder
 from finegrain.models.image_heads import EMBEDDING, feature_map
 from finegrain.models.multi_loss import PARTNER
 from finegrain.stores.row_layout import RowKind
+from finegrain.tensor import Tensor
 
 ACTIVATION, BACKBONE_MAP = "activation", "backbone_map"
 
@@ -73,7 +75,7 @@ def _head_stands_still(model: keras.Model) -> bool:
     )
 
 
-def _cut_at(model: keras.Model, name: str, tensor, dtype: str) -> Cut:
+def _cut_at(model: keras.Model, name: str, tensor: Tensor, dtype: str) -> Cut:
     shape = tuple(tensor.shape[1:])
     inputs = {name: keras.Input(shape, name=name)}
     outputs = _outputs(model, tensor, inputs[name], inputs)
@@ -116,7 +118,9 @@ def cut_at_boundary(model: keras.Model, first_trainable: int) -> Cut | None:
     return Cut(below, above, kinds, ACTIVATION, boundary)
 
 
-def _outputs(model: keras.Model, tensor, replaced_by, inputs: dict):
+def _outputs(
+    model: keras.Model, tensor: Tensor, replaced_by: Tensor, inputs: dict[str, Tensor]
+) -> Any:
     """The training model's outputs with a tensor in it replaced; adds `partner` to the inputs."""
     taken, given = [tensor], [replaced_by]
     if PARTNER in [layer.name for layer in model.layers]:
@@ -128,7 +132,7 @@ def _outputs(model: keras.Model, tensor, replaced_by, inputs: dict):
     return _part(model, taken).call(given)
 
 
-def _part(model: keras.Model, tensors: list) -> keras.Model:
+def _part(model: keras.Model, tensors: list[Tensor]) -> keras.Model:
     """What a model makes of tensors inside it, by the same layers.
 
     The layers are called once more, on inputs of their own: for a model from tensors in the midst
@@ -155,14 +159,14 @@ def _smallest_crossing(backbone: keras.Model, first_trainable: int) -> int:
     return min(candidates, key=lambda boundary: (size(boundary), -boundary))
 
 
-def _crossing(backbone: keras.Model, boundary: int) -> list:
+def _crossing(backbone: keras.Model, boundary: int) -> list[Tensor]:
     """Outputs of layers below the boundary that layers above it take."""
     made = {id(tensor) for layer in backbone.layers[:boundary] for tensor in _flat(layer.output)}
-    crossing = {}
+    crossing: dict[int, Tensor] = {}
     for layer in backbone.layers[boundary:]:
         crossing |= {id(tensor): tensor for tensor in _flat(layer.input) if id(tensor) in made}
     return list(crossing.values())
 
 
-def _flat(tensors) -> list:
+def _flat(tensors: Any) -> list[Tensor]:
     return keras.tree.flatten(tensors)

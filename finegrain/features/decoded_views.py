@@ -13,13 +13,11 @@ BATCHES_AHEAD = 2
 
 
 class Views(Protocol):
-    """N photographs, of each of which there are views by number; threads may share them.
+    """N photographs, of each of which there are views by number; threads may share them."""
 
-    Attributes:
-        paths: the N image files.
-    """
-
-    paths: Sequence[Path]
+    @property
+    def paths(self) -> Sequence[Path]:
+        """The N image files."""
 
     def views(self, index: int, numbers: Sequence[int]) -> np.ndarray:
         """Some views of a photograph, (K, H, W, 3) uint8; may raise `UnreadableImage`."""
@@ -46,7 +44,7 @@ def decoded_views(
 
     def read(image: int, wanted: np.ndarray) -> np.ndarray | UnreadableImage:
         try:
-            return photos.views(image, wanted)
+            return photos.views(image, wanted.tolist())
         except UnreadableImage as error:
             return error
 
@@ -67,7 +65,10 @@ def decoded_views(
 
 
 def _gathered(
-    rows: np.ndarray, images: np.ndarray, some: np.ndarray, answers: list
+    rows: np.ndarray,
+    images: np.ndarray,
+    some: np.ndarray,
+    answers: list[np.ndarray | UnreadableImage],
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
     unreadable = {
         int(image): str(answer)

@@ -17,7 +17,7 @@ from finegrain.features.exported_photos import ExportedPhotos
 from finegrain.features.exported_views import ViewPlan
 from finegrain.features.feature_key import network_digest
 from finegrain.models.backbone import weights_digest
-from finegrain.models.classifier import EMBEDDING
+from finegrain.models.image_heads import EMBEDDING
 from finegrain.regular_file import refuse_special
 from finegrain.sizes import size_in_words
 from finegrain.stores.row_layout import RowKind
@@ -111,9 +111,9 @@ def export_key(export: Export, source: EmbeddingSource) -> dict[str, Any]:
     }
 
 
-def export_columns(export: Export) -> dict[str, dict]:
+def export_columns(export: Export) -> dict[str, dict[str, Any]]:
     """What describes the rows: column -> split -> entries; and the classes."""
-    columns: dict[str, dict] = {name: {} for name in ROW_COLUMNS}
+    columns: dict[str, dict[str, Any]] = {name: {} for name in ROW_COLUMNS}
     for split, photos in export.photos.items():
         count = export.views.count(split)
         columns["path"][split] = photos.names * count

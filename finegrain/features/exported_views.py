@@ -55,7 +55,7 @@ class ViewPlan:
 
     def described(self) -> dict[str, Any]:
         """All that the views depend on, as JSON values."""
-        described = {"kind": self.kind}
+        described: dict[str, Any] = {"kind": self.kind}
         if self.kind == AUGMENTED:
             ranges = asdict(Augmentation())
             described |= {"augmented": self.augmented, "seed": self.seed, "ranges": ranges}

@@ -1,7 +1,6 @@
 """Read an exported file of embeddings."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -12,9 +11,9 @@ from finegrain.features.close_export import REASON, UNREADABLE, UNREADABLE_ID
 from finegrain.features.export_file import CLASS
 from finegrain.features.exported_views import KINDS
 from finegrain.features.split_rows import SplitRows, Unreadable
-from finegrain.models.classifier import EMBEDDING
+from finegrain.models.image_heads import EMBEDDING
 from finegrain.records import refuse_newer
-from finegrain.stores.row_layout import DONE, schema_of
+from finegrain.stores.row_layout import DONE, RowNumbers, schema_of
 
 AGAIN = "start the recipes/export_features.py command that made it again"
 
@@ -81,6 +80,7 @@ class FeatureFile:
         self.view_kind = _view_kind(file)
         if not len(file[DONE]):
             raise ValueError("it has no splits")
+        self.width = 0
         self.splits: dict[str, SplitRows] = {}
         for split, done in file[DONE].items():
             missing = int((done[:] == 0).sum())
@@ -116,22 +116,22 @@ class FeatureFile:
         for column in numbers:
             if column.shape != (rows,) or not np.issubdtype(column.dtype, np.integer):
                 raise ValueError(f"a column of {split} is not {rows} whole numbers")
-        labels, _, views = numbers
+        labels, groups, views = numbers
         if rows and not (labels.min() >= -1 and labels.max() < len(self.classes)):
             raise ValueError(f"a label of {split} is none of its {len(self.classes)} classes")
         if rows and views.min() < 0:
             raise ValueError(f"a view of {split} has a number below 0")
-        texts = [self._text(name, split) for name in ("path", "id")]
-        if any(column.shape != (rows,) for column in texts):
+        paths, ids = self._text("path", split), self._text("id", split)
+        if paths.shape != (rows,) or ids.shape != (rows,):
             raise ValueError(f"it has not the paths and ids of {rows} rows of {split}")
-        return SplitRows(*texts, *numbers, unreadable)
+        return SplitRows(paths, ids, labels, groups, views, unreadable)
 
     def _text(self, name: str, split: str) -> np.ndarray:
         data = self._file[f"{name}/{split}"]
         # Of an empty list HDF5 cannot know that it would have held text.
         return data.asstr()[:] if len(data) else np.empty(0, object)
 
-    def read(self, split: str, rows: Sequence[int]) -> np.ndarray:
+    def read(self, split: str, rows: RowNumbers) -> np.ndarray:
         """Some rows in the order asked for; neighbours in the file are read at once.
 
         Args:
@@ -144,13 +144,16 @@ class FeatureFile:
         Raises:
             UserError: a number is not finite, or the disk fails; names file, row and image.
         """
-        rows = np.asarray(rows, np.int64)
-        order = np.argsort(rows, kind="stable")
-        data, out = self._file[f"{EMBEDDING}/{split}"], np.empty((len(rows), self.width), "float32")
-        ordered = rows[order]
+        numbers = np.asarray(rows, np.int64)
+        order = np.argsort(numbers, kind="stable")
+        data, out = (
+            self._file[f"{EMBEDDING}/{split}"],
+            np.empty((len(numbers), self.width), "float32"),
+        )
+        ordered = numbers[order]
         ends = np.flatnonzero(np.diff(ordered) != 1) + 1
         try:
-            for part in np.split(np.arange(len(rows)), ends):
+            for part in np.split(np.arange(len(numbers)), ends):
                 if len(part):
                     first = ordered[part[0]]
                     out[order[part]] = data[first : first + len(part)]
@@ -160,7 +163,7 @@ class FeatureFile:
                 f"{self.path} cannot be read ({reason}); remove it and {AGAIN}"
             ) from error
         if not np.isfinite(out).all():
-            row = int(rows[np.flatnonzero(~np.isfinite(out).all(axis=1))[0]])
+            row = int(numbers[np.flatnonzero(~np.isfinite(out).all(axis=1))[0]])
             raise UserError(
                 f"{self.path} holds a number that is not finite in row {row} of {split} "
                 f"({self.splits[split].paths[row]}); remove the file and {AGAIN}"
@@ -174,7 +177,7 @@ class FeatureFile:
     def __enter__(self) -> "FeatureFile":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

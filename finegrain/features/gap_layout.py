@@ -1,5 +1,6 @@
 """The older layout of embeddings, `gap_<Backbone>.h5` with `train`, `test` and `label`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -53,7 +54,7 @@ def write_gap(features: FeatureFile, path: Path) -> None:
         file.create_dataset("classes", data=features.classes, dtype=h5py.string_dtype())
 
 
-def check_gap_fits(folders: list) -> None:
+def check_gap_fits(folders: Sequence[object]) -> None:
     """Refuse several folders without labels: the layout has one `test`.
 
     Raises:

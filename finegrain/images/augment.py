@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,7 @@ class SeededTransform:
         """
         return self.generator.apply_transform(image, self.draw(image.shape, seed))
 
-    def draw(self, shape: tuple[int, ...], seed: int) -> dict:
+    def draw(self, shape: tuple[int, ...], seed: int) -> dict[str, Any]:
         """The parameters that a seed stands for, as from `get_random_transform`."""
         with self._lock:
             state = np.random.get_state()

@@ -38,7 +38,7 @@ def balanced_batches(
         P classes have images left, batches hold fewer classes.
     """
     classes_per_batch = max(1, batch_size // images_per_class)
-    groups = {int(label): [] for label in np.unique(labels)}
+    groups: dict[int, list[np.ndarray]] = {int(label): [] for label in np.unique(labels)}
     for label, queue in groups.items():
         members = rng.permutation(np.flatnonzero(labels == label))
         missing = -len(members) % images_per_class

@@ -5,7 +5,7 @@ from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from finegrain.images.decoder_remarks import silence_remarks
 from finegrain.regular_file import open_regular
@@ -143,7 +143,7 @@ def _reason(error: Exception) -> str:
         return "no such file"
     if isinstance(error, Image.DecompressionBombError):
         return f"more than the limit of {MAX_PIXELS} pixels"
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "no image format that Pillow knows"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()

@@ -10,7 +10,7 @@ import functools
 import logging
 import warnings
 
-from PIL import Image
+from PIL import _imaging
 
 
 @functools.cache
@@ -27,7 +27,7 @@ def _silence_libtiff() -> None:
     # is loaded is found through the one that needs it, wherever it lies; where it is built into
     # Pillow (on Windows) it cannot be found, and goes on talking.
     with contextlib.suppress(OSError):
-        pillow = ctypes.CDLL(Image.core.__file__)
+        pillow = ctypes.CDLL(_imaging.__file__)
         for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
             if (set_handler := getattr(pillow, name, None)) is not None:
                 set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p

@@ -46,7 +46,7 @@ class FusedImageDataGenerator(ImageDataGenerator):
         **kwargs: as `ImageDataGenerator`'s.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         cv2.setNumThreads(1)
 
@@ -90,13 +90,17 @@ class FusedImageDataGenerator(ImageDataGenerator):
             return np.clip(np.rint(result), 0, 255).astype(np.uint8)
         return result
 
-    def flow(self, *args, workers: int | None = None, **kwargs):
+    def flow(self, *args: Any, workers: int | None = None, **kwargs: Any) -> Any:
         """As the original's; `workers` threads make a batch, by default one a CPU core."""
         return make_batches_in_threads(super().flow(*args, **kwargs), workers)
 
     def flow_from_directory(
-        self, *args, workers: int | None = None, cache: StoreFolder | None = None, **kwargs
-    ):
+        self,
+        *args: Any,
+        workers: int | None = None,
+        cache: StoreFolder | None = None,
+        **kwargs: Any,
+    ) -> Any:
         """As the original's, with more to say.
 
         Args:
@@ -113,8 +117,12 @@ class FusedImageDataGenerator(ImageDataGenerator):
         return make_batches_in_threads(iterator, workers, cache)
 
     def flow_from_dataframe(
-        self, *args, workers: int | None = None, cache: StoreFolder | None = None, **kwargs
-    ):
+        self,
+        *args: Any,
+        workers: int | None = None,
+        cache: StoreFolder | None = None,
+        **kwargs: Any,
+    ) -> Any:
         """As the original's, with `workers` and `cache` as in `flow_from_directory`."""
         iterator = super().flow_from_dataframe(*args, **kwargs)
         return make_batches_in_threads(iterator, workers, cache)

@@ -1,6 +1,7 @@
 """What Keras's image iterators put into a batch."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from keras.utils import img_to_array, load_img
@@ -11,7 +12,9 @@ from finegrain.images.threaded_batches import ThreadedBatches, usable_cores
 from finegrain.stores.store_folder import StoreFolder
 
 
-def make_batches_in_threads(iterator, workers: int | None, cache: StoreFolder | None = None):
+def make_batches_in_threads(
+    iterator: Any, workers: int | None, cache: StoreFolder | None = None
+) -> Any:
     """Have an iterator of an `ImageDataGenerator` read and transform images in threads.
 
     Random parameters are drawn one image after the other from NumPy's global state, as the
@@ -32,7 +35,7 @@ def make_batches_in_threads(iterator, workers: int | None, cache: StoreFolder | 
     if not iterator.save_to_dir:
         workers = workers or usable_cores()
         if hasattr(iterator, "filepaths"):
-            batches = FileBatches(iterator, workers, cache)
+            batches: ThreadedBatches = FileBatches(iterator, workers, cache)
         else:
             batches = ArrayBatches(iterator, workers)
         # Set on the object, not in a subclass: its class, and what else it can do, stay Keras's.
@@ -51,21 +54,23 @@ class ArrayBatches(ThreadedBatches):
         """A copy of one image: it is changed in place."""
         return self.iterator.x[index].copy()
 
-    def with_targets(self, batch: np.ndarray, index_array: np.ndarray):
+    def with_targets(self, batch: np.ndarray, index_array: np.ndarray) -> Any:
         """The batch with whatever arrays the iterator was given beside the images."""
         it = self.iterator
         inputs = [batch, *(array[index_array] for array in it.x_misc)]
-        output = (inputs if it.x_misc else batch,)
+        images = inputs if it.x_misc else batch
         if it.y is None:
-            return output[0]
-        output += (it.y[index_array],)
-        return output if it.sample_weight is None else (*output, it.sample_weight[index_array])
+            return images
+        labels = it.y[index_array]
+        if it.sample_weight is None:
+            return images, labels
+        return images, labels, it.sample_weight[index_array]
 
 
 class FileBatches(ThreadedBatches):
     """Batches of a `DirectoryIterator` or `DataFrameIterator`."""
 
-    def __init__(self, iterator, workers: int, cache: StoreFolder | None):
+    def __init__(self, iterator: Any, workers: int, cache: StoreFolder | None):
         super().__init__(iterator, workers)
         wants_bytes = np.dtype(iterator.dtype) == np.uint8
         self._keeps_bytes = wants_bytes and not standardizes(self.generator)
@@ -90,11 +95,11 @@ class FileBatches(ThreadedBatches):
         )
         return img_to_array(image, data_format=it.data_format)
 
-    def with_targets(self, batch: np.ndarray, index_array: np.ndarray):
+    def with_targets(self, batch: np.ndarray, index_array: np.ndarray) -> Any:
         """The batch with labels and weights as the iterator's `class_mode` wants them."""
         it = self.iterator
         if it.class_mode == "input":
-            targets = batch.copy()
+            targets: Any = batch.copy()
         elif it.class_mode in ("binary", "sparse"):
             targets = np.array([it.classes[index] for index in index_array], it.dtype)
         elif it.class_mode == "categorical":
@@ -112,7 +117,7 @@ class FileBatches(ThreadedBatches):
         return batch, targets, it.sample_weight[index_array]
 
 
-def pixel_source(iterator, cache: StoreFolder | None) -> PixelSource | None:
+def pixel_source(iterator: Any, cache: StoreFolder | None) -> PixelSource | None:
     """Where an iterator's images come from; None where Keras itself must read them."""
     plain = iterator.data_format == "channels_last" and not iterator.keep_aspect_ratio
     if not (plain and iterator.color_mode == "rgb" and iterator.interpolation == "bilinear"):
@@ -128,7 +133,7 @@ def pixel_source(iterator, cache: StoreFolder | None) -> PixelSource | None:
     return store.photos(paths) if store else PhotoFiles(paths, iterator.target_size)
 
 
-def standardizes(generator) -> bool:
+def standardizes(generator: Any) -> bool:
     """Whether `generator.standardize` or a shading needs more than bytes."""
     names = (
         "preprocessing_function",

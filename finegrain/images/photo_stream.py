@@ -3,13 +3,20 @@
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-
-import numpy as np
-
-from finegrain.images.photo_batches import PhotoBatches
+from typing import Any, Protocol
 
 # Batches read ahead beyond the one each worker is at: hides an uneven disk, costs little memory.
 BATCHES_AHEAD = 2
+
+
+class Batches(Protocol):
+    """Random access to the batches of any epoch."""
+
+    def steps(self) -> int:
+        """Batches an epoch."""
+
+    def batch(self, epoch: int, step: int) -> tuple[Any, ...]:
+        """Inputs and one-hot labels of one batch."""
 
 
 class PhotoStream:
@@ -28,13 +35,13 @@ class PhotoStream:
             their own wrap errors beyond recognition.
     """
 
-    def __init__(self, batches: PhotoBatches, first_batch: int = 0, workers: int = 2):
+    def __init__(self, batches: Batches, first_batch: int = 0, workers: int = 2):
         self.error: Exception | None = None
         self._batches = batches
         self._steps = batches.steps()
         self._number = first_batch
         self._ahead = workers + BATCHES_AHEAD
-        self._waiting: deque[Future] = deque()
+        self._waiting: deque[Future[Any]] = deque()
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="photos")
         self._closed = False
@@ -42,7 +49,7 @@ class PhotoStream:
     def __iter__(self) -> "PhotoStream":
         return self
 
-    def __next__(self) -> tuple[np.ndarray, np.ndarray]:
+    def __next__(self) -> tuple[Any, ...]:
         with self._lock:
             if self._closed:
                 raise StopIteration

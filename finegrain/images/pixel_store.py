@@ -115,8 +115,9 @@ class StoredPhotos:
         Raises:
             UserError: the photograph is not stored and can no longer be read.
         """
-        if self._there[index]:
-            split, row = self._places[index]
+        place = self._places[index]
+        if place is not None and self._there[index]:
+            split, row = place
             try:
                 return self._store.read(PIXELS, split, [row])[0]
             except (DamagedStore, OSError):
@@ -124,12 +125,12 @@ class StoredPhotos:
                 self._there[:] = False
                 self._give_up("the store of pixels is damaged")
         pixels = self.files.read(index)
-        if self._places[index] is not None and not self.given_up:
-            self._keep(index, pixels)
+        if place is not None and not self.given_up:
+            self._keep(index, place, pixels)
         return pixels
 
-    def _keep(self, index: int, pixels: np.ndarray) -> None:
-        split, row = self._places[index]
+    def _keep(self, index: int, place: tuple[str, int], pixels: np.ndarray) -> None:
+        split, row = place
         try:
             self._store.write(split, [row], {PIXELS: pixels[None]})
         except OSError as error:

@@ -2,10 +2,13 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
+
+R = TypeVar("R")
 
 
 def usable_cores() -> int:
@@ -23,12 +26,12 @@ class ThreadedBatches(ABC):
         workers: threads.
     """
 
-    def __init__(self, iterator, workers: int):
+    def __init__(self, iterator: Any, workers: int):
         self.iterator = iterator
         self.generator = iterator.image_data_generator
         self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
 
-    def __call__(self, index_array: np.ndarray):
+    def __call__(self, index_array: np.ndarray) -> Any:
         """The batch of the images of `index_array`, as the iterator would make it."""
         shape = self.image_shape()
         batch = np.zeros((len(index_array), *shape), self.iterator.dtype)
@@ -39,7 +42,7 @@ class ThreadedBatches(ABC):
             return self.with_targets(batch, index_array)
         drawn = [self.generator.get_random_transform(shape) for _ in index_array]
 
-        def make(place: np.ndarray, index: int, parameters: dict) -> None:
+        def make(place: np.ndarray, index: int, parameters: dict[str, Any]) -> None:
             place[...] = self._changed(self.read(index), parameters)
 
         for _ in self._map(make, batch, index_array, drawn):
@@ -55,11 +58,11 @@ class ThreadedBatches(ABC):
         """One image, of its own: it may be changed in place."""
 
     @abstractmethod
-    def with_targets(self, batch: np.ndarray, index_array: np.ndarray):
+    def with_targets(self, batch: np.ndarray, index_array: np.ndarray) -> Any:
         """The batch with what the iterator gives beside the images."""
 
-    def _map(self, function, *arguments) -> Iterable:
+    def _map(self, function: Callable[..., R], *arguments: Iterable[Any]) -> Iterable[R]:
         return (self._pool.map if self._pool else map)(function, *arguments)
 
-    def _changed(self, image: np.ndarray, parameters: dict) -> np.ndarray:
+    def _changed(self, image: np.ndarray, parameters: dict[str, Any]) -> np.ndarray:
         return self.generator.standardize(self.generator.apply_transform(image, parameters))

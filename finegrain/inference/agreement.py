@@ -51,7 +51,7 @@ def agreement(answers: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> 
         # Sums over a million numbers an image.
         one = answer.reshape(len(right), -1).astype("float64")
         other = right.reshape(len(right), -1).astype("float64")
-        errors.append(_ratio(np.linalg.norm(one - other), np.linalg.norm(other)))
+        errors.append(_ratio(float(np.linalg.norm(one - other)), float(np.linalg.norm(other))))
         lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
         products = (one * other).sum(axis=1)
         cosines.append(np.divide(products, lengths, out=np.ones_like(lengths), where=lengths > 0))

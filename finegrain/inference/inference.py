@@ -114,7 +114,13 @@ def open_inference(
         return Inference(own, f"OpenVINO does not run ({one_line(error)})")
 
 
-def _open_agreeing(model, own, sample, expected, bfloat16: bool) -> Inference:
+def _open_agreeing(
+    model: keras.Model,
+    own: KerasEngine,
+    sample: np.ndarray,
+    expected: list[np.ndarray],
+    bfloat16: bool,
+) -> Inference:
     """The fastest engine that agrees with Keras."""
     graph = converted(model, sample.dtype.name)
     worse = ""

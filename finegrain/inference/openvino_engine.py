@@ -2,7 +2,7 @@
 
 import math
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -79,7 +79,7 @@ class OpenVINOEngine:
         answers, self._answers = self._answers, {}
         return [answers[index] for index in range(self._outputs)]
 
-    def _keep(self, request, place: tuple[int, int]) -> None:
+    def _keep(self, request: Any, place: tuple[int, int]) -> None:
         """Copy a request's outputs, which the next one overwrites, to their rows."""
         start, count = place
         for index in range(self._outputs):

@@ -2,6 +2,7 @@
 
 import sys
 from types import ModuleType
+from typing import Any
 
 REPORTER = "openvino_telemetry"
 
@@ -19,7 +20,8 @@ def load_openvino() -> ModuleType:
     if "openvino" not in sys.modules:
         present = sys.modules.get(REPORTER)
         # Python's own way to say that an import shall fail.
-        sys.modules[REPORTER] = None
+        modules: dict[str, Any] = sys.modules
+        modules[REPORTER] = None
         try:
             import openvino
         finally:

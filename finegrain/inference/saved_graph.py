@@ -10,6 +10,8 @@ from pathlib import Path
 
 import keras
 
+from finegrain.tensor import Tensor
+
 
 def write_graph(model: keras.Model, folder: Path, dtype: str) -> None:
     """Write a SavedModel of the forward pass in inference mode.
@@ -25,7 +27,7 @@ def write_graph(model: keras.Model, folder: Path, dtype: str) -> None:
     """
     import tensorflow
 
-    def forward(images):
+    def forward(images: Tensor) -> dict[str, Tensor]:
         outputs = model(images, training=False)
         outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
         # Named by place: a signature forgets the order.

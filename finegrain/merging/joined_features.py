@@ -110,7 +110,8 @@ def _places(files: Sequence[FeatureFile], split: str) -> dict[str, np.ndarray]:
 
 def _index(file: FeatureFile, split: str) -> dict[tuple[str, int], int]:
     """(path, view) -> row, in the order of the rows."""
-    rows, index = file.splits[split], {}
+    rows = file.splits[split]
+    index: dict[tuple[str, int], int] = {}
     for row, key in enumerate(zip(rows.paths, rows.views.tolist(), strict=True)):
         if index.setdefault(key, row) != row:
             raise UserError(

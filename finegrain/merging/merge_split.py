@@ -76,13 +76,13 @@ def split_rows(
     count = sum(len(some) for part in both for _, some in part)
     train, valid = (FeatureRows(joined, part, count * row_bytes <= most_bytes) for part in both)
     _check_classes(train, joined.classes)
-    return MergeSplit(train, valid, answering_rows(joined, TEST), described)
+    has_test = TEST in joined.splits and len(joined.splits[TEST].paths) > 0
+    test = answering_rows(joined, TEST) if has_test else None
+    return MergeSplit(train, valid, test, described)
 
 
-def answering_rows(joined: JoinedFeatures, split: str) -> FeatureRows | None:
-    """The rows of a split to answer with, streamed from disk; None where there are none."""
-    if split not in joined.splits or not len(joined.splits[split].paths):
-        return None
+def answering_rows(joined: JoinedFeatures, split: str) -> FeatureRows:
+    """The rows of a split to answer with, streamed from disk."""
     every = np.arange(len(joined.splits[split].paths))
     return FeatureRows(joined, ((split, _to_answer(joined, split, every)),), in_memory=False)
 

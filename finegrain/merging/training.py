@@ -109,7 +109,8 @@ def _train_dense(
     learner = fed_with_masks(model) if training.dropout else model
     learner.compile(optimizer[training.optimizer](rate), loss, jit_compile=False)
     width = sum(split.train.joined.widths[name] for name in names)
-    best, best_weights, best_epoch = None, None, 0
+    best: Answers | None = None
+    best_weights, best_epoch = model.get_weights(), 0
     epochs = training.epochs_for(len(split.train))
     for epoch in range(epochs):
         rng = np.random.default_rng([training.seed, epoch])
@@ -128,6 +129,8 @@ def _train_dense(
             )
         if best is None or valid.log_loss < best.log_loss:
             best, best_weights, best_epoch = valid, model.get_weights(), epoch + 1
+    if best is None:
+        raise ValueError("a training needs at least one epoch")
     model.set_weights(best_weights)
     return best, f"epoch {best_epoch} of {epochs}"
 
@@ -143,7 +146,9 @@ def _train_logistic(
     matrix = _merged_matrix(model, split.train, names)
     classes = len(split.train.joined.classes)
     regression = LogisticRegression(max_iter=LOGISTIC_STEPS, warm_start=True)
-    dense, best, best_weights, chosen, worse = model.get_layer(CATEGORY), None, None, "", 0
+    dense = model.get_layer(CATEGORY)
+    best: Answers | None = None
+    best_weights, chosen, worse = dense.get_weights(), "", 0
     for strength in sorted(training.strengths):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -156,6 +161,8 @@ def _train_logistic(
             chosen = f"C = {strength:g}{ended}"
         elif (worse := worse + 1) == WORSE_IN_A_ROW:
             break
+    if best is None:
+        raise ValueError("a logistic regression needs at least one strength")
     dense.set_weights(best_weights)
     return best, chosen
 

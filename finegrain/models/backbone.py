@@ -91,7 +91,9 @@ def check_weights_name(weights: str) -> None:
         raise UserError(f"--weights {weights!r} is no .h5 file; Keras weights end in .weights.h5")
 
 
-def _explain_build_error(error, spec, weights, image_size) -> UserError:
+def _explain_build_error(
+    error: Exception, spec: BackboneSpec, weights: str, image_size: tuple[int, int]
+) -> UserError:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     if weights == "imagenet" and ("URL fetch" in text or "urlopen" in text):
         return UserError(

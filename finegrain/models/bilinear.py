@@ -2,8 +2,10 @@
 
 from keras import ops
 
+from finegrain.tensor import Tensor
 
-def bilinear(image, x, y):
+
+def bilinear(image: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Pixels at places between the pixels; outside the image, those of its nearest edge.
 
     `keras.ops.image.affine_transform` does the same, but on JAX it interpolates between channels
@@ -27,7 +29,7 @@ def bilinear(image, x, y):
     first = ops.arange(ops.shape(image)[0], dtype="int32") * (height * width)
     first = ops.reshape(first, (-1, 1, 1))
 
-    def row(y):
+    def row(y: Tensor) -> Tensor:
         start = first + y * width
         one, other = ops.take(flat, start + left, axis=0), ops.take(flat, start + right, axis=0)
         return one + (other - one) * right_share

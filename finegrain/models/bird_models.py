@@ -2,6 +2,7 @@
 
 import difflib
 from dataclasses import dataclass
+from typing import TypedDict
 
 from finegrain.errors import UserError
 
@@ -32,10 +33,18 @@ class BirdModel:
     accuracy: float | None = None
 
 
+class Tail(TypedDict):
+    """What stands between a head's embedding and its softmax."""
+
+    hidden: int
+    hidden_dropout: float
+    dropout: float
+
+
 def bird_models() -> dict[str, BirdModel]:
     """All rows by name."""
-    wide = {"hidden": 1024, "hidden_dropout": 0.0, "dropout": 0.5}
-    tail = {"hidden": 1000, "hidden_dropout": 0.25, "dropout": 0.25}
+    wide: Tail = {"hidden": 1024, "hidden_dropout": 0.0, "dropout": 0.5}
+    tail: Tail = {"hidden": 1000, "hidden_dropout": 0.25, "dropout": 0.25}
     b3 = "efficientnet_b3"
     rows = [
         BirdModel("vgg16", "vgg16", 300, "plain", **wide, accuracy=0.651),

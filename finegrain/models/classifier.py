@@ -8,11 +8,12 @@ from finegrain.models.heads.category import CATEGORY, HIDDEN, category_head
 from finegrain.models.heads.same_class import SAME_CLASS
 from finegrain.models.image_heads import EMBEDDING, PLAIN, ImageHead, head_embedding
 from finegrain.models.layers import Preprocess
+from finegrain.tensor import Tensor
 
 
 def image_embedding(
     backbone: keras.Model, spec: BackboneSpec, head: ImageHead = PLAIN, seed: int = 0
-):
+) -> tuple[Tensor, Tensor]:
     """The way from pixels to an embedding, preprocessing inside.
 
     Args:

@@ -13,6 +13,7 @@ from finegrain.models.heads.cbam import cbam
 from finegrain.models.heads.compact_bilinear import compact_bilinear_pooling
 from finegrain.models.heads.spatial_attention import spatial_attention
 from finegrain.models.heads.squeeze_excitation import squeeze_excitation
+from finegrain.tensor import Tensor
 
 EMBEDDING = "embedding"
 FEATURE_MAP = "feature_map"
@@ -89,7 +90,7 @@ def find_head(name: str, compact: int = 0) -> ImageHead:
     return replace(head, pooling="sketch", compact=compact)
 
 
-def head_embedding(features, head: ImageHead = PLAIN, seed: int = 0):
+def head_embedding(features: Tensor, head: ImageHead = PLAIN, seed: int = 0) -> Tensor:
     """The way from a feature map to an embedding.
 
     All of it is float32 under mixed precision too: the mean of a map in bfloat16 loses digits,
@@ -117,13 +118,13 @@ def head_embedding(features, head: ImageHead = PLAIN, seed: int = 0):
     return layers.GlobalAveragePooling2D(dtype="float32", name=EMBEDDING)(features)
 
 
-def feature_map(model: keras.Model):
+def feature_map(model: keras.Model) -> Tensor:
     """The Keras tensor (B, h, w, C) on which the head of an assembled model stands."""
     names = {layer.name for layer in model.layers}
     return model.get_layer(FEATURE_MAP if FEATURE_MAP in names else EMBEDDING).input
 
 
-def _attend(features, head: ImageHead):
+def _attend(features: Tensor, head: ImageHead) -> Tensor:
     if head.attention == "none":
         return features
     # A fine-tuning has few steps, in which the default momentum of 0.99 would not get far from

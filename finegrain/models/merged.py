@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from finegrain.models.heads.category import CATEGORY
+from finegrain.tensor import Tensor
 
 Normalise = Literal["none", "standardise", "l2"]
 MERGED, DROPOUT, KEPT = "merged", "dropout", "kept"
@@ -90,10 +91,12 @@ def _rate_drawn(rate: float) -> float:
     return round(rate * DRAWS) / DRAWS
 
 
-def _normalised(name: str, branch: Branch, embedding):
+def _normalised(name: str, branch: Branch, embedding: Tensor) -> Tensor:
     if branch.normalise == "l2":
         return keras.layers.UnitNormalization(name=f"{name}_l2")(embedding)
     if branch.normalise == "standardise":
+        if branch.mean is None or branch.variance is None:
+            raise ValueError(f"the branch {name!r} has no mean and variance to standardise by")
         # A number that never changes in training has nothing to say, whatever it is later.
         variance = np.where(branch.variance > 0, branch.variance, 1.0)
         layer = keras.layers.Normalization(

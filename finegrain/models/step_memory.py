@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import keras
 
@@ -112,12 +113,12 @@ def _input_bytes(layer: keras.layers.Layer) -> int:
     return _tensor_bytes(layer, layer.input)
 
 
-def _tensor_bytes(layer: keras.layers.Layer, tensors) -> int:
+def _tensor_bytes(layer: keras.layers.Layer, tensors: Any) -> int:
     numbers = sum(math.prod(tensor.shape[1:]) for tensor in keras.tree.flatten(tensors))
     return numbers * (HALF_BYTES if layer.compute_dtype.endswith("16") else NUMBER_BYTES)
 
 
-def _weight_bytes(weights: Iterable) -> int:
+def _weight_bytes(weights: Iterable[keras.Variable]) -> int:
     return sum(NUMBER_BYTES * math.prod(weight.shape) for weight in weights)
 
 

@@ -45,6 +45,8 @@ def draw_class_sizes(counts: Sequence[int], classes: Sequence[str]) -> Markup:
     )
 
 
-def _title(classes, order, sizes, first: int, last: int) -> str:
+def _title(
+    classes: Sequence[str], order: np.ndarray, sizes: np.ndarray, first: int, last: int
+) -> str:
     one = f"{classes[order[first]]}: {sizes[order[first]]}"
     return one if first == last else f"{one} to {classes[order[last]]}: {sizes[order[last]]}"

@@ -35,7 +35,9 @@ def draw_curves(stages: Stages) -> list[tuple[str, Markup]]:
     return charts
 
 
-def _draw(title, key, is_accuracy, stages: Stages, rows) -> Markup | None:
+def _draw(
+    title: str, key: str, is_accuracy: bool, stages: Stages, rows: list[dict[str, float]]
+) -> Markup | None:
     series = {
         kind: [1 - row[name] if is_accuracy else row[name] for row in rows if name in row]
         for kind, name in (("training", key), ("validation", f"val_{key}"))
@@ -50,7 +52,7 @@ def _draw(title, key, is_accuracy, stages: Stages, rows) -> Markup | None:
     parts += _borders(frame, stages)
     for kind, values in whole.items():
         parts.append(line(frame, enumerate(values, start=1), kind))
-    best = min(whole.get("validation", whole.get("training")))
+    best = min(whole["validation" if "validation" in whole else "training"])
     return chart(f"{title} over {len(rows)} epochs; lowest {best:.3g}", parts)
 
 

@@ -1,6 +1,6 @@
 """What the model itself adds to its answers: where it looks, and what it finds alike."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def gather_evidence(
     """Ask the model about some answers; what it cannot tell is noted in the record.
 
     Args:
-        record: of the run; with answers.
+        record: of the run; without answers there is nothing to ask of.
         photographs: of its data set.
         looked_at: rows of the answers to draw Grad-CAM for.
         compared: rows of the answers to look for training photographs like them.
@@ -53,21 +53,30 @@ def gather_evidence(
         most_embedded: embeddings of a data set with more photographs are used only if stored.
     """
     evidence = Evidence()
+    if record.answers is None:
+        return evidence
     data_set = _open(record, data)
     if data_set is not None:
         evidence.copies = equal_files(data_set.table, record.split)
         evidence.looked_for_copies = "files that are equal byte for byte"
     if record.model_file.is_file():
-        evidence.attention = _attention(record, photographs, looked_at)
+        questions = questions_of(record.answers, looked_at, record.classes)
+        evidence.attention = _attention(record, photographs, questions)
         features = _features(record, data, data_set, most_embedded)
         if features is not None:
             with features:
-                _compare(evidence, features, record, photographs, compared)
+                paths = [record.answers.paths[row] for row in compared]
+                _compare(evidence, features, record, photographs, paths)
     return evidence
 
 
-def _compare(evidence: Evidence, features: FeatureFile, record, photographs, rows) -> None:
-    paths = [record.answers.paths[row] for row in rows]
+def _compare(
+    evidence: Evidence,
+    features: FeatureFile,
+    record: RunRecord,
+    photographs: Photographs,
+    paths: Sequence[str],
+) -> None:
     try:
         evidence.nearest = nearest_training(features, record.split, paths, NEIGHBOURS)
         found = like_pictures(features, record.split, photographs)
@@ -89,13 +98,14 @@ def _open(record: RunRecord, data: Path | None) -> DataSet | None:
         return None
 
 
-def _attention(record: RunRecord, photographs: Photographs, rows) -> dict[Question, Picture]:
+def _attention(
+    record: RunRecord, photographs: Photographs, questions: dict[Question, str]
+) -> dict[Question, Picture]:
     from finegrain.explain.grad_cam import GradCam
     from finegrain.training.finished_run import open_finished_run
 
     try:
         cam = GradCam(open_finished_run(record.folder).model())
-        questions = questions_of(record.answers, rows, record.classes)
         return attention_pictures(cam.heats, cam.image_size, photographs, questions)
     except (UserError, ValueError) as error:
         record.notes.append(f"Grad-CAM is missing: {error}.")

@@ -45,8 +45,8 @@ def nearest_training(
     if not asked or TRAIN not in features.splits:
         return {}
     queries = unit_rows(features.read(split, [rows[path] for path in asked]))
-    similarity = np.empty((len(asked), 0), np.float32)
-    numbers = np.empty((len(asked), 0), np.int64)
+    similarity: np.ndarray = np.empty((len(asked), 0), np.float32)
+    numbers: np.ndarray = np.empty((len(asked), 0), np.int64)
     for block, embeddings in training_blocks(features):
         similarity = np.hstack([similarity, queries @ embeddings.T])
         numbers = np.hstack([numbers, np.broadcast_to(block, (len(asked), len(block)))])

@@ -4,6 +4,7 @@ import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -78,7 +79,7 @@ def png_address(pixels: np.ndarray) -> str:
     return _address(Image.fromarray(pixels), "png", optimize=True)
 
 
-def _address(image: Image.Image, kind: str, **options) -> str:
+def _address(image: Image.Image, kind: str, **options: Any) -> str:
     held = io.BytesIO()
     image.save(held, kind, **options)
     return f"data:image/{kind};base64,{base64.b64encode(held.getvalue()).decode('ascii')}"

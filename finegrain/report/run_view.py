@@ -1,11 +1,13 @@
 """Everything that the page shows of one run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
 
+from finegrain.report.answers import Answers
 from finegrain.report.cases import Case, least_sure, make_case, worst_mistakes
 from finegrain.report.class_order import look_alike_order, most_confused
 from finegrain.report.class_rows import ClassRow, class_notes, class_rows
@@ -124,8 +126,8 @@ def view_run(
     if len(training) == len(record.classes) > 0:
         view.sizes = draw_class_sizes(training, record.classes)
     if record.answers is not None:
-        _add_classes(view, photographs, training, limits or Limits())
-        _add_cases(view, photographs, data, most_embedded, limits or Limits())
+        _add_classes(view, record.answers, photographs, training, limits or Limits())
+        _add_cases(view, record.answers, photographs, data, most_embedded, limits or Limits())
     if photographs.missing:
         path, reason = next(iter(photographs.missing.items()))
         record.notes.append(
@@ -135,9 +137,15 @@ def view_run(
     return view
 
 
-def _add_classes(view: RunView, photographs: Photographs, training, limits: Limits) -> None:
-    record, classes = view.record, view.record.classes
-    counts = count_confusions(record.answers, len(classes))
+def _add_classes(
+    view: RunView,
+    answers: Answers,
+    photographs: Photographs,
+    training: Sequence[int],
+    limits: Limits,
+) -> None:
+    classes = view.record.classes
+    counts = count_confusions(answers, len(classes))
     shown = np.arange(len(classes))
     if len(classes) > MOST_IN_MATRIX:
         shown = np.sort(most_confused(counts, BLOCK_OF_MANY))
@@ -146,7 +154,7 @@ def _add_classes(view: RunView, photographs: Photographs, training, limits: Limi
         order = shown[look_alike_order(counts[shown][:, shown])]
         view.matrix, view.in_matrix = draw_matrix(counts, order, classes), len(shown)
     view.pairs = [
-        view_pair(pair, record.answers, classes, photographs)
+        view_pair(pair, answers, classes, photographs)
         for pair in confused_pairs(counts, limits.pairs)
     ]
     fared = count_classes(counts)
@@ -155,10 +163,14 @@ def _add_classes(view: RunView, photographs: Photographs, training, limits: Limi
 
 
 def _add_cases(
-    view: RunView, photographs: Photographs, data: Path | None, most_embedded: int, limits: Limits
+    view: RunView,
+    answers: Answers,
+    photographs: Photographs,
+    data: Path | None,
+    most_embedded: int,
+    limits: Limits,
 ) -> None:
-    record = view.record
-    answers, classes = record.answers, record.classes
+    record, classes = view.record, view.record.classes
     suspects = likely_label_errors(answers, len(classes))
     mistakes, unsure = (
         worst_mistakes(answers, limits.mistakes),

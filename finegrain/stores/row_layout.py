@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -15,6 +15,11 @@ from finegrain.whole_files import written_whole
 DONE = "done"
 # Attribute of datasets that hold rows.
 IS_KIND = "is_kind"
+
+# Numbers of rows, in any order.
+RowNumbers: TypeAlias = Sequence[int] | np.ndarray
+# What describes the rows: column -> split -> its entries.
+Columns: TypeAlias = Mapping[str, Mapping[str, Sequence[Any]]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ def write_layout(
     key: Mapping[str, Any],
     kinds: Mapping[str, RowKind],
     rows: Mapping[str, int],
-    columns: Mapping[str, Mapping[str, Sequence]],
+    columns: Columns,
     notes: Mapping[str, Any],
 ) -> None:
     """Write the file of an empty store; the arguments are those of `RowStore.create`."""
@@ -64,7 +69,7 @@ def write_layout(
                 _reserve(file, f"{name}/{split}", (count, *kind.shape), kind.dtype)
 
 
-def _write_column(file: h5py.File, name: str, entries: Sequence) -> None:
+def _write_column(file: h5py.File, name: str, entries: Sequence[Any]) -> None:
     is_text = len(entries) > 0 and isinstance(entries[0], str)
     file.create_dataset(
         name,

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from io import FileIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,16 +19,16 @@ from finegrain.regular_file import refuse_special
 from finegrain.stores.row_layout import (
     DONE,
     IS_KIND,
+    Columns,
     RowKind,
+    RowNumbers,
     canonical,
     schema_of,
     write_layout,
 )
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows: nobody keeps two processes from filling one store twice.
-    fcntl = None
 
 # Most that a kill can cost, in seconds of work.
 SECONDS_BETWEEN_FLUSHES = 5.0
@@ -89,7 +91,7 @@ class RowStore:
         key: Mapping[str, Any],
         kinds: Mapping[str, RowKind],
         rows: Mapping[str, int],
-        columns: Mapping[str, Mapping[str, Sequence]] | None = None,
+        columns: Columns | None = None,
         notes: Mapping[str, Any] | None = None,
     ) -> "RowStore":
         """Make an empty store.
@@ -150,7 +152,7 @@ class RowStore:
             data = file[f"{name}/{split}"]
             return data.asstr()[:] if h5py.check_string_dtype(data.dtype) else data[:]
 
-    def read(self, kind: str, split: str, rows: Sequence[int]) -> np.ndarray:
+    def read(self, kind: str, split: str, rows: RowNumbers) -> np.ndarray:
         """Rows in the order asked for, (len(rows), ...); they must be done."""
         what = self.kinds[kind]
         out = np.empty((len(rows), *what.shape), what.dtype)
@@ -164,7 +166,7 @@ class RowStore:
                 raise DamagedStore(f"{self.path} is cut short")
         return out
 
-    def write(self, split: str, rows: Sequence[int], values: Mapping[str, np.ndarray]) -> None:
+    def write(self, split: str, rows: RowNumbers, values: Mapping[str, np.ndarray]) -> None:
         """Put rows in their place; all kinds at once.
 
         Args:
@@ -208,9 +210,10 @@ class RowStore:
         self._file.close()
 
 
-def lock(file: IO) -> bool:
+def lock(file: IO[bytes]) -> bool:
     """Take the lock that a store's one writer holds, until the file is closed; False if taken."""
-    if fcntl is None:
+    if sys.platform == "win32":
+        # Nobody keeps two processes from filling one store twice.
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -219,7 +222,7 @@ def lock(file: IO) -> bool:
         return False
 
 
-def _write_all(file, content: np.ndarray) -> None:
-    view = memoryview(content)
+def _write_all(file: FileIO, content: np.ndarray) -> None:
+    view = content.data
     while len(view):
         view = view[file.write(view) :]

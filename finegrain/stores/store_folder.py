@@ -4,12 +4,12 @@ import contextlib
 import hashlib
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from finegrain.sizes import size_in_words
-from finegrain.stores.row_layout import RowKind, canonical
+from finegrain.stores.row_layout import Columns, RowKind, canonical
 from finegrain.stores.row_store import DamagedStore, RowStore, lock
 from finegrain.whole_files import remove_partials
 
@@ -45,7 +45,7 @@ class StoreFolder:
         key: Mapping[str, Any],
         kinds: Mapping[str, RowKind],
         rows: Mapping[str, int],
-        columns: Mapping[str, Mapping[str, Sequence]] | None = None,
+        columns: Columns | None = None,
     ) -> RowStore | None:
         """The store made from exactly `key`, or a new one.
 

@@ -1,7 +1,12 @@
 """One step of an optimizer from the gradients of several parts of a batch."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
+
+from finegrain.tensor import Tensor
 
 
 class AccumulatedOptimizer(keras.optimizers.Optimizer):
@@ -23,7 +28,7 @@ class AccumulatedOptimizer(keras.optimizers.Optimizer):
         self.wrapped = wrapped
         self.parts = parts
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         if self.built:
             return
         if not self.wrapped.built:
@@ -32,28 +37,32 @@ class AccumulatedOptimizer(keras.optimizers.Optimizer):
         self.sums = [self.add_variable_from_reference(v, "sum") for v in variables]
 
     @property
-    def variables(self):
+    def variables(self) -> list[keras.Variable]:
         return self._variables + self.wrapped.variables
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> Any:
         return self.wrapped.learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, learning_rate):
+    def learning_rate(self, learning_rate: Any) -> None:
         self.wrapped.learning_rate = learning_rate
 
     @property
-    def iterations(self):
+    def iterations(self) -> keras.Variable:
         return self.wrapped.iterations
 
-    def scale_loss(self, loss):
+    def scale_loss(self, loss: Tensor) -> Tensor:
         return self.wrapped.scale_loss(loss)
 
-    def finalize_variable_values(self, var_list):
+    def finalize_variable_values(self, var_list: Sequence[keras.Variable]) -> None:
         self.wrapped.finalize_variable_values(var_list)
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(
+        self,
+        grads: Sequence[Tensor | None],
+        trainable_variables: Sequence[keras.Variable] | None = None,
+    ) -> None:
         """Add one part's gradients; step if it is the last one. TensorFlow and PyTorch."""
         variables = list(trainable_variables or self._trainable_variables)
         self.build(variables)
@@ -63,7 +72,7 @@ class AccumulatedOptimizer(keras.optimizers.Optimizer):
                 total.assign_add(gradient / self.parts)
         self._iterations.assign_add(1)
 
-        def step():
+        def step() -> None:
             means = [
                 None if gradient is None else ops.convert_to_tensor(total)
                 for total, gradient in zip(sums, grads, strict=True)
@@ -74,7 +83,12 @@ class AccumulatedOptimizer(keras.optimizers.Optimizer):
 
         ops.cond(ops.equal(self._iterations % self.parts, 0), step, lambda: None)
 
-    def stateless_apply(self, optimizer_variables, grads, trainable_variables):
+    def stateless_apply(
+        self,
+        optimizer_variables: Sequence[Tensor],
+        grads: Sequence[Tensor | None],
+        trainable_variables: Sequence[Tensor],
+    ) -> tuple[Sequence[Tensor], list[Tensor]]:
         """The same as `apply`, by values instead of variables. JAX."""
         own = len(self._variables)
         wrapped = optimizer_variables[own:]
@@ -85,7 +99,7 @@ class AccumulatedOptimizer(keras.optimizers.Optimizer):
         ]
         iterations = iterations + 1
 
-        def step():
+        def step() -> tuple[Sequence[Tensor], list[Tensor], Sequence[Tensor]]:
             means = [
                 None if gradient is None else total
                 for total, gradient in zip(sums, grads, strict=True)
@@ -101,7 +115,9 @@ class AccumulatedOptimizer(keras.optimizers.Optimizer):
         return trainable_variables, [iterations, rate, *sums, *wrapped]
 
 
-def model_in_parts(model: keras.Model, parts: int, compile_arguments: dict) -> keras.Model:
+def model_in_parts(
+    model: keras.Model, parts: int, compile_arguments: dict[str, Any]
+) -> keras.Model:
     """A model of the same layers that learns a batch in parts.
 
     The given model's optimizer takes the steps, so its state and its checkpoints stay what they

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +13,9 @@ from finegrain.models.multi_loss import PARTNER
 from finegrain.training.pairs import random_negative_partners, same_class_targets
 
 
-def split_batch(inputs, targets, parts: int, rng: np.random.Generator) -> list[tuple]:
+def split_batch(
+    inputs: Any, targets: Any, parts: int, rng: np.random.Generator
+) -> list[tuple[Any, Any]]:
     """Cut a batch into parts of nearly the same size.
 
     Pairs that swap places stay together, so positive batches lose nothing. Random negative
@@ -30,9 +33,9 @@ def split_batch(inputs, targets, parts: int, rng: np.random.Generator) -> list[t
         List of (inputs, targets), each like the batch but shorter.
     """
     partner = inputs.get(PARTNER) if isinstance(inputs, dict) else None
-    swapped = partner is not None and (partner[partner] == np.arange(len(partner))).all()
     count = len(keras.tree.flatten(inputs)[0])
-    if swapped:
+    swapped = partner is not None and bool((partner[partner] == np.arange(count)).all())
+    if partner is not None and swapped:
         # A pair is named by its first image.
         units = [sorted({i, int(j)}) for i, j in enumerate(partner) if i <= j]
         units.sort(key=len, reverse=True)
@@ -45,7 +48,9 @@ def split_batch(inputs, targets, parts: int, rng: np.random.Generator) -> list[t
     return [_take(inputs, targets, rows, swapped, rng) for rows in hands if len(rows)]
 
 
-def _take(inputs, targets, rows: np.ndarray, swapped: bool, rng: np.random.Generator) -> tuple:
+def _take(
+    inputs: Any, targets: Any, rows: np.ndarray, swapped: bool, rng: np.random.Generator
+) -> tuple[Any, Any]:
     inputs, targets = keras.tree.map_structure(lambda array: array[rows], (inputs, targets))
     if isinstance(inputs, dict) and PARTNER in inputs:
         labels = np.argmax(targets[CATEGORY], axis=1)
@@ -60,8 +65,8 @@ def _take(inputs, targets, rows: np.ndarray, swapped: bool, rng: np.random.Gener
 
 
 def training_parts(
-    batches: Iterable[tuple], parts: int, seed: int = 0, first_batch: int = 0
-) -> Iterator[tuple]:
+    batches: Iterable[tuple[Any, Any]], parts: int, seed: int = 0, first_batch: int = 0
+) -> Iterator[tuple[Any, Any, np.ndarray]]:
     """Cut every batch into exactly so many parts, for `AccumulatedOptimizer`.
 
     Args:
@@ -100,19 +105,20 @@ class ValidationParts(keras.utils.PyDataset):
     def __init__(self, batches: keras.utils.PyDataset, parts: int):
         super().__init__()
         self._batches, self._parts = batches, parts
-        self._held: tuple[int, list[tuple]] = (-1, [])
+        self._held: tuple[int, list[tuple[Any, Any]]] = (-1, [])
         # Only the last batch may be too short for so many parts.
         self._length = (len(batches) - 1) * parts + len(self._cut(len(batches) - 1))
 
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
         number, part = divmod(index, self._parts)
         return self._cut(number)[part]
 
-    def _cut(self, number: int) -> list[tuple]:
+    def _cut(self, number: int) -> list[tuple[Any, Any]]:
         if self._held[0] != number:
             rng = np.random.default_rng([self._parts, number])
-            self._held = number, split_batch(*self._batches[number], self._parts, rng)
+            inputs, targets = self._batches[number]
+            self._held = number, split_batch(inputs, targets, self._parts, rng)
         return self._held[1]

@@ -3,14 +3,19 @@
 import math
 import sys
 import time
+from collections.abc import Mapping
+from typing import TypeAlias
 
 import keras
 import numpy as np
 
 from finegrain.errors import UserError
-from finegrain.training.plateau import judge
+from finegrain.training.plateau import Verdict, judge
 from finegrain.training.stage import Stage
 from finegrain.training.stage_folder import StageFolder
+
+# What Keras measured: name -> value.
+Logs: TypeAlias = Mapping[str, float]
 
 
 class EpochKeeper(keras.callbacks.Callback):
@@ -35,7 +40,7 @@ class EpochKeeper(keras.callbacks.Callback):
         self.seed = seed
         self.started = 0.0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self.started = time.monotonic()
         rng = np.random.default_rng([self.seed, epoch])
         # What is trained may have layers of its own: those that augment.
@@ -45,16 +50,17 @@ class EpochKeeper(keras.callbacks.Callback):
                 state = rng.integers(2**31, size=2)
                 layer.seed_generator.state.assign(state.astype("uint32"))
 
-    def on_train_batch_end(self, batch, logs=None):
-        if not math.isfinite((logs or {}).get("loss", 0.0)):
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
             kept = self.folder.epochs
             raise UserError(
-                f"the loss of stage {self.stage.name} became {logs['loss']} in epoch {kept + 1} "
+                f"the loss of stage {self.stage.name} became {loss} in epoch {kept + 1} "
                 f"with learning rate {self.stage.learning_rate:g}; what was finished before it is "
                 "kept, train again with a smaller learning rate and another --run"
             )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         seconds = time.monotonic() - self.started
         row = {"epoch": epoch + 1, "learning_rate": self._learning_rate()}
         row |= {name: float(value) for name, value in sorted((logs or {}).items())}
@@ -75,10 +81,10 @@ class EpochKeeper(keras.callbacks.Callback):
         # The optimizer's float32 would print 1e-4 as 9.999999747378752e-05.
         return float(f"{float(rate):.6g}")
 
-    def _tell(self, row, verdict):
+    def _tell(self, row: dict[str, float], verdict: Verdict) -> None:
         done, most = self.folder.epochs, self.stage.epochs
-        left = (most - done) * np.mean([past["seconds"] for past in self.folder.history])
-        error = 1 - row.get("val_category_accuracy", row.get("val_accuracy"))
+        left = (most - done) * float(np.mean([past["seconds"] for past in self.folder.history]))
+        error = 1 - validation_accuracy(row)
         note = "best so far" if verdict.best_epoch == done - 1 else ""
         if verdict.stop:
             note = f"no gain in {self.stage.stop_patience} epochs, stopping"
@@ -94,6 +100,12 @@ class EpochKeeper(keras.callbacks.Callback):
 def monitored(row: dict[str, float]) -> float:
     """The validation loss that judges an epoch: the identification loss, in every recipe."""
     return row.get("val_category_loss", row["val_loss"])
+
+
+def validation_accuracy(row: dict[str, float]) -> float:
+    """The share of the validation images whose class an epoch gets right."""
+    name = "val_category_accuracy"
+    return row[name] if name in row else row["val_accuracy"]
 
 
 def _minutes(seconds: float) -> str:

@@ -62,7 +62,7 @@ class Feed:
             seed=self.stage_seed(stage),
             augmentation=stage.augmentation,
             images_per_class=self.images_per_class,
-            pixels=pixels and pixels.photos(paths),
+            pixels=None if pixels is None else pixels.photos(paths),
         )
 
     def validation(self, pixels: PixelStore | None = None) -> PhotoBatches:
@@ -77,7 +77,7 @@ class Feed:
             self.image_size,
             self.batch_size,
             shuffle=False,
-            pixels=pixels and pixels.photos(paths),
+            pixels=None if pixels is None else pixels.photos(paths),
         )
 
     def checksums(self) -> dict[Path, str]:

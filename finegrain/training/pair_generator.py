@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -49,7 +50,7 @@ class PairGenerator(keras.utils.PyDataset):
 
     def __init__(
         self,
-        batches: Iterable[tuple[np.ndarray, np.ndarray]],
+        batches: Iterable[tuple[Any, ...]],
         positive_rate: float = 0.25,
         seed: int = 0,
         first_batch: int = 0,
@@ -77,13 +78,15 @@ class PairGenerator(keras.utils.PyDataset):
     @property
     def num_batches(self) -> int | None:
         """Batches an epoch, as `Model.fit` asks for them; None for a stream."""
-        numbered = hasattr(self._batches, "__len__") and hasattr(self._batches, "__getitem__")
-        return len(self._batches) if numbered else None
+        numbered: Any = self._batches
+        is_numbered = hasattr(numbered, "__len__") and hasattr(numbered, "__getitem__")
+        return len(numbered) if is_numbered else None
 
     def __getitem__(self, index: int) -> PairBatch:
         """Batch `index` of an epoch; of a stream the next one, for Keras asks in order."""
         if self.num_batches is not None:
-            return self._pairs(self._batches[index], self.batch + index)
+            numbered: Any = self._batches
+            return self._pairs(numbered[index], self.batch + index)
         if index >= LOOKED_AT:
             return next(self)
         if index not in self._first:
@@ -97,7 +100,7 @@ class PairGenerator(keras.utils.PyDataset):
             self.batch += self.num_batches
             getattr(self._batches, "on_epoch_end", lambda: None)()
 
-    def _pairs(self, batch: tuple[np.ndarray, np.ndarray], number: int) -> PairBatch:
+    def _pairs(self, batch: tuple[Any, ...], number: int) -> PairBatch:
         images, one_hot = batch
         labels = np.argmax(one_hot, axis=1)
         if is_positive_batch(number, self.positive_rate):

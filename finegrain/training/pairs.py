@@ -19,7 +19,7 @@ def swap_positive_partners(labels: np.ndarray) -> np.ndarray:
     """
     labels = np.asarray(labels)
     partner = np.arange(len(labels), dtype=np.int32)
-    alone: dict = {}
+    alone: dict[int, int] = {}
     for index, label in enumerate(labels.tolist()):
         if label in alone:
             other = alone.pop(label)

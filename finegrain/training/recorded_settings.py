@@ -16,8 +16,9 @@ def defaults_of(kind: type) -> dict[str, Any]:
         value = field.default
         if field.default_factory is not MISSING:
             value = field.default_factory()
+        is_instance = is_dataclass(value) and not isinstance(value, type)
         if value is not MISSING:
-            defaults[field.name] = asdict(value) if is_dataclass(value) else value
+            defaults[field.name] = asdict(value) if is_instance else value
     return defaults
 
 
@@ -30,7 +31,7 @@ def completed(recorded: Mapping[str, Any], held_before: Mapping[str, Any]) -> di
     return whole
 
 
-def refuse_differences(made_with: dict, asked_for: dict, path: Path) -> None:
+def refuse_differences(made_with: dict[str, Any], asked_for: dict[str, Any], path: Path) -> None:
     """Refuse to go on in a folder that was made with other settings.
 
     Raises:

@@ -1,10 +1,11 @@
 """What a run reached, stage by stage, in `results.json`."""
 
 import json
+import math
 from typing import Annotated, Any
 
 from annotated_types import Ge
-from pydantic import Field, NonNegativeInt
+from pydantic import NonNegativeInt
 
 from finegrain.flag_types import Probability
 from finegrain.records import Record, Typed, read_record, stamped
@@ -19,8 +20,8 @@ class StageNumbers(Typed):
 
     epochs: NonNegativeInt
     seconds: Annotated[float, Ge(0)]
-    valid_error: Probability = Field(None)
-    test_error: Probability = Field(None)
+    valid_error: Probability = math.nan
+    test_error: Probability = math.nan
 
 
 class Results(Record):

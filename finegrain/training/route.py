@@ -1,8 +1,9 @@
 """Which way a stage goes: through the whole model, or from stored features through what learns."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,10 +20,13 @@ from finegrain.features.feature_computer import FeatureComputer, FeatureOverflow
 from finegrain.features.feature_key import feature_key
 from finegrain.features.fill import fill
 from finegrain.images.photo_batches import PhotoBatches
+from finegrain.images.photo_stream import Batches
 from finegrain.images.pixel_store import PixelStore
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
 from finegrain.models.image_heads import EMBEDDING
+from finegrain.stores.row_layout import Columns
 from finegrain.stores.row_store import RowStore
+from finegrain.stores.store_folder import StoreFolder
 from finegrain.training.augmenting import augmenting
 from finegrain.training.feed import Feed
 from finegrain.training.precision import MIXED_BFLOAT16
@@ -34,16 +38,6 @@ STORED = {
     BACKBONE_MAP: "feature maps of the backbone",
     ACTIVATION: "activations at the boundary",
 }
-
-
-class Batches(Protocol):
-    """Random access to the batches of any epoch."""
-
-    def steps(self) -> int:
-        """Batches an epoch."""
-
-    def batch(self, epoch: int, step: int) -> tuple:
-        """Inputs and one-hot labels of one batch."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +56,7 @@ class Route:
     model: keras.Model
     training: Batches
     validation: Batches
-    stores: list[RowStore | PixelStore]
+    stores: Sequence[RowStore | PixelStore]
     seconds: float = 0.0
 
 
@@ -78,10 +72,11 @@ def choose_route(model: keras.Model, stage: Stage, feed: Feed) -> Route:
         UserError: an image can no longer be read.
     """
     photos = {"valid": feed.validation(), "train": feed.training(stage)}
-    cut, reason = _cut(model, stage, feed)
-    if cut is not None:
+    stores = feed.stores()
+    cut, reason = _cut(model, stage, stores)
+    if cut is not None and stores is not None:
         started = time.monotonic()
-        stored, reason = _stored(cut, stage, feed, photos)
+        stored, reason = _stored(cut, stage, feed, stores, photos)
         if stored is not None:
             seconds = time.monotonic() - started
             store = stored["train"].store
@@ -114,11 +109,12 @@ def _pixels(feed: Feed) -> PixelStore | None:
     return pixels
 
 
-def _cut(model: keras.Model, stage: Stage, feed: Feed) -> tuple[Cut | None, str]:
-    if feed.stores() is None:
+def _cut(model: keras.Model, stage: Stage, stores: StoreFolder | None) -> tuple[Cut | None, str]:
+    if stores is None:
         return None, "nothing shall be stored (--cache-gb 0)"
     if not stage.fixed_views:
         return None, "each epoch has new augmented views (fixed ones: --views, --unfrozen-views)"
+    cut: Cut | None
     if stage.unfreeze_from is None:
         cut = cut_above_backbone(model)
     else:
@@ -134,7 +130,7 @@ def _cut(model: keras.Model, stage: Stage, feed: Feed) -> tuple[Cut | None, str]
 
 
 def _stored(
-    cut: Cut, stage: Stage, feed: Feed, photos: dict[str, PhotoBatches]
+    cut: Cut, stage: Stage, feed: Feed, folder: StoreFolder, photos: dict[str, PhotoBatches]
 ) -> tuple[dict[str, FeatureBatches] | None, str]:
     """Batches from a filled store, or why there is none."""
     views = {"valid": 1, "train": stage.fixed_views}
@@ -144,7 +140,6 @@ def _stored(
     policy = keras.config.dtype_policy().name
     bfloat16 = cut.name == EMBEDDING or policy == MIXED_BFLOAT16
     engine = f"{'openvino' if feed.openvino else 'keras'} {policy}"
-    folder = feed.stores()
     store = folder.open(
         cut.name,
         feature_key(cut, photos, feed.checksums(), stage.fixed_views, engine),
@@ -172,8 +167,8 @@ def _stored(
     }, ""
 
 
-def _columns(photos: dict[str, PhotoBatches], views: dict[str, int], feed: Feed) -> dict:
-    columns: dict[str, dict] = {"path": {}, "label": {}, "view": {}}
+def _columns(photos: dict[str, PhotoBatches], views: dict[str, int], feed: Feed) -> Columns:
+    columns: dict[str, dict[str, Any]] = {"path": {}, "label": {}, "view": {}}
     for split, batches in photos.items():
         count = views[split]
         paths = [path.relative_to(feed.data.folder).as_posix() for path in batches.paths]

@@ -16,7 +16,7 @@ from finegrain.models.backbone import (
     check_weights_name,
     weights_digest,
 )
-from finegrain.models.backbone_table import find_backbone
+from finegrain.models.backbone_table import BackboneSpec, find_backbone
 from finegrain.models.classifier import softmax_model
 from finegrain.models.head_size import MEMORY_GB
 from finegrain.models.image_heads import PLAIN, find_head
@@ -167,7 +167,8 @@ def reopen_session(
             f"the data set {data.folder} is no longer the one {run.path} was trained on; "
             "make it again as it was, or train a new run on it"
         )
-    size = tuple(config.image_size)
+    height, width = config.image_size
+    size = height, width
     feed = Feed(
         data,
         size,
@@ -189,7 +190,15 @@ def cache_beside(run: Path) -> Path:
     return run.absolute().parent / "cache"
 
 
-def _build(recipe, spec, weights, size, data, settings: RunSettings, memory_gb) -> keras.Model:
+def _build(
+    recipe: str,
+    spec: BackboneSpec,
+    weights: str,
+    size: tuple[int, int],
+    data: DataSet,
+    settings: RunSettings,
+    memory_gb: float,
+) -> keras.Model:
     """The training model that the recorded settings of a run describe."""
     assemble = multi_loss_model if recipe == MULTI_LOSS else softmax_model
     # Before the weights are loaded, or downloaded: a head's name may be mistyped.

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Interval
 
@@ -116,7 +116,7 @@ class TrainingSettings:
         asked = Augmentation(self.rotation, self.shear, self.zoom, self.horizontal_flip)
         return asked if asked.changes_anything else None
 
-    def of_every_stage(self) -> dict:
+    def of_every_stage(self) -> dict[str, Any]:
         """The fields of `finegrain.training.stage.Stage` that all stages of a script share."""
         return {
             "momentum": self.momentum,
@@ -125,12 +125,12 @@ class TrainingSettings:
             "stop_patience": self.stop_patience,
         }
 
-    def recorded(self) -> dict:
+    def recorded(self) -> dict[str, Any]:
         """The flags that shape the result, as JSON values, for the run's config."""
         return {key: value for key, value in asdict(self).items() if key not in FREE_FLAGS}
 
     @classmethod
-    def held_before(cls) -> dict:
+    def held_before(cls) -> dict[str, Any]:
         """What held before a flag was there, for runs begun then: as a rule its default.
 
         So a new flag's default is what was done before, or stands in `HELD_BEFORE`.

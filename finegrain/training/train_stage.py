@@ -1,6 +1,8 @@
 """Train one stage, from wherever it stands to its end."""
 
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 
@@ -76,19 +78,21 @@ def _has_stopped(stage: Stage, folder: StageFolder) -> bool:
     return judge(losses, stage.reduce_patience, stage.stop_patience).stop
 
 
-def _train_on(model, stage: Stage, feed: Feed, folder: StageFolder, jit_compile) -> None:
+def _train_on(
+    model: keras.Model, stage: Stage, feed: Feed, folder: StageFolder, jit_compile: bool | str
+) -> None:
     """Train what is left of a stage, in smaller parts where the GPU's memory asks for it."""
     route = choose_route(model, stage, feed)
     folder.preparation += route.seconds
     start = keep_state(model)
 
-    def restore():
+    def restore() -> None:
         put_state(model, start)
         compile_for_stage(model, stage, jit_compile)
         if folder.epochs:
             folder.load_last(model)
 
-    def fit(parts):
+    def fit(parts: int) -> None:
         arguments = compile_arguments(model, stage, jit_compile)
         if route.model is not model:
             # One optimizer, so that a checkpoint is the same whichever way the stage goes.
@@ -110,9 +114,10 @@ def _fit(learner: keras.Model, parts: int, route: Route, keeper: EpochKeeper, fe
     steps = route.training.steps()
     done = keeper.folder.epochs * steps
     stream = PhotoStream(route.training, done, feed.workers)
+    batches: Iterator[tuple[Any, ...]]
     batches = PairGenerator(stream, stage.positive_rate, seed, done) if pairs else stream
     photos = ValidationBatches(route.validation, stage.positive_rate if pairs else None)
-    validation = photos
+    validation: keras.utils.PyDataset = photos
     if parts > 1:
         batches = training_parts(batches, parts, seed, done)
         validation = ValidationParts(photos, parts)

@@ -1,8 +1,10 @@
 """The batches that judge an epoch: the same images and pairs every time."""
 
+from typing import Any
+
 import keras
 
-from finegrain.images.photo_batches import PhotoBatches
+from finegrain.images.photo_stream import Batches
 from finegrain.training.pair_generator import PairGenerator
 
 
@@ -21,7 +23,7 @@ class ValidationBatches(keras.utils.PyDataset):
         error: what reading the last batch raised, since frameworks wrap errors beyond recognition.
     """
 
-    def __init__(self, batches: PhotoBatches, positive_rate: float | None):
+    def __init__(self, batches: Batches, positive_rate: float | None):
         super().__init__()
         self.error: Exception | None = None
         self._batches = batches
@@ -30,7 +32,7 @@ class ValidationBatches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return self._batches.steps()
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> Any:
         try:
             batch = self._batches.batch(0, index)
         except Exception as error:

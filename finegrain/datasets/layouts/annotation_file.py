@@ -70,7 +70,9 @@ def read_annotation_file(path: Path) -> AnnotationFile:
         files = dict.fromkeys(labels)
     else:
         files = {image: _file_name(entry, where) for image, (where, entry) in images.items()}
-    named = categories and {number: _name(entry) for number, (_, entry) in categories.items()}
+    named = None
+    if categories is not None:
+        named = {number: _name(entry) for number, (_, entry) in categories.items()}
     return AnnotationFile(path, files, labels, named)
 
 

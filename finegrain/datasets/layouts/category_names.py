@@ -25,7 +25,7 @@ def category_names(annotated: AnnotationFile) -> tuple[dict[str, str], list[str]
         return {category: category for category in used}, []
     faults = _faults(names)
     if not faults:
-        return names, []
+        return {category: name for category, name in names.items() if name is not None}, []
     more = f", and {len(faults) - MOST_EXAMPLES} more" if len(faults) > MOST_EXAMPLES else ""
     notice = (
         f"all {len(used)} classes go by their category ids, since not every name in "
@@ -36,7 +36,8 @@ def category_names(annotated: AnnotationFile) -> tuple[dict[str, str], list[str]
 
 def _faults(names: Mapping[str, str | None]) -> list[str]:
     """A clause for each category whose name cannot be that of a class."""
-    faults, owners = [], {}
+    faults: list[str] = []
+    owners: dict[str, str] = {}
     for category, name in names.items():
         if name is None:
             faults.append(f"category {category} has no name that is a text")

@@ -75,7 +75,8 @@ def read(listing: Listing) -> Iterator[Record]:
 
 def _class_names(classes: IdList) -> dict[str, str]:
     """Class id -> class name."""
-    names, id_of = {}, {}
+    names: dict[str, str] = {}
+    id_of: dict[str, str] = {}
     for identity, value in classes.values.items():
         name = value if PREFIX.match(value) else f"{identity.zfill(DIGITS_OF_ID)}.{value}"
         other = id_of.setdefault(name, identity)

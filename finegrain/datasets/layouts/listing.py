@@ -91,7 +91,7 @@ def _images_inside(folder: Path, listing: Listing) -> list[Path]:
     return images
 
 
-def _entries(folder: Path) -> list[os.DirEntry]:
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: natural_key(entry.name))
@@ -99,7 +99,7 @@ def _entries(folder: Path) -> list[os.DirEntry]:
         raise UserError(f"{folder} cannot be read: {error.strerror}") from error
 
 
-def _is_folder(entry: os.DirEntry) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:
@@ -107,6 +107,6 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
-def _named_like_an_image(entry: os.DirEntry) -> bool:
+def _named_like_an_image(entry: os.DirEntry[str]) -> bool:
     # Pipes and links that lead nowhere count: they are reported as unreadable.
     return Path(entry.name).suffix.lower() in IMAGE_SUFFIXES

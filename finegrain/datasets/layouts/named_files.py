@@ -35,7 +35,8 @@ def named_files_layout(name: str, example: str, parse: Parse) -> Layout:
                 f"{example} does; rename it or move it away"
             )
         for path in listing.images:
-            label, identity = parse(path.stem)
-            yield Record(path, label, identity)
+            if (told := parse(path.stem)) is not None:
+                label, identity = told
+                yield Record(path, label, identity)
 
     return Layout(name, example, matches, read)

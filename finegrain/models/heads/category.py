@@ -2,17 +2,19 @@
 
 import keras
 
+from finegrain.tensor import Tensor
+
 CATEGORY = "category"
 HIDDEN = "hidden"
 
 
 def category_head(
-    embedding,
+    embedding: Tensor,
     classes: int,
     dropout: float = 0.5,
     hidden: int = 0,
     hidden_dropout: float | None = None,
-):
+) -> Tensor:
     """Class probabilities from an embedding.
 
     Args:

@@ -3,9 +3,10 @@
 from keras import layers
 
 from finegrain.models.layers import ChannelStatistics
+from finegrain.tensor import Tensor
 
 
-def cbam(features, reduction: int = 8, kernel: int = 7):
+def cbam(features: Tensor, reduction: int = 8, kernel: int = 7) -> Tensor:
     """Features times a weight a channel, then times a weight a place.
 
     Woo, Park, Lee and Kweon 2018, "CBAM: Convolutional Block Attention Module", arXiv 1807.06521,
@@ -22,7 +23,7 @@ def cbam(features, reduction: int = 8, kernel: int = 7):
     return _attend_places(_attend_channels(features, reduction), kernel)
 
 
-def _attend_channels(features, reduction: int):
+def _attend_channels(features: Tensor, reduction: int) -> Tensor:
     channels = features.shape[-1]
     narrow = layers.Dense(
         max(1, channels // reduction), "relu", dtype="float32", name="cbam_narrow"
@@ -37,7 +38,7 @@ def _attend_channels(features, reduction: int):
     return layers.Multiply(dtype="float32", name="cbam_channels")([features, weight])
 
 
-def _attend_places(features, kernel: int):
+def _attend_places(features: Tensor, kernel: int) -> Tensor:
     statistics = ChannelStatistics(name="cbam_statistics")(features)
     weight = layers.Conv2D(
         1,

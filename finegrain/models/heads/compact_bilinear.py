@@ -2,9 +2,10 @@
 
 from finegrain.models.heads.bilinear import evened, root_at_unit_length
 from finegrain.models.layers import TensorSketch
+from finegrain.tensor import Tensor
 
 
-def compact_bilinear_pooling(features, width: int, seed: int, name: str):
+def compact_bilinear_pooling(features: Tensor, width: int, seed: int, name: str) -> Tensor:
     """What `bilinear_pooling` gives, sketched in `width` numbers.
 
     Gao, Beijbom, Zhang and Darrell 2016, "Compact Bilinear Pooling", arXiv 1511.06062.

@@ -3,12 +3,13 @@
 import keras
 
 from finegrain.models.layers import SquaredDifference
+from finegrain.tensor import Tensor
 
 SAME_CLASS = "same_class"
 SQUARED_DIFFERENCE = "squared_difference"
 
 
-def same_class_head(embedding, partner_embedding):
+def same_class_head(embedding: Tensor, partner_embedding: Tensor) -> Tensor:
     """Probabilities of "another class" and "the same class" for pairs of embeddings.
 
     A square layer and a two-way softmax: Zheng et al. 2016, arXiv 1611.05666, section 3.3.

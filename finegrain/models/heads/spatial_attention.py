@@ -2,10 +2,12 @@
 
 from keras import layers
 
+from finegrain.tensor import Tensor
+
 MASK = "attention_mask"
 
 
-def spatial_attention(features, dropout: float = 0.5):
+def spatial_attention(features: Tensor, dropout: float = 0.5) -> Tensor:
     """Features times a learned mask, one number from 0 to 1 for each place.
 
     Four 1 x 1 convolutions of 64, 16 and 8 channels (ReLU) and 1 (sigmoid) look at one place at a

@@ -2,8 +2,10 @@
 
 from keras import layers
 
+from finegrain.tensor import Tensor
 
-def squeeze_excitation(features, reduction: int = 8):
+
+def squeeze_excitation(features: Tensor, reduction: int = 8) -> Tensor:
     """Features times a weight from 0 to 1 for each channel, made from the channels' means.
 
     Hu, Shen, Albanie, Sun and Wu 2017, "Squeeze-and-Excitation Networks", arXiv 1709.01507,

@@ -1,7 +1,11 @@
 """Every feature times every other, averaged over the places of the map."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from finegrain.tensor import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="finegrain")
@@ -18,15 +22,16 @@ class OuterProduct(keras.layers.Layer):
         (B, C * C) float32, the symmetric C x C matrix row by row, under mixed precision too.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
 
-    def call(self, features):
+    def call(self, features: Tensor) -> Tensor:
         _, height, width, channels = ops.shape(features)
         places = ops.reshape(features, (-1, height * width, channels))
         product = ops.matmul(ops.transpose(places, (0, 2, 1)), places) / (height * width)
         return ops.reshape(product, (-1, channels * channels))
 
-    def compute_output_shape(self, input_shape):
-        return input_shape[0], input_shape[-1] ** 2
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        batch, *_, channels = input_shape
+        return batch, None if channels is None else channels**2

@@ -1,7 +1,11 @@
 """The pixel scaling a pretrained backbone expects, as the first layer of the model."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from finegrain.tensor import Shape, Tensor
 
 # Channel statistics of ImageNet's training photographs, RGB, as Keras applications use them.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -32,14 +36,14 @@ class Preprocess(keras.layers.Layer):
         ValueError: the mode is none of the four.
     """
 
-    def __init__(self, mode: str, **kwargs):
+    def __init__(self, mode: str, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if mode not in MODES:
             raise ValueError(f"`mode` must be one of {MODES}. Received: mode={mode!r}")
         self.mode = mode
 
-    def call(self, image):
+    def call(self, image: Tensor) -> Tensor:
         image = ops.cast(image, self.compute_dtype)
         if self.mode == "tf":
             return image / 127.5 - 1.0
@@ -49,11 +53,11 @@ class Preprocess(keras.layers.Layer):
             return ops.flip(image - self._constant(CAFFE_MEAN), axis=-1)
         return image
 
-    def _constant(self, channels: tuple[float, float, float]):
+    def _constant(self, channels: tuple[float, float, float]) -> Tensor:
         return ops.convert_to_tensor(channels, dtype=self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "mode": self.mode}

@@ -1,11 +1,13 @@
 """The recipe's augmentation as a layer, for devices that warp faster than they are fed."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from finegrain.models.bilinear import bilinear
+from finegrain.tensor import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="finegrain")
@@ -42,8 +44,8 @@ class RandomAffine(keras.layers.Layer):
         zoom: float = 0.2,
         horizontal_flip: bool = True,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if min(rotation, shear, zoom) < 0 or zoom >= 1:
@@ -56,11 +58,11 @@ class RandomAffine(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, image, training=None):
+    def call(self, image: Tensor, training: bool | None = None) -> Tensor:
         image = ops.cast(image, "float32")
         return self.warp(image, *self.draw(ops.shape(image)[0])) if training else image
 
-    def draw(self, count):
+    def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Random parameters of `count` images, as `warp` takes them."""
         theta = self._uniform(count, 0.0, self.rotation)
         shear = self._uniform(count, 0.0, self.shear)
@@ -69,7 +71,15 @@ class RandomAffine(keras.layers.Layer):
         flip = self._uniform(count, 0.5, 0.5) < (0.5 if self.horizontal_flip else 0.0)
         return theta, shear, zoom_x, zoom_y, flip
 
-    def warp(self, image, theta, shear, zoom_x, zoom_y, flip):
+    def warp(
+        self,
+        image: Tensor,
+        theta: Tensor,
+        shear: Tensor,
+        zoom_x: Tensor,
+        zoom_y: Tensor,
+        flip: Tensor,
+    ) -> Tensor:
         """Change images by given parameters.
 
         Args:
@@ -100,14 +110,14 @@ class RandomAffine(keras.layers.Layer):
         xx, xy, x0, yx, yy, y0 = (ops.reshape(a, (-1, 1, 1)) for a in (xx, xy, x0, yx, yy, y0))
         return bilinear(image, xx * x + xy * y + x0, yx * x + yy * y + y0)
 
-    def _uniform(self, count, middle: float, reach: float):
+    def _uniform(self, count: int, middle: float, reach: float) -> Tensor:
         return keras.random.uniform(
             (count,), middle - reach, middle + reach, dtype="float32", seed=self.seed_generator
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("rotation", "shear", "zoom", "horizontal_flip", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

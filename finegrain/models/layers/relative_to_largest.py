@@ -1,7 +1,11 @@
 """Features of any size brought to a size whose squares can be summed."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from finegrain.tensor import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="finegrain")
@@ -23,19 +27,19 @@ class RelativeToLargest(keras.layers.Layer):
         (B, h, w, C) float32, -1 to 1, under mixed precision too.
     """
 
-    def __init__(self, floor: float = 1e-6, **kwargs):
+    def __init__(self, floor: float = 1e-6, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if floor <= 0:
             raise ValueError(f"`floor` must be above 0. Received: floor={floor}")
         self.floor = floor
 
-    def call(self, features):
+    def call(self, features: Tensor) -> Tensor:
         largest = ops.max(ops.abs(features), axis=(1, 2, 3), keepdims=True)
         return features / ops.stop_gradient(ops.maximum(largest, self.floor))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "floor": self.floor}

@@ -1,7 +1,11 @@
 """The root that keeps the sign, with a finite slope at zero."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from finegrain.tensor import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="finegrain")
@@ -22,18 +26,18 @@ class SignedSquareRoot(keras.layers.Layer):
         The same shape, float32 under mixed precision too.
     """
 
-    def __init__(self, epsilon: float = 1e-6, **kwargs):
+    def __init__(self, epsilon: float = 1e-6, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if epsilon <= 0:
             raise ValueError(f"`epsilon` must be above 0. Received: epsilon={epsilon}")
         self.epsilon = epsilon
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         return x * ops.rsqrt(ops.abs(x) + self.epsilon)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "epsilon": self.epsilon}

@@ -1,7 +1,12 @@
 """How far two embeddings are apart, number by number."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
+
+from finegrain.tensor import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="finegrain")
@@ -20,13 +25,13 @@ class SquaredDifference(keras.layers.Layer):
         large embeddings overflow float16.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         one, other = inputs
         return ops.square(one - other)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return input_shape[0]

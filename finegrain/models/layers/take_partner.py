@@ -1,7 +1,12 @@
 """Each image's partner, looked up inside the batch."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
+
+from finegrain.tensor import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="finegrain")
@@ -18,13 +23,13 @@ class TakePartner(keras.layers.Layer):
         partner would differ from itself.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         embedding, partner = inputs
         return ops.take(embedding, ops.cast(partner, "int32"), axis=0)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return input_shape[0]
