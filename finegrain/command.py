@@ -1,11 +1,12 @@
 """How every command of the project starts and how it ends."""
 
+import errno
 import io
 import os
 import shlex
 import sys
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import tyro
 
@@ -17,6 +18,19 @@ Settings = TypeVar("Settings")
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+# A missing file is not among them: the project may have looked in the wrong place.
+OF_THE_SYSTEM = (
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EIO,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+)
 
 
 def run_command(main: Callable[[Settings], None], settings_type: type[Settings]) -> None:
@@ -43,12 +57,24 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
         with outputs_ready(settings):
             main(settings)
     except UserError as error:
-        print(f"error: {_on_one_line(str(error))}", file=sys.stderr)
-        sys.exit(EXIT_USER_ERROR)
+        _end_with(str(error))
+    except OSError as error:
+        # What the system will not do with a path is for the user to mend, wherever it is met.
+        if error.errno not in OF_THE_SYSTEM or error.filename is None:
+            raise
+        _end_with(
+            f"{error.filename} cannot be used ({error.strerror}); mend that or name another path, "
+            "and start the same command again"
+        )
     except KeyboardInterrupt:
         again = shlex.join(["python", *sys.argv])
         print(f"\nstopped; what is finished is kept, go on with: {again}", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _end_with(sentence: str) -> NoReturn:
+    print(f"error: {_on_one_line(sentence)}", file=sys.stderr)
+    sys.exit(EXIT_USER_ERROR)
 
 
 def _on_one_line(sentence: str) -> str:

@@ -170,7 +170,8 @@ def check_output_folder(output: OutputFolder, inputs: Iterable[Path]) -> None:
         UserError: says what it holds.
     """
     path, name = output.path, f"{output.flag} {output.path}"
-    if path.exists() and not path.is_dir():
+    # A link that leads nowhere or in a circle is no folder either.
+    if os.path.lexists(path) and not path.is_dir():
         raise UserError(f"{name} is a file; name a folder")
     if output.kind is not None:
         found = kind_of(path)

@@ -1,8 +1,47 @@
 """How every command ends."""
 
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from finegrain.command import run_command
+
+
+@dataclass
+class Nothing:
+    """A command without flags."""
+
+
+@pytest.fixture(autouse=True)
+def no_arguments(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["command.py"])
+
 
 def test_a_sentence_stays_on_its_line_whatever_a_name_holds(script_here):
     status, _, errors = script_here("tools/compare.py", "--run", "a\nb\x1b[31m")
     assert status == 2
     assert errors.startswith("error: a\\nb\\x1b[31m is no run folder")
     assert errors.count("\n") == 1
+
+
+def test_what_the_system_will_not_do_is_told_and_other_faults_are_not_hidden(tmp_path, capsys):
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+
+    def ended(main):
+        with pytest.raises(SystemExit) as caught:
+            run_command(main, Nothing)
+        return caught.value.code, capsys.readouterr().err
+
+    status, errors = ended(lambda _: loop.open())
+    assert status == 2
+    assert errors.startswith(f"error: {loop} cannot be used (") and errors.count("\n") == 1
+    with pytest.raises(FileNotFoundError):
+        run_command(lambda _: (tmp_path / "absent").open(), Nothing)
+    with pytest.raises(OSError, match="of our own making"):
+        run_command(_fail, Nothing)
+
+
+def _fail(_):
+    raise OSError("of our own making")

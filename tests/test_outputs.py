@@ -42,6 +42,7 @@ def base(tmp_path_factory, drawn_data) -> Path:
     for number in range(3):
         photograph(folder / "T" / f"{number}.jpg", number)
     (folder / "notes.json").write_text("{}")
+    (folder / "loop").symlink_to(folder / "loop")
     (folder / "sample.csv").write_text("id,label\n0,a\n1,a\n2,a\n")
     return folder
 
@@ -97,6 +98,10 @@ REFUSED = {
     "notes, by a page": (
         ("tools/report.py", "--run", "{base}/R", "--output", "{base}/notes.json"),
         "did not write",
+    ),
+    "a link in a circle": (
+        ("finegrain/datasets/drawn.py", "--output", "{base}/loop"),
+        "is a file; name a folder",
     ),
     "a folder": ((*PREDICT, "--output", "{base}/T"), "is a folder"),
     "an empty path": ((*PREDICT, "--output", ""), "--output is empty"),

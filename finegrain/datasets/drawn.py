@@ -26,7 +26,7 @@ from finegrain.datasets.drawn_breed import Breed, demo_breeds, pretraining_breed
 from finegrain.datasets.drawn_photo import draw_photo
 from finegrain.errors import UserError
 from finegrain.flag_types import CountOrZero, Seed
-from finegrain.outputs import Output, OutputFile
+from finegrain.outputs import Output, OutputFile, OutputFolder
 from finegrain.whole_files import remove_partials, written_whole
 
 # Test pictures are numbered from here, so that no number of training pictures reaches them.
@@ -48,8 +48,12 @@ class Settings:
     seed: Seed = 0  # the same seed draws the same files
 
     def outputs(self) -> list[Output]:
-        """What is written, besides photographs, which replace nothing."""
-        return [OutputFile("--test-key", self.test_key)]
+        """What is written; the photographs replace nothing."""
+        folders = {"--output": self.output, "--test-output": self.test_output}
+        return [
+            *(OutputFolder(flag, path, is_shared=True) for flag, path in folders.items() if path),
+            OutputFile("--test-key", self.test_key),
+        ]
 
 
 def write_photos(

@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import os
 import warnings
 from pathlib import Path
 
@@ -83,7 +84,8 @@ def check_weights_name(weights: str) -> None:
     """
     if weights in ("imagenet", "none"):
         return
-    if not Path(weights).is_file():
+    # Unlike Path.is_file, which fails on a name longer than the file system allows.
+    if not os.path.isfile(weights):
         raise UserError(
             f"--weights {weights!r} is no file; give `imagenet`, `none` or a .weights.h5 file"
         )
