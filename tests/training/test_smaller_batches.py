@@ -82,7 +82,9 @@ class Keeper(keras.callbacks.Callback):
         self.folder, self.whole, self.limits = folder, whole, limits
 
     def on_epoch_end(self, epoch, logs=None):
-        self.folder.save_epoch(self.whole, {"epoch": epoch + 1, **logs}, judge([], 0, 0))
+        row = {"epoch": epoch + 1, "learning_rate": 0.02, "seconds": 1.0, **logs}
+        row |= {"val_loss": logs["loss"], "val_accuracy": logs["accuracy"]}
+        self.folder.save_epoch(self.whole, row, judge([], 0, 0))
         self.whole.get_layer("device").limit = self.limits.get(epoch + 1, 1000)
 
 
