@@ -1,5 +1,6 @@
 """Export a run: write beside, ask the written model, put it in place only when it agrees."""
 
+import glob
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from finegrain.inference.keras_engine import KerasEngine
 from finegrain.inference.openvino_engine import FLOAT32
 from finegrain.quiet import stderr_aside
 from finegrain.training.finished_run import FinishedRun
-from finegrain.whole_files import partial_beside
+from finegrain.whole_files import partial_beside, remove_partials
 
 FORMATS = {module.FORMAT.name: module.FORMAT for module in (onnx, saved_model, tflite, openvino)}
 
@@ -31,9 +32,25 @@ def check_output(format: Format, output: Path) -> None:
     """
     if format.suffix and output.suffix != format.suffix:
         raise UserError(f"--output {output} must end in {format.suffix} for --format {format.name}")
-    for part in (output, output.with_suffix(".bin") if format.suffix == ".xml" else output):
+    weights = output.with_suffix(".bin")
+    if format.suffix == ".xml" and not output.exists():
+        _take_back(weights, output)
+    for part in (output, weights if format.suffix == ".xml" else output):
         if part.exists():
             raise UserError(f"{part} exists already; give another --output, or delete it")
+
+
+def _take_back(part: Path, output: Path) -> None:
+    """Remove a file that a killed export had put in its place before it came to the output."""
+    struck = [
+        folder
+        for folder in output.parent.glob(f".*.partial.{glob.escape(output.name)}")
+        if (folder / output.name).exists() and not (folder / part.name).exists()
+    ]
+    # Leaves those of living processes.
+    remove_partials(output.parent, output.name)
+    if struck and not any(folder.exists() for folder in struck):
+        part.unlink(missing_ok=True)
 
 
 def export_run(run: FinishedRun, format: Format, output: Path, images: np.ndarray) -> Agreement:

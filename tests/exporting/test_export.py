@@ -13,6 +13,7 @@ from finegrain.errors import UserError
 from finegrain.exporting.export import FORMATS, check_output, export_run
 from finegrain.exporting.format import Format
 from finegrain.training.finished_run import open_finished_run
+from finegrain.whole_files import partial_beside
 
 NAMES = ["<script>", "two words\n and a line", "5 %", "四"]
 
@@ -139,3 +140,22 @@ def test_the_output_must_fit_the_format(tmp_path):
     (tmp_path / "model.bin").write_text("kept")
     with pytest.raises(UserError, match="model.bin exists already"):
         check_output(FORMATS["openvino"], tmp_path / "model.xml")
+
+
+def test_half_of_an_export_that_was_killed_goes_and_nobody_elses(tmp_path):
+    output, weights = tmp_path / "model.xml", tmp_path / "model.bin"
+    with partial_beside(output) as beside:
+        beside.mkdir()
+        (beside / output.name).write_text("agreed with the original")
+        weights.write_text("put in its place already")
+        with pytest.raises(UserError, match=r"model\.bin exists already"):
+            check_output(FORMATS["openvino"], output)
+        assert weights.exists(), "another process is about to put the rest in its place"
+        # As a killed process leaves it: nobody holds the lock any more.
+        left = tmp_path / ".0123abcd.partial.model.xml"
+        beside.rename(left)
+    check_output(FORMATS["openvino"], output)
+    assert not weights.exists() and not left.exists()
+    weights.write_text("somebody's own")
+    with pytest.raises(UserError, match=r"model\.bin exists already"):
+        check_output(FORMATS["openvino"], output)
