@@ -118,10 +118,11 @@ def _measure(
                 numbers[f"{split}_error"] = split_error_of(session, stage, split, answered)
     numbers = {**numbers, "epochs": folder.epochs, "seconds": round(folder.seconds, 1)}
     if numbers != before:
-        results["stages"][stage.name] = numbers
-        write_results(session.run, results)
+        # The picture first: numbers that stand there already are not drawn again.
         with by_product(f"{session.run.path / PICTURE}"):
             plot_history(session.run.path)
+        results["stages"][stage.name] = numbers
+        write_results(session.run, results)
 
 
 def _is_evaluated(session: Session) -> bool:

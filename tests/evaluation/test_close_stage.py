@@ -150,6 +150,24 @@ def test_ctrl_c_stops_at_a_by_product_too(trained, script_here, monkeypatch):
     assert script_here(*again)[0] == 130
 
 
+def test_a_curve_that_was_interrupted_is_drawn_with_its_last_stage(
+    trained, script_here, monkeypatch
+):
+    run, _, again = trained
+    whole = (run / "history.png").read_bytes()
+    # As a command leaves it that was stopped as it was about to draw the second stage.
+    (run / "history.png").write_bytes(b"the curve of the first stage")
+    results = json.loads((run / "results.json").read_text())
+    del results["stages"]["2-unfrozen"]
+    (run / "results.json").write_text(json.dumps(results))
+    with monkeypatch.context() as stopped:
+        stopped.setattr(close_stage_module, "plot_history", refuse(KeyboardInterrupt()))
+        assert script_here(*again)[0] == 130
+    status, _, errors = script_here(*again)
+    assert status == 0, errors
+    assert (run / "history.png").read_bytes() == whole
+
+
 def cut_short(model):
     model.write_bytes(model.read_bytes()[: model.stat().st_size // 2])
 
