@@ -9,6 +9,7 @@ import numpy as np
 from finegrain.errors import UserError
 from finegrain.features.feature_file import FeatureFile
 from finegrain.records import SCHEMA, SCHEMA_KEY
+from finegrain.stores.row_layout import table_bytes
 from finegrain.whole_files import written_whole
 
 BLOCK = 4096
@@ -39,7 +40,14 @@ def write_gap(features: FeatureFile, path: Path) -> None:
     train = _ordered(features, [split for split in LABELLED if split in features.splits])
     test = _ordered(features, [split for split in features.splits if _unlabelled(features, split)])
     rows = len(train) + len(test)
-    with written_whole(path, rows * features.width * 4) as beside, h5py.File(beside, "w") as file:
+    names = {
+        split: [features.splits[split].paths[row] for split, row in places]
+        for split, places in (("train", train), ("test", test))
+    }
+    needed = rows * features.width * 4 + table_bytes(
+        {"path": names, "class": {"": features.classes}}
+    )
+    with written_whole(path, needed) as beside, h5py.File(beside, "w") as file:
         file.attrs[SCHEMA_KEY] = SCHEMA
         for name, places in (("train", train), ("test", test)):
             _copy(
@@ -47,8 +55,7 @@ def write_gap(features: FeatureFile, path: Path) -> None:
                 places,
                 file.create_dataset(name, (len(places), features.width), "float32"),
             )
-            paths = [features.splits[split].paths[row] for split, row in places]
-            file.create_dataset(f"{name}_path", data=paths, dtype=h5py.string_dtype())
+            file.create_dataset(f"{name}_path", data=names[name], dtype=h5py.string_dtype())
         labels = [features.splits[split].labels[row] for split, row in train]
         file.create_dataset("label", data=np.array(labels, np.int64))
         file.create_dataset("classes", data=features.classes, dtype=h5py.string_dtype())

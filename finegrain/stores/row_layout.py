@@ -15,6 +15,8 @@ from finegrain.whole_files import written_whole
 DONE = "done"
 # Attribute of datasets that hold rows.
 IS_KIND = "is_kind"
+# What a file takes beside its rows and columns: headers, groups, heaps; generous.
+HDF5_BYTES = 65_536
 
 # Numbers of rows, in any order.
 RowNumbers: TypeAlias = Sequence[int] | np.ndarray
@@ -54,7 +56,8 @@ def write_layout(
     notes: Mapping[str, Any],
 ) -> None:
     """Write the file of an empty store; the arguments are those of `RowStore.create`."""
-    with written_whole(path) as beside, h5py.File(beside, "w") as file:
+    needed = table_bytes(columns) + sum(rows.values()) + 4 * len(canonical({**notes, **key}))
+    with written_whole(path, needed) as beside, h5py.File(beside, "w") as file:
         file.attrs["key"] = canonical(key)
         # Beside the key, not in it: stores of earlier versions shall be found.
         file.attrs[SCHEMA_KEY] = SCHEMA
@@ -67,6 +70,21 @@ def write_layout(
             file.create_dataset(f"{DONE}/{split}", data=np.zeros(count, np.uint8))
             for name, kind in kinds.items():
                 _reserve(file, f"{name}/{split}", (count, *kind.shape), kind.dtype)
+
+
+def table_bytes(columns: Columns) -> int:
+    """Bytes that columns take in an HDF5 file, with its own bookkeeping; more rather than less.
+
+    For making sure of them beforehand: a disk that fills as HDF5 closes a file makes it print what
+    nobody can catch.
+    """
+    texts = (
+        len(entry.encode("utf-8", "surrogatepass")) if isinstance(entry, str) else 0
+        for by_split in columns.values()
+        for entries in by_split.values()
+        for entry in entries
+    )
+    return HDF5_BYTES + sum(32 + length for length in texts)
 
 
 def _write_column(file: h5py.File, name: str, entries: Sequence[Any]) -> None:

@@ -45,6 +45,7 @@ RATES = {"tensorflow float32": {"whole": 100.0, "below": 200.0}}
 
 
 @pytest.mark.slow
+@pytest.mark.optional("openvino")
 def test_it_measures_what_is_not_measured_yet(script, drawn_data, tmp_path):
     import recipe_speed
     from side_by_side.kept_parts import KeptParts

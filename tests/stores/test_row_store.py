@@ -149,3 +149,17 @@ store.close()
         np.testing.assert_array_equal(got, np.repeat(done[:, None], 16, axis=1))
         store.close()
     assert 0 < counts[0] <= counts[1] <= counts[2] == rows
+
+
+@pytest.mark.parametrize("count", [0, 1, 3000])
+def test_what_is_asked_of_the_disk_is_no_less_than_a_file_takes(tmp_path, monkeypatch, count):
+    asked = []
+    monkeypatch.setattr("finegrain.whole_files._check_space", lambda _, size: asked.append(size))
+    columns = {
+        "path": {"train": [f"class {row % 7}/{'ü' * (row % 90)}{row}.jpg" for row in range(count)]},
+        "label": {"train": np.arange(count), "valid": np.zeros(5, int)},
+    }
+    kinds, rows = {"embedding": RowKind((3,), "float32")}, {"train": count, "valid": 5}
+    path = tmp_path / "store.h5"
+    RowStore.create(path, {"made": "of" * 500}, kinds, rows, columns, {"notes": "x" * 900}).close()
+    assert 0 < path.stat().st_size - (count + 5) * 12 <= asked[0]
