@@ -1,9 +1,10 @@
-"""Keep the start-up chatter of native libraries off the screen."""
+"""Keep what libraries say besides off the screen."""
 
 import contextlib
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 
 
@@ -27,3 +28,14 @@ def stderr_aside() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(screen, 2)
             os.close(screen)
+
+
+@contextlib.contextmanager
+def damage_not_warned_of() -> Iterator[None]:
+    """Around loading a model or a checkpoint, whose error is told in a sentence.
+
+    Keras warns besides of each layer that a damaged file holds nothing for.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,10 +1,11 @@
 """What native libraries write to standard error."""
 
 import os
+import warnings
 
 import pytest
 
-from finegrain.quiet import stderr_aside
+from finegrain.quiet import damage_not_warned_of, stderr_aside
 
 
 def test_chatter_is_not_shown(capfd):
@@ -19,3 +20,11 @@ def test_chatter_before_a_failure_is_shown(capfd):
         os.write(2, b"what happened before")
         raise OSError
     assert capfd.readouterr().err == "what happened before"
+
+
+def test_a_damaged_checkpoint_is_not_warned_of_and_other_warnings_come_back(recwarn):
+    with damage_not_warned_of():
+        warnings.warn("Skipping nested container: no matching group found", stacklevel=1)
+    assert not recwarn
+    warnings.warn("something else", stacklevel=1)
+    assert len(recwarn) == 1

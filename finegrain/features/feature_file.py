@@ -114,7 +114,9 @@ class FeatureFile:
             unreadable = [Unreadable(*entry) for entry in zip(*columns, strict=True)]
         numbers = [file[f"{name}/{split}"][:] for name in ("label", "group", "view")]
         for column in numbers:
-            if column.shape != (rows,) or not np.issubdtype(column.dtype, np.integer):
+            # Nothing has no type: a split of which no photograph could be read.
+            is_whole = rows == 0 or np.issubdtype(column.dtype, np.integer)
+            if column.shape != (rows,) or not is_whole:
                 raise ValueError(f"a column of {split} is not {rows} whole numbers")
         labels, groups, views = numbers
         if rows and not (labels.min() >= -1 and labels.max() < len(self.classes)):

@@ -11,6 +11,7 @@ from finegrain.errors import UserError
 from finegrain.models import layers  # noqa: F401  registers what a saved model is made of
 from finegrain.models.classifier import classifier
 from finegrain.models.heads.category import CATEGORY
+from finegrain.quiet import damage_not_warned_of
 from finegrain.training.run_config import CONFIG
 from finegrain.training.run_folder import CLASSES, MODEL, RunFolder
 
@@ -94,7 +95,8 @@ def load_model(file: Path, image_size: tuple[int, int], classes: int) -> keras.M
         UserError: there is none, or it is damaged or another run's.
     """
     try:
-        model = keras.saving.load_model(file, compile=False, safe_mode=True)
+        with damage_not_warned_of():
+            model = keras.saving.load_model(file, compile=False, safe_mode=True)
     # Whatever is wrong in a file of weights and layers, Keras meets it somewhere.
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]

@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import keras
 
 from finegrain.by_product import by_product
 from finegrain.errors import UserError
+from finegrain.quiet import damage_not_warned_of
 from finegrain.records import stamped
 from finegrain.training.plateau import Verdict
 from finegrain.training.recorded_settings import completed, refuse_differences
@@ -130,9 +130,7 @@ class StageFolder:
     def _load(self, model: keras.Model, name: str | None) -> None:
         file = self.path / str(name)
         try:
-            # A damaged file also makes Keras warn of each layer that it has nothing for.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with damage_not_warned_of():
                 model.load_weights(file)
         except (OSError, ValueError, KeyError) as error:
             raise UserError(
