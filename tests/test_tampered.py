@@ -3,6 +3,7 @@
 import json
 import shutil
 import tarfile
+from itertools import islice
 from pathlib import Path
 
 import h5py
@@ -152,7 +153,9 @@ def test_a_json_with_anything_in_any_place_is_read_or_refused(folder, file, open
         valid["measures"] = {"log_loss": valid["measures"]["log_loss"]}
         del valid["per_class"]
         content = {"splits": {"valid": valid}, "missing": content["missing"]}
-    assert fallen(folder / file, json_mutants(content), *openers)[:20] == []
+    # A report takes a while. 17 mutants of a place, and every seventh: each kind, in other places.
+    mutants = islice(json_mutants(content), 0, None, 7 if report in openers else 1)
+    assert fallen(folder / file, mutants, *openers)[:20] == []
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def plot_history(run: Path) -> Path:
     _draw_curves(accuracy_axes, rows, "top-1 accuracy", ("category_accuracy", "accuracy"))
     accuracy_axes.set(ylim=(0, 1.3), yticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
     for axes in (loss_axes, accuracy_axes):
-        axes.set(xlabel="epoch", xlim=(0.5, len(rows) + 0.5))
+        axes.set(xlabel="epoch", xlim=(0.5, max(1, len(rows)) + 0.5))
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)

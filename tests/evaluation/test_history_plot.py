@@ -65,3 +65,8 @@ def test_loss_and_accuracy_of_training_and_validation(tmp_path, monkeypatch, out
         assert axes.get_ylim()[1] > max(map(max, curves.values()))
     told = [text.get_text() for text in figures[0].legends[0].get_texts()]
     assert told == ["training", "validation", "learning rate lowered to"]
+
+
+def test_a_run_without_an_epoch_is_drawn_and_not_warned_of(tmp_path, recwarn):
+    assert plot_history(tmp_path).is_file()
+    assert not [warning for warning in recwarn if "xlim" in str(warning.message)]
