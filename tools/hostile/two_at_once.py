@@ -86,7 +86,12 @@ def attack(world: World, rng: np.random.Generator) -> Case:
 def _judge(world: World, done: list[Scenario], refused: list[Scenario]) -> list[str]:
     """Faults: the world is none of those that these commands make one after the other."""
 
+    clearing = any(each.name == "clear_cache" for each in done)
+
     def counts(path: str) -> bool:
+        if clearing and path.startswith("runs/cache/"):
+            # What is in use just then stays; which stores that are hangs on the moment.
+            return False
         # A training that ends in a sentence half-way keeps what it has finished.
         left_over = any(each.reads(path) for each in refused)
         return not left_over or any(each.reads(path) for each in done)
