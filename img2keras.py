@@ -39,7 +39,8 @@ from annotated_types import Interval
 from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.flag_types import ProperShare, Seed, Share
-from finegrain.outputs import DATA_SET, Output, OutputFolder
+from finegrain.folder_kinds import DATA_SET
+from finegrain.outputs import Output, OutputFolder
 
 
 @dataclasses.dataclass

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from finegrain.command import load_keras, run_command
 from finegrain.flag_types import Epochs, Gigabytes, LearningRate, Patience, Threads
-from finegrain.outputs import RUN, Output, OutputFolder
+from finegrain.folder_kinds import RUN
+from finegrain.outputs import Output, OutputFolder
 
 
 @dataclass

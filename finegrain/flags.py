@@ -8,6 +8,7 @@ import errno
 import math
 import os
 import reprlib
+import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -43,18 +44,30 @@ def check_flags(settings: Any) -> None:
         UserError: names the first such flag, its value and what it may be.
     """
     hints = get_type_hints(type(settings), include_extras=True)
+    declared = {
+        flag_name(field.name): list(metadata(hints[field.name])) for field in fields(settings)
+    }
+    for flag, value in flag_values(settings):
+        if isinstance(value, Path):
+            _check_path(flag, value)
+        for limit in declared[flag]:
+            if isinstance(limit, Interval) and value is not None:
+                _check_number(flag, value, limit)
+            elif isinstance(limit, Suffixes) and value is not None:
+                _check_suffix(flag, value, limit)
+
+
+def flag_name(field: str) -> str:
+    """The flag of a setting: `--batch-size` of `batch_size`."""
+    return f"--{field.replace('_', '-')}"
+
+
+def flag_values(settings: Any) -> Iterator[tuple[str, Any]]:
+    """The flags with their values; a flag of several values comes once with each of them."""
     for field in fields(settings):
-        flag, given = field.name.replace("_", "-"), getattr(settings, field.name)
-        values = given if isinstance(given, tuple) else (given,)
-        for value in values:
-            if isinstance(value, Path):
-                _check_path(flag, value)
-        for declared in metadata(hints[field.name]):
-            for value in values:
-                if isinstance(declared, Interval) and value is not None:
-                    _check_number(flag, value, declared)
-                elif isinstance(declared, Suffixes) and value is not None:
-                    _check_suffix(flag, value, declared)
+        given = getattr(settings, field.name)
+        for value in given if isinstance(given, tuple) else (given,):
+            yield flag_name(field.name), value
 
 
 def metadata(hint: Any) -> Iterator[Any]:
@@ -88,29 +101,31 @@ def _check_number(flag: str, value: float, interval: Interval) -> None:
         ("below", interval.lt),
     )
     allowed = " and ".join(f"{words} {bound}" for words, bound in bounds if bound is not None)
-    raise UserError(f"--{flag} must be {allowed}, but is {value}")
+    raise UserError(f"{flag} must be {allowed}, but is {value}")
 
 
 def _check_path(flag: str, path: Path) -> None:
-    """Refuse what no file can be called, on which Python's own calls end in tracebacks."""
+    """Refuse no path at all, and what no file can be called: on that Python's own calls fail."""
+    # An empty path reads as the folder that the command is started in.
+    if path == Path() and any(word == "" or word.endswith("=") for word in sys.argv[1:]):
+        raise UserError(f"{flag} is empty; name a path, . for the current folder")
     if len(path.parts) > MOST_FOLDERS:
         raise UserError(
-            f"--{flag} leads through {len(path.parts)} folders; name a path of at most "
-            f"{MOST_FOLDERS}"
+            f"{flag} leads through {len(path.parts)} folders; name a path of at most {MOST_FOLDERS}"
         )
     try:
         os.lstat(path)
     except ValueError as error:
-        raise UserError(f"--{flag} {str(path)!r} is no path ({error}); name another") from error
+        raise UserError(f"{flag} {str(path)!r} is no path ({error}); name another") from error
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             shown = reprlib.repr(str(path))
             raise UserError(
-                f"--{flag} {shown} is longer than the file system allows; name another"
+                f"{flag} {shown} is longer than the file system allows; name another"
             ) from error
 
 
 def _check_suffix(flag: str, path: Path, suffixes: Suffixes) -> None:
     if path.suffix.lower() in suffixes.allowed:
         return
-    raise UserError(f"--{flag} {path} must end in {' or '.join(suffixes.allowed)}")
+    raise UserError(f"{flag} {path} must end in {' or '.join(suffixes.allowed)}")

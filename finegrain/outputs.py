@@ -7,53 +7,19 @@ what it reads.
 import contextlib
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from finegrain.errors import UserError
+from finegrain.flags import flag_values
+from finegrain.folder_kinds import KEPT_FILES, kind_of, owner_of
 from finegrain.folder_lock import folder_held
 from finegrain.images.decode import IMAGE_SUFFIXES
 from finegrain.own_pictures import is_own_picture
 from finegrain.whole_files import remove_partials
 
-DATA_SET, RUN, STORES, FEATURES = "a data set", "a run", "a folder of stores", "exported features"
-# A file that only such a folder holds, in the order in which they are looked for.
-TOLD_BY = {
-    DATA_SET: ("manifest.csv", ".unfinished.csv"),
-    RUN: ("config.json",),
-    STORES: ("*-" + "[0-9a-f]" * 16 + ".h5",),
-    FEATURES: ("[!.]*.h5",),
-}
-# What no other command than their own replaces there.
-KEPT_FILES = {
-    DATA_SET: (
-        "manifest.csv",
-        "classes.json",
-        "duplicates.csv",
-        "unreadable.csv",
-        "statistics.json",
-        ".unfinished.csv",
-    ),
-    RUN: (
-        "config.json",
-        "classes.json",
-        "results.json",
-        "model.keras",
-        "model.png",
-        "model.txt",
-        "history.png",
-        "predictions.csv",
-        "evaluation.json",
-        "temperature.json",
-        "report.html",
-        "embeddings.h5",
-        "re_identification.json",
-    ),
-}
-STAGE_FILES = ("state.json", "history.csv")
 # Of the tables that most commands write.
 TABLES = ("", ".txt", ".csv", ".tsv")
 
@@ -109,10 +75,9 @@ def outputs_ready(settings: Any) -> Iterator[None]:
         settings: the command's flags; a method `outputs` returns what it writes.
 
     Raises:
-        UserError: a path is empty, an output would replace what it must not, or another process
-            works in one of the folders.
+        UserError: an output would replace what it must not, or another process works in one of
+            the folders.
     """
-    _refuse_empty(settings)
     outputs = list(settings.outputs()) if hasattr(settings, "outputs") else []
     inputs = _inputs(settings, [output.flag for output in outputs])
     _refuse_one_for_two(outputs)
@@ -144,7 +109,7 @@ def check_output_file(output: OutputFile, inputs: Iterable[Path]) -> None:
     name = f"{output.flag} {path}"
     if path.is_dir():
         raise UserError(f"{name} is a folder; name a file in it")
-    owner = None if path.name in output.own_names else _owner(path)
+    owner = None if path.name in output.own_names else owner_of(path)
     if owner is not None:
         raise UserError(f"{name} would replace a file of {owner}; give another name")
     if path.exists():
@@ -184,14 +149,6 @@ def check_output_folder(output: OutputFolder, inputs: Iterable[Path]) -> None:
         check_output_file(OutputFile(output.flag, path / file, replaces=kind), inputs)
 
 
-def kind_of(folder: Path) -> str | None:
-    """What a folder holds of ours, None if nothing is known of it."""
-    for kind, patterns in TOLD_BY.items():
-        if any(next(folder.glob(pattern), None) is not None for pattern in patterns):
-            return kind
-    return None
-
-
 def _refuse_foreign(output: OutputFolder) -> None:
     # The class names are a run's first file; a start that was killed leaves them alone.
     for name in set(KEPT_FILES.get(output.kind or "", ())) - {"classes.json"}:
@@ -200,25 +157,6 @@ def _refuse_foreign(output: OutputFolder) -> None:
                 f"{output.path / name} stands in the way and is not of {output.kind} made by this "
                 f"command; move it away or choose another {output.flag}"
             )
-
-
-def _owner(path: Path) -> str | None:
-    """The run or data set that needs a file of this name, in words."""
-    for kind, names in KEPT_FILES.items():
-        if path.name in names and kind_of(path.parent) == kind:
-            return f"{kind}, {path.parent}"
-    if path.name in STAGE_FILES and kind_of(path.parent.parent) == RUN:
-        return f"{RUN}, {path.parent.parent}"
-    return None
-
-
-def _refuse_empty(settings: Any) -> None:
-    # An empty path reads as the folder that the command is started in.
-    if not any(argument == "" or argument.endswith("=") for argument in sys.argv[1:]):
-        return
-    for name, path in _paths(settings):
-        if path == Path():
-            raise UserError(f"{_flag(name)} is empty; name a path, . for the current folder")
 
 
 def _refuse_one_for_two(outputs: list[Output]) -> None:
@@ -236,27 +174,12 @@ def _refuse_one_for_two(outputs: list[Output]) -> None:
 def _inputs(settings: Any, written: list[str]) -> list[Path]:
     """The files and folders that the other flags name, among names of other things."""
     named: list[Path] = []
-    for field in fields(settings):
-        if _flag(field.name) in written:
+    for flag, value in flag_values(settings):
+        if flag in written:
             continue
-        value = getattr(settings, field.name)
-        for one in value if isinstance(value, tuple) else (value,):
-            if isinstance(one, Path):
-                named.append(one)
-            elif isinstance(one, str):
-                # Weights and backbones, as in NAME=FILE and NAME,RUN.
-                named += [Path(part) for part in (one, *re.split("[=,]", one)) if "\0" not in part]
+        if isinstance(value, Path):
+            named.append(value)
+        elif isinstance(value, str):
+            # Weights and backbones, as in NAME=FILE and NAME,RUN.
+            named += [Path(part) for part in (value, *re.split("[=,]", value)) if "\0" not in part]
     return named
-
-
-def _paths(settings: Any) -> Iterator[tuple[str, Path]]:
-    """The paths among the flags, with the names of their fields."""
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        for path in value if isinstance(value, tuple) else (value,):
-            if isinstance(path, Path):
-                yield field.name, path
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"

@@ -14,8 +14,9 @@ from PIL import Image
 
 from finegrain.errors import UserError
 from finegrain.evaluation.prediction_table import COLUMNS
+from finegrain.folder_kinds import DATA_SET, KEPT_FILES, RUN, kind_of
 from finegrain.folder_lock import LOCK, folder_held
-from finegrain.outputs import DATA_SET, KEPT_FILES, RUN, OutputFile, check_output_file, kind_of
+from finegrain.outputs import OutputFile, check_output_file
 from finegrain.own_pictures import is_own_picture, sign
 
 

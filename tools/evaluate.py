@@ -24,7 +24,8 @@ from pathlib import Path
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
-from finegrain.outputs import RUN, Output, OutputFolder
+from finegrain.folder_kinds import RUN
+from finegrain.outputs import Output, OutputFolder
 
 PREDICTIONS, EVALUATION = "predictions.csv", "evaluation.json"
 

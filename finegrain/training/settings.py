@@ -19,7 +19,8 @@ from finegrain.flag_types import (
     Threads,
     Views,
 )
-from finegrain.outputs import RUN, Output, OutputFolder
+from finegrain.folder_kinds import RUN
+from finegrain.outputs import Output, OutputFolder
 from finegrain.training.recorded_settings import defaults_of
 
 if TYPE_CHECKING:
