@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from side_by_side.child import run_script
+from side_by_side.commands import command
 from side_by_side.kept_parts import KeptParts
 from side_by_side.noise_photos import draw_noise
 from side_by_side.some_photos import place_some
@@ -88,18 +89,8 @@ def make_data_set(parts: KeptParts, settings: Settings, count: int) -> dict[str,
             draw_noise(photos, count, NOISE_CLASSES)
         else:
             place_some(settings.source, photos, count)
-        run_script(
-            [
-                "img2keras.py",
-                "--source",
-                str(photos),
-                "--output",
-                str(data),
-                "--valid-fraction",
-                "0.1",
-            ],
-            folder / "log.txt",
-        )
+        words = command("img2keras.py", source=photos, output=data, valid_fraction=0.1)
+        run_script(words, folder / "log.txt")
         return {"data": str(data), "images": len(list(data.glob("train/*/*")))}
 
     return parts.part(f"data-{count}", make)

@@ -14,8 +14,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from side_by_side.child import run_script
+from side_by_side.commands import command
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
@@ -68,45 +70,30 @@ def measure(settings: Settings, seed: int) -> None:
     call(
         log,
         "img2keras.py",
-        "--source",
-        settings.source,
-        "--output",
-        data,
-        "--seed",
-        seed,
-        "--valid-fraction",
-        settings.valid_fraction,
-        "--test-fraction",
-        settings.test_fraction,
+        source=settings.source,
+        output=data,
+        seed=seed,
+        valid_fraction=settings.valid_fraction,
+        test_fraction=settings.test_fraction,
     )
-    size = ["--image-size", settings.image_size] if settings.image_size else []
     call(
         log,
         "recipes/export_features.py",
-        "--data",
-        data,
-        "--output",
-        features,
-        "--backbones",
-        settings.backbones,
-        "--weights",
-        *settings.weights,
-        *size,
+        data=data,
+        output=features,
+        backbones=settings.backbones,
+        weights=settings.weights,
+        image_size=settings.image_size,
     )
     for classifier, how in zip(settings.classifiers, settings.normalise, strict=True):
         call(
             log,
             "recipes/merge_features.py",
-            "--features",
-            *sorted(features.glob("*.h5")),
-            "--classifier",
-            classifier,
-            "--normalise",
-            how,
-            "--seed",
-            seed,
-            "--scores",
-            scores_file(settings, classifier, seed),
+            features=sorted(features.glob("*.h5")),
+            classifier=classifier,
+            normalise=how,
+            seed=seed,
+            scores=scores_file(settings, classifier, seed),
         )
 
 
@@ -115,9 +102,9 @@ def scores_file(settings: Settings, classifier: str, seed: int) -> Path:
     return settings.output / f"scores-{classifier}-{seed}.json"
 
 
-def call(log: Path, script: str, *arguments) -> None:
+def call(log: Path, script: str, **flags: Any) -> None:
     """Run a script of the project, showing the command."""
-    run_script([script, *map(str, arguments)], log)
+    run_script(command(script, **flags), log)
 
 
 def results_table(settings: Settings) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from side_by_side.child import run_script
+from side_by_side.commands import command
 from tqdm import tqdm
 
 from finegrain.command import run_command
@@ -129,21 +130,15 @@ def row(settings: Settings, case: Case, files: list[Path], classifier: str) -> s
     scores, log = settings.output / "scores.json", settings.output / "log.txt"
     training, processes, peak = [], [], 0
     for _ in range(settings.repeats):
-        cost = run_script(
-            [
-                "recipes/merge_features.py",
-                "--features",
-                *map(str, files),
-                "--no-leave-one-out",
-                "--classifier",
-                classifier,
-                "--epochs",
-                str(case.epochs),
-                "--scores",
-                str(scores),
-            ],
-            log,
+        words = command(
+            "recipes/merge_features.py",
+            features=files,
+            leave_one_out=False,
+            classifier=classifier,
+            epochs=case.epochs,
+            scores=scores,
         )
+        cost = run_script(words, log)
         (score,) = json.loads(scores.read_text(encoding="utf-8")).values()
         training.append(score["seconds"])
         processes.append(cost.wall_seconds)

@@ -80,6 +80,7 @@ def main(settings: Settings) -> None:
         names = iter([parse_case(settings.case)])
     load_everything()
     work = Path(tempfile.mkdtemp(prefix="campaign-"))
+    put_temporary_files_in(work / "temporary")
     tally, world = Tally(settings.log), World(work, settings.memory_gb)
     try:
         tell_world(world)
@@ -111,6 +112,14 @@ def start_with_one_thread() -> None:
     wanted = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     if any(os.environ.get(name) != value for name, value in wanted.items()):
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **wanted})
+
+
+def put_temporary_files_in(folder: Path) -> None:
+    """Let the commands have their temporary files in a folder: who is killed clears none away."""
+    folder.mkdir()
+    os.environ["TMPDIR"] = str(folder)
+    # It holds the place that it looked up first.
+    tempfile.tempdir = None
 
 
 def parse_case(name: str) -> tuple[str, int]:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from side_by_side.child import Cost, run_script
+from side_by_side.commands import command
 
 FROZEN, UNFROZEN, RETRAINED = "1-frozen", "2-unfrozen", "3-retrained"
-NO_AUGMENTATION = ("--rotation", "0", "--shear", "0", "--zoom", "0", "--no-horizontal-flip")
+NO_AUGMENTATION = {"rotation": 0, "shear": 0, "zoom": 0, "horizontal_flip": False}
 
 
 @dataclass(frozen=True)
@@ -35,39 +36,28 @@ class Plan:
     unfreeze_from: str | None
     precision: str = "auto"
 
-    def both_sides(self, seed: int) -> list:
+    def both_sides(self, seed: int) -> dict[str, Any]:
         """The flags that both sides share."""
-        boundary = ["--unfreeze-from", self.unfreeze_from] if self.unfreeze_from else []
-        return [
-            "--data",
-            self.data,
-            "--backbone",
-            self.backbone,
-            "--weights",
-            self.weights,
-            "--image-size",
-            self.image_size,
-            "--batch-size",
-            self.batch_size,
-            "--seed",
-            seed,
-            *boundary,
-        ]
+        return {
+            "data": self.data,
+            "backbone": self.backbone,
+            "weights": self.weights,
+            "image_size": self.image_size,
+            "batch_size": self.batch_size,
+            "seed": seed,
+            "unfreeze_from": self.unfreeze_from,
+        }
 
     def first_coded(self, folder: Path, seed: int, augmented: bool) -> dict[str, Any]:
         """Run the recipe as first coded: all stages, or stage 1 without augmentation."""
-        epochs = self.epochs if augmented else (self.epochs[0], 0, 0)
         cost = script(
             folder,
             "benchmarks/first_coded.py",
-            "--output",
-            folder / "run",
-            *self.both_sides(seed),
-            "--epochs",
-            *epochs,
-            "--timed-epochs",
-            self.timed_epochs,
-            "--augmentation" if augmented else "--no-augmentation",
+            output=folder / "run",
+            **self.both_sides(seed),
+            epochs=self.epochs if augmented else (self.epochs[0], 0, 0),
+            timed_epochs=self.timed_epochs,
+            augmentation=augmented,
         )
         measured = json.loads((folder / "run" / "measured.json").read_text(encoding="utf-8"))
         stages = measured["stages"]
@@ -88,40 +78,30 @@ class Plan:
 
         The stores begin empty, so filling them is inside what is measured.
         """
-        stores = ["--cache", folder / "cache", "--openvino" if openvino else "--no-openvino"]
-        patience = ["--reduce-patience", 0, "--stop-patience", 0]
-        views = ["--views", self.views, "--no-unfrozen-augmentation"]
+        both_stages = {
+            "reduce_patience": 0,
+            "stop_patience": 0,
+            "cache": folder / "cache",
+            "openvino": openvino,
+        }
+        views = {"views": self.views, "unfrozen_augmentation": False}
         frozen, unfrozen, retrained = self.epochs if augmented else (self.epochs[0], 0, 0)
         costs = [
             script(
                 folder,
                 "froze_fine_tune.py",
-                "--run",
-                folder / "run",
-                *self.both_sides(seed),
-                "--frozen-epochs",
-                frozen,
-                "--unfrozen-epochs",
-                unfrozen,
-                *patience,
-                *stores,
-                "--precision",
-                self.precision,
-                *(views if augmented else NO_AUGMENTATION),
+                run=folder / "run",
+                **self.both_sides(seed),
+                frozen_epochs=frozen,
+                unfrozen_epochs=unfrozen,
+                **both_stages,
+                precision=self.precision,
+                **(views if augmented else NO_AUGMENTATION),
             )
         ]
         if retrained:
             costs.append(
-                script(
-                    folder,
-                    "trick_tune.py",
-                    "--run",
-                    folder / "run",
-                    "--epochs",
-                    retrained,
-                    *patience,
-                    *stores,
-                )
+                script(folder, "trick_tune.py", run=folder / "run", epochs=retrained, **both_stages)
             )
         return {
             "stages": our_stages(folder / "run"),
@@ -132,9 +112,9 @@ class Plan:
         }
 
 
-def script(folder: Path, name: str, *arguments) -> Cost:
+def script(folder: Path, name: str, **flags: Any) -> Cost:
     """Run a script, its output kept in the part's folder."""
-    return run_script([name, *map(str, arguments)], folder / "log.txt")
+    return run_script(command(name, **flags), folder / "log.txt")
 
 
 def our_stages(run: Path) -> dict[str, dict[str, Any]]:

@@ -39,18 +39,12 @@ def predict_first_coded(plan: Plan, folder: Path, trained: Path) -> dict[str, An
         return script(
             folder,
             "benchmarks/first_coded_predict.py",
-            "--model",
-            trained / "run" / "classifier.keras",
-            "--classes",
-            plan.data / "classes.json",
-            "--images",
-            images.parent,
-            "--output",
-            folder / "predict.txt",
-            "--backbone",
-            plan.backbone,
-            "--batch-size",
-            plan.batch_size,
+            model=trained / "run" / "classifier.keras",
+            classes=plan.data / "classes.json",
+            images=images.parent,
+            output=folder / "predict.txt",
+            backbone=plan.backbone,
+            batch_size=plan.batch_size,
         )
 
     return timed(plan, folder, predict)
@@ -63,15 +57,11 @@ def predict_ours(plan: Plan, folder: Path, trained: Path, openvino: bool) -> dic
         return script(
             folder,
             "baidu_dog_test.py",
-            "--run",
-            trained / "run",
-            "--images",
-            images,
-            "--output",
-            folder / "predict.txt",
-            "--batch-size",
-            plan.batch_size,
-            "--openvino" if openvino else "--no-openvino",
+            run=trained / "run",
+            images=images,
+            output=folder / "predict.txt",
+            batch_size=plan.batch_size,
+            openvino=openvino,
         )
 
     return timed(plan, folder, predict)

@@ -33,7 +33,7 @@ def write_run(run, test_error, valid_error):
 def test_its_table_and_its_refusal_of_other_settings(benchmark, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(benchmark, "parameters", lambda run: 1234567)
     called = []
-    monkeypatch.setattr(benchmark, "call", lambda script, *_: called.append(script))
+    monkeypatch.setattr(benchmark, "call", lambda script, **_: called.append(script))
     for seed, error in ((0, 0.1), (1, 0.2), (2, 0.6)):
         write_run(tmp_path / f"se-{seed}", error, error / 2)
         write_run(tmp_path / f"se-pairs-{seed}", error + 0.1, error)
