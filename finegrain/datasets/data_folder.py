@@ -29,7 +29,7 @@ def check_output(source: Path, output: Path) -> None:
     """Refuse an output that would mix with the source.
 
     Raises:
-        UserError: one of the two folders holds the other, or the output is a file.
+        UserError: one of the two folders holds the other.
     """
     real_source, real_output = source.resolve(), output.resolve()
     if real_output.is_relative_to(real_source) or real_source.is_relative_to(real_output):

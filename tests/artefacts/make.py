@@ -35,17 +35,10 @@ def main(version: Path, folder: Path) -> None:
     call(
         version,
         "img2keras.py",
-        "--source",
-        "photos",
-        "--output",
-        "data",
-        "--link",
-        "copy",
-        "--valid-fraction",
-        "0.25",
-        "--test-fraction",
-        "0.2",
-        "--statistics",
+        *(
+            "--source photos --output data --link copy --valid-fraction 0.25 "
+            "--test-fraction 0.2 --statistics"
+        ).split(),
     )
     Path("unlabelled").mkdir()
     for number, photo in enumerate(sorted(Path("data/test").glob("*/*"))):
@@ -66,55 +59,31 @@ def main(version: Path, folder: Path) -> None:
             script,
             "--run",
             f"runs/{run}",
-            "--images",
-            "unlabelled",
-            "--no-openvino",
-            "--format",
-            "probabilities",
-            "--output",
+            *"--images unlabelled --no-openvino --format probabilities --output".split(),
             f"expected/{run}.csv",
         )
         call(version, "tools/evaluate.py", "--run", f"runs/{run}", "--no-openvino")
     call(
         version,
         "tools/evaluate.py",
-        "--run",
-        "runs/multi",
-        "--images",
-        "data",
-        "--output",
-        "judged",
-        "--no-openvino",
+        *"--run runs/multi --images data --output judged --no-openvino".split(),
     )
     call(
         version,
         "recipes/export_features.py",
-        "--data",
-        "data",
-        "--backbones",
-        "runs/softmax,runs/multi",
-        "--images",
-        "unlabelled",
-        "--output",
-        "features",
-        "--layout",
-        "gap",
-        "--no-openvino",
+        *(
+            "--data data --backbones runs/softmax,runs/multi --images unlabelled "
+            "--output features --layout gap --no-openvino"
+        ).split(),
     )
     call(
         version,
         "recipes/merge_features.py",
-        "--features",
-        "features/softmax.h5",
-        "features/multi.h5",
-        "--classifier",
-        "logistic",
-        "--output",
-        "expected/merged.csv",
-        "--format",
-        "probabilities",
-        "--scores",
-        "expected/scores.json",
+        *(
+            "--features features/softmax.h5 features/multi.h5 --classifier "
+            "logistic --output expected/merged.csv --format probabilities --scores "
+            "expected/scores.json"
+        ).split(),
     )
     shutil.rmtree("photos")
 

@@ -29,10 +29,7 @@ def test_results_stand_in_a_table(script, tmp_path):
         "none",
         "--image-size",
         32,
-        "--classifiers",
-        "logistic",
-        "--normalise",
-        "l2",
+        *"--classifiers logistic --normalise l2".split(),
     )
     done = script(*command, "--seeds", 0)
     assert done.returncode == 0, done.stdout + done.stderr

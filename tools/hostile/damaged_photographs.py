@@ -86,15 +86,9 @@ READERS = {
         (
             "img2keras.py",
             (
-                "--source",
-                "hurt",
-                "--output",
-                "new/data",
-                "--valid-fraction",
-                "0.3",
-                "--statistics",
-                "--workers",
-                "1",
+                *(
+                    "--source hurt --output new/data --valid-fraction 0.3 --statistics --workers 1"
+                ).split(),
             ),
         ),
         _judge_data_set,
@@ -102,15 +96,7 @@ READERS = {
     "submission": (
         (
             "single_model_test.py",
-            (
-                "--run",
-                "runs/single",
-                "--images",
-                "hurt",
-                "--output",
-                "new/predict.txt",
-                "--no-openvino",
-            ),
+            (*"--run runs/single --images hurt --output new/predict.txt --no-openvino".split(),),
         ),
         _judge_submission,
     ),
@@ -118,19 +104,10 @@ READERS = {
         (
             "recipes/export_features.py",
             (
-                "--data",
-                "data",
-                "--images",
-                "hurt",
-                "--backbones",
-                "CampaignNet",
-                "--weights",
-                "none",
-                "--image-size",
-                "32",
-                "--output",
-                "new/features",
-                "--no-openvino",
+                *(
+                    "--data data --images hurt --backbones CampaignNet --weights none "
+                    "--image-size 32 --output new/features --no-openvino"
+                ).split(),
             ),
         ),
         _nothing_more,
@@ -139,16 +116,10 @@ READERS = {
         (
             "tools/similar.py",
             (
-                "--run",
-                "runs/single",
-                "--index",
-                "hurt",
-                "--output",
-                "new/similar.jpg",
-                "--k",
-                "2",
-                "--no-openvino",
-                "test/0.jpg",
+                *(
+                    "--run runs/single --index hurt --output new/similar.jpg --k 2 "
+                    "--no-openvino test/0.jpg"
+                ).split(),
             ),
         ),
         _nothing_more,
