@@ -45,7 +45,7 @@ def main(settings: Settings) -> None:
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
     from finegrain.evaluation.submit import open_runs, submit
-    from finegrain.training.session import MULTI_LOSS
+    from finegrain.training.run_config import MULTI_LOSS
 
     runs = open_runs(settings.run)
     for run in runs:

@@ -48,7 +48,8 @@ def main(settings: Settings) -> None:
     load_keras()
     from finegrain.evaluation.close_stage import close_stage
     from finegrain.training.budget import print_budget
-    from finegrain.training.session import MULTI_LOSS, start_session
+    from finegrain.training.run_config import MULTI_LOSS
+    from finegrain.training.session import start_session
     from finegrain.training.stage import Stage
 
     session = start_session(settings, MULTI_LOSS)

@@ -121,7 +121,8 @@ def main(settings: Settings) -> None:
     load_keras()
     from finegrain.evaluation.close_stage import close_stage
     from finegrain.training.budget import print_budget
-    from finegrain.training.session import MULTI_LOSS, SOFTMAX, start_session
+    from finegrain.training.run_config import MULTI_LOSS, SOFTMAX
+    from finegrain.training.session import start_session
     from finegrain.training.stage import Stage
 
     pairs = settings.pair_loss == "verification"

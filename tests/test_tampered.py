@@ -349,6 +349,16 @@ def test_a_model_with_flipped_bytes_is_told(folder, place):
         open_finished_run(path.parent).model()
 
 
+def test_a_model_without_the_head_for_pairs_is_told(folder, script_here):
+    shutil.copy(folder / "runs/softmax/model.keras", folder / "runs/multi/model.keras")
+    pair = sorted((folder / "unlabelled").iterdir())[:2]
+    status, _, error = script_here(
+        "tools/explain.py", "--run", "runs/multi", "--output", "explained", "--pair", *pair
+    )
+    assert status == 2 and "is not the model of this run" in error and "same_class" in error
+    assert error.startswith("error: ") and error.count("\n") == 1
+
+
 def test_a_model_of_other_classes_or_another_size_is_told(folder, script_here):
     import keras
 

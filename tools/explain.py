@@ -114,7 +114,7 @@ def explain_pair(settings: Settings, run: "FinishedRun") -> None:
     from finegrain.explain.heat import lay_over
     from finegrain.explain.pair_cam import PairCam
     from finegrain.models.multi_loss import same_class
-    from finegrain.training.session import MULTI_LOSS
+    from finegrain.training.run_config import MULTI_LOSS
 
     if run.recipe != MULTI_LOSS:
         raise UserError(

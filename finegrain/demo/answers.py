@@ -15,7 +15,7 @@ from finegrain.models.classifier import classifier
 from finegrain.models.multi_loss import same_class
 from finegrain.tensor import Tensor
 from finegrain.training.finished_run import FinishedRun
-from finegrain.training.session import MULTI_LOSS
+from finegrain.training.run_config import MULTI_LOSS
 
 
 @dataclass(frozen=True)

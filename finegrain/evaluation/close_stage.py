@@ -78,9 +78,10 @@ def _close_model(session: Session, stage: Stage, results: dict[str, Any]) -> lis
 
 
 def _has_sound_model(session: Session) -> bool:
-    file, size = session.run.path / MODEL, session.feed.image_size
+    run, classes = session.run, len(session.data.classes)
     with contextlib.suppress(UserError):
-        return load_model(file, size, len(session.data.classes)) is not None
+        load_model(run.path / MODEL, run.config.recipe, session.feed.image_size, classes)
+        return True
     return False
 
 

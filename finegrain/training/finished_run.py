@@ -11,8 +11,9 @@ from finegrain.errors import UserError
 from finegrain.models import layers  # noqa: F401  registers what a saved model is made of
 from finegrain.models.classifier import classifier
 from finegrain.models.heads.category import CATEGORY
+from finegrain.models.heads.same_class import SAME_CLASS
 from finegrain.quiet import damage_not_warned_of
-from finegrain.training.run_config import CONFIG
+from finegrain.training.run_config import CONFIG, MULTI_LOSS
 from finegrain.training.run_folder import CLASSES, MODEL, RunFolder
 
 
@@ -43,7 +44,7 @@ class FinishedRun:
         Raises:
             UserError: the file is damaged.
         """
-        return load_model(self.folder / MODEL, self.image_size, len(self.classes))
+        return load_model(self.folder / MODEL, self.recipe, self.image_size, len(self.classes))
 
     def classifier(self) -> keras.Model:
         """Model (B, H, W, 3), RGB 0 to 255 -> (B, C) probabilities."""
@@ -83,11 +84,12 @@ def open_finished_run(folder: Path) -> FinishedRun:
     )
 
 
-def load_model(file: Path, image_size: tuple[int, int], classes: int) -> keras.Model:
+def load_model(file: Path, recipe: str, image_size: tuple[int, int], classes: int) -> keras.Model:
     """The training model in a run's model.keras.
 
     Args:
         file: the model.
+        recipe: `softmax` or `multi-loss`.
         image_size: (height, width) that the run's model has.
         classes: as many as it tells apart.
 
@@ -106,6 +108,8 @@ def load_model(file: Path, image_size: tuple[int, int], classes: int) -> keras.M
         ) from error
     there = {layer.name: layer for layer in getattr(model, "layers", ())}
     wanted = {"image": (None, *image_size, 3), CATEGORY: (None, classes)}
+    if recipe == MULTI_LOSS:
+        wanted[SAME_CLASS] = (None, 2)
     for name, shape in wanted.items():
         found = tuple(there[name].output.shape) if name in there else None
         if found != shape:

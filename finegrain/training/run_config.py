@@ -10,6 +10,7 @@ from finegrain.flag_types import BatchSize, CountOrZero, Seed, Share, Width
 from finegrain.records import Record, Typed, read_record
 
 CONFIG = "config.json"
+SOFTMAX, MULTI_LOSS = "softmax", "multi-loss"
 Side = Annotated[int, Interval(ge=1, le=100_000)]
 
 
