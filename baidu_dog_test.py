@@ -31,7 +31,7 @@ refuse a short file.
 from dataclasses import dataclass
 
 from finegrain.command import load_keras, run_command
-from finegrain.evaluation.submission_settings import SubmissionSettings
+from finegrain.submission.submission_settings import SubmissionSettings
 
 
 @dataclass
@@ -44,8 +44,8 @@ def main(settings: Settings) -> None:
 
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
-    from finegrain.evaluation.submit import open_runs, submit
-    from finegrain.training.run_config import MULTI_LOSS
+    from finegrain.runs.run_config import MULTI_LOSS
+    from finegrain.submission.submit import open_runs, submit
 
     runs = open_runs(settings.run)
     for run in runs:

@@ -37,7 +37,7 @@ make_environment "${requirements[@]}"
 
 if [ $# -eq 0 ]; then
     say "Draw photographs of 12 look-alike breeds"
-    run -m finegrain.datasets.drawn --output "$photos" --per-class 80
+    run -m finegrain.drawn.collection --output "$photos" --per-class 80
 fi
 
 say "Step 1: class folders and manifest"

@@ -59,8 +59,8 @@ def main(settings: Settings) -> None:
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
     from finegrain.evaluation.close_stage import close_stage
+    from finegrain.runs.run_folder import RunFolder
     from finegrain.training.budget import print_budget
-    from finegrain.training.run_folder import RunFolder
     from finegrain.training.session import cache_beside, reopen_session
 
     session = reopen_session(

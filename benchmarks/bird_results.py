@@ -99,7 +99,7 @@ def main(settings: Settings) -> None:
 
 def bind(settings: Settings) -> None:
     """Refuse to go on in a folder of runs that were made with other settings."""
-    from finegrain.training.recorded_settings import refuse_differences
+    from finegrain.runs.recorded_settings import refuse_differences
 
     file = settings.output / "settings.json"
     asked = {key: value for key, value in asdict(settings).items() if key not in FREE}
@@ -185,7 +185,7 @@ def results_table(settings: Settings) -> str:
 
 def parameters(run: Path) -> int:
     """Weights of the model that predicts, its backbone included."""
-    from finegrain.training.finished_run import open_finished_run
+    from finegrain.runs.finished_run import open_finished_run
 
     return open_finished_run(run).classifier().count_params()
 

@@ -40,7 +40,7 @@ def main(settings: Settings) -> None:
     import numpy as np
     from side_by_side.two_towers import build_backbone, preprocessing
 
-    from finegrain.images.decode import read_pixels
+    from finegrain.decode import read_pixels
 
     keras.utils.set_random_seed(settings.seed)
     backbone = build_backbone(settings.backbone, "none", settings.image_size)

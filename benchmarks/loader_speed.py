@@ -175,7 +175,7 @@ def speed_table(
 
 def profile_table(settings: Settings) -> str:
     """Where a stored photograph's time goes in training, as Markdown."""
-    from finegrain.images.decode import read_pixels
+    from finegrain.decode import read_pixels
 
     with tempfile.TemporaryDirectory() as cache:
         photos = photo_batches(settings, Path(cache))

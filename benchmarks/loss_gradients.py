@@ -26,8 +26,8 @@ class Settings:
 
 def main(settings: Settings) -> None:
     load_keras()
+    from finegrain.runs.run_folder import RunFolder
     from finegrain.training.pair_generator import PairGenerator
-    from finegrain.training.run_folder import RunFolder
     from finegrain.training.session import reopen_session
     from finegrain.training.train_stage import prepare_stage
 

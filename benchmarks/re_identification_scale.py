@@ -42,9 +42,9 @@ class Settings:
 
 
 def main(settings: Settings) -> None:
-    from finegrain.evaluation.embedding_distances import cosine_distances
-    from finegrain.evaluation.re_identification import Sightings, places_in_gallery
-    from finegrain.evaluation.re_ranking import re_ranked_distances
+    from finegrain.embeddings.embedding_distances import cosine_distances
+    from finegrain.embeddings.re_identification import Sightings, places_in_gallery
+    from finegrain.embeddings.re_ranking import re_ranked_distances
 
     rng = np.random.default_rng(settings.seed)
     centres = rng.standard_normal((settings.identities + 1, settings.width), "float32")

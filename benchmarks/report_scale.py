@@ -92,17 +92,17 @@ def make_run(data: Path, run: Path, settings: Settings) -> None:
     load_keras()
     from finegrain.evaluation.evaluate import evaluate_split
     from finegrain.evaluation.evaluation_file import EVALUATION, write_evaluation
-    from finegrain.evaluation.prediction_table import (
+    from finegrain.models.backbone import build_backbone
+    from finegrain.models.backbone_table import find_backbone
+    from finegrain.models.multi_loss import multi_loss_model
+    from finegrain.runs.prediction_table import (
         PREDICTIONS,
         prediction_rows,
         read_predictions,
         write_predictions,
     )
-    from finegrain.evaluation.top_answers import joined_answers, top_answers
-    from finegrain.models.backbone import build_backbone
-    from finegrain.models.backbone_table import find_backbone
-    from finegrain.models.multi_loss import multi_loss_model
-    from finegrain.training.run_folder import RunFolder, describe_data
+    from finegrain.runs.run_folder import RunFolder, describe_data
+    from finegrain.runs.top_answers import joined_answers, top_answers
 
     opened = open_data_set(data)
     spec, size = find_backbone(settings.backbone), (settings.image_size,) * 2
@@ -154,7 +154,7 @@ def chance_answers(labels: np.ndarray, classes: int, rng: np.random.Generator) -
 def embed(run: Path) -> None:
     """Compute the run's embeddings, if they are not there yet."""
     load_keras()
-    from finegrain.evaluation.run_embeddings import run_embeddings
+    from finegrain.embeddings.run_embeddings import run_embeddings
 
     started = time.monotonic()
     run_embeddings(run).close()

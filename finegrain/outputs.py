@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finegrain.decode import IMAGE_SUFFIXES
 from finegrain.errors import UserError
 from finegrain.flags import flag_values
 from finegrain.folder_kinds import KEPT_FILES, kind_of, owner_of
 from finegrain.folder_lock import folder_held
-from finegrain.images.decode import IMAGE_SUFFIXES
 from finegrain.own_pictures import is_own_picture
 from finegrain.whole_files import remove_partials
 

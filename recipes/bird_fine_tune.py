@@ -120,8 +120,8 @@ def main(settings: Settings) -> None:
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
     from finegrain.evaluation.close_stage import close_stage
+    from finegrain.runs.run_config import MULTI_LOSS, SOFTMAX
     from finegrain.training.budget import print_budget
-    from finegrain.training.run_config import MULTI_LOSS, SOFTMAX
     from finegrain.training.session import start_session
     from finegrain.training.stage import Stage
 

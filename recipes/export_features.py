@@ -94,14 +94,14 @@ def main(settings: Settings) -> None:
     load_keras()
     from finegrain.datasets.category_ids import category_ids
     from finegrain.datasets.manifest import open_data_set
-    from finegrain.evaluation.unlabelled_folder import unlabelled_images
-    from finegrain.features.export import export_embeddings
-    from finegrain.features.export_file import Export
-    from finegrain.features.exported_photos import data_set_photos, folder_photos
-    from finegrain.features.exported_views import ViewPlan
-    from finegrain.features.feature_file import FeatureFile
-    from finegrain.features.gap_layout import check_gap_fits, gap_path, write_gap
-    from finegrain.training.run_folder import versions
+    from finegrain.embeddings.export import export_embeddings
+    from finegrain.embeddings.export_file import Export
+    from finegrain.embeddings.exported_photos import data_set_photos, folder_photos
+    from finegrain.embeddings.exported_views import ViewPlan
+    from finegrain.embeddings.feature_file import FeatureFile
+    from finegrain.embeddings.gap_layout import check_gap_fits, gap_path, write_gap
+    from finegrain.runs.run_folder import versions
+    from finegrain.submission.unlabelled_folder import unlabelled_images
 
     views = ViewPlan.parse(settings.views, settings.seed)
     if settings.layout == "gap":
@@ -137,11 +137,11 @@ def main(settings: Settings) -> None:
 
 def open_sources(settings: Settings) -> list:
     """The networks asked for; all names are looked at before the first is built."""
-    from finegrain.features.embedding_source import check_different_names, pretrained_source
+    from finegrain.embeddings.embedding_source import check_different_names, pretrained_source
+    from finegrain.embeddings.run_source import run_source
     from finegrain.models.backbone import check_weights_name
     from finegrain.models.backbone_table import find_backbone
-    from finegrain.training.finished_run import open_finished_run
-    from finegrain.training.run_source import run_source
+    from finegrain.runs.finished_run import open_finished_run
 
     entries = settings.entries()
     runs = [entry for entry in entries if is_run(entry)]

@@ -35,7 +35,7 @@ from finegrain.outputs import Output, OutputFolder
 from finegrain.whole_files import written_whole
 
 if TYPE_CHECKING:
-    from finegrain.evaluation.re_identification import Places, Sightings
+    from finegrain.embeddings.re_identification import Places, Sightings
 
 RESULT = "re_identification.json"
 
@@ -70,9 +70,9 @@ class Settings:
 
 def main(settings: Settings) -> None:
     from finegrain.datasets.open_retrieval import open_retrieval
-    from finegrain.evaluation.embedding_distances import cosine_distances
-    from finegrain.evaluation.re_identification import Sightings, places_in_gallery
-    from finegrain.evaluation.re_ranking import re_ranked_distances
+    from finegrain.embeddings.embedding_distances import cosine_distances
+    from finegrain.embeddings.re_identification import Sightings, places_in_gallery
+    from finegrain.embeddings.re_ranking import re_ranked_distances
 
     images = open_retrieval(settings.data)
     query, gallery = (Sightings(some.identities, some.cameras) for some in images.values())
@@ -117,9 +117,9 @@ def embed(settings: Settings, images: dict) -> list:
     """The embeddings of query and gallery, (Q,D) and (G,D)."""
     import numpy as np
 
-    from finegrain.evaluation.image_embeddings import image_embeddings, mean_embeddings
-    from finegrain.features.exported_photos import NO_LABEL, ExportedPhotos
-    from finegrain.features.exported_views import ViewPlan
+    from finegrain.embeddings.exported_photos import NO_LABEL, ExportedPhotos
+    from finegrain.embeddings.exported_views import ViewPlan
+    from finegrain.embeddings.image_embeddings import image_embeddings, mean_embeddings
 
     photos = {}
     for part, some in images.items():
@@ -138,8 +138,8 @@ def embed(settings: Settings, images: dict) -> list:
 
 def measured(places: "Places", query: "Sightings") -> dict[str, dict]:
     """Measure -> its value and interval, 0 to 1."""
+    from finegrain.embeddings.re_identification import RANKS
     from finegrain.evaluation.clustered_interval import clustered_interval
-    from finegrain.evaluation.re_identification import RANKS
 
     values = {f"rank-{k}": places.first <= k for k in RANKS}
     values |= {"mAP": places.average_precision, "mAP-trapezoid": places.trapezoid}
@@ -165,7 +165,7 @@ def table(results: dict[str, dict]) -> str:
 
 
 def write_result(settings: Settings, counts: dict[str, int], results: dict[str, dict]) -> None:
-    from finegrain.training.run_folder import versions
+    from finegrain.runs.run_folder import versions
 
     content = {
         "protocol": "Market-1501, single query, cosine distance",

@@ -36,9 +36,6 @@ from annotated_types import Interval
 from finegrain.by_product import by_product
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
-from finegrain.evaluation.sample_submission import read_sample_submission
-from finegrain.evaluation.submission import check_output, check_sample_fits, write_submission
-from finegrain.evaluation.submission_formats import SubmissionFormat
 from finegrain.flag_types import (
     BatchSize,
     Epochs,
@@ -51,6 +48,9 @@ from finegrain.flag_types import (
 from finegrain.flags import Suffixes
 from finegrain.named_values import values_by_name
 from finegrain.outputs import Output, OutputFile
+from finegrain.submission.sample_submission import read_sample_submission
+from finegrain.submission.submission import check_output, check_sample_fits, write_submission
+from finegrain.submission.submission_formats import SubmissionFormat
 
 GIGABYTE = 1e9
 MODES = ("none", "standardise", "l2")
@@ -144,9 +144,9 @@ def main(settings: Settings) -> None:
 
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
+    from finegrain.embeddings.feature_file import FeatureFile
     from finegrain.evaluation.log_loss import calibrated_clip
     from finegrain.evaluation.model_picture import draw_model
-    from finegrain.features.feature_file import FeatureFile
     from finegrain.merging.branches import branches
     from finegrain.merging.comparison import compare, write_scores
     from finegrain.merging.joined_features import join_features

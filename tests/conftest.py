@@ -70,8 +70,8 @@ def start_script():
 def drawn_data(tmp_path_factory, script) -> Path:
     """A small data set folder of four drawn breeds: 32 train, 4 valid and 4 test images or so."""
     folder = tmp_path_factory.mktemp("drawn")
-    from finegrain.datasets.drawn import write_photos
-    from finegrain.datasets.drawn_breed import demo_breeds
+    from finegrain.drawn.breed import demo_breeds
+    from finegrain.drawn.collection import write_photos
 
     write_photos(folder / "photos", demo_breeds()[:4], per_class=10, seed=1)
     done = script(

@@ -9,7 +9,7 @@ from finegrain.datasets.manifest import open_data_set
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
 from finegrain.models.multi_loss import multi_loss_model
-from finegrain.training.run_folder import RunFolder, describe_data
+from finegrain.runs.run_folder import RunFolder, describe_data
 
 SIDE = 32
 

@@ -49,13 +49,13 @@ def make_run(folder: Path, data_folder: Path, recipe: str = "multi-loss", hidden
     from sklearn.linear_model import LogisticRegression
 
     from finegrain.datasets.manifest import open_data_set
+    from finegrain.decode import read_pixels
     from finegrain.evaluation.answer_images import answering_model
-    from finegrain.images.decode import read_pixels
     from finegrain.models.backbone_table import find_backbone
     from finegrain.models.classifier import softmax_model
     from finegrain.models.multi_loss import multi_loss_model
-    from finegrain.training.results import write_results
-    from finegrain.training.run_folder import RunFolder, describe_data
+    from finegrain.runs.results import write_results
+    from finegrain.runs.run_folder import RunFolder, describe_data
 
     keras.utils.set_random_seed(3)
     data, spec = open_data_set(data_folder), find_backbone("mobilenet_v2_0.35")

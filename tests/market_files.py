@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from finegrain.datasets.drawn_breed import demo_breeds
-from finegrain.datasets.drawn_photo import draw_photo
+from finegrain.drawn.breed import demo_breeds
+from finegrain.drawn.photo import draw_photo
 
 WIDTH, HEIGHT = 64, 128
 PEOPLE, LOOKED_FOR = (2, 7, 10), (1, 3)

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from finegrain.features import exported_views
-from finegrain.features.feature_file import FeatureFile
-from finegrain.images.decode import read_pixels
+from finegrain.decode import read_pixels
+from finegrain.embeddings import exported_views
+from finegrain.embeddings.feature_file import FeatureFile
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import embedder, softmax_model
-from finegrain.training.finished_run import open_finished_run
-from finegrain.training.run_folder import RunFolder
+from finegrain.runs.finished_run import open_finished_run
+from finegrain.runs.run_folder import RunFolder
 
 EXPORT = "recipes/export_features.py"
 PLAIN = ("--image-size", "32", "--weights", "none", "--no-openvino")

@@ -13,7 +13,7 @@ from finegrain.datasets.manifest import open_data_set
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
 from finegrain.models.heads.category import CATEGORY
-from finegrain.training.run_folder import RunFolder, describe_data
+from finegrain.runs.run_folder import RunFolder, describe_data
 
 # Category id, name and colour; the names sort in another order than the ids.
 FLOWERS = {0: ("rose", (250, 5, 5)), 1: ("hellebore", (5, 250, 5)), 4: ("bluebell", (5, 5, 250))}

@@ -10,9 +10,9 @@ import pytest
 from market_files import HEIGHT, WIDTH, draw_market
 from tiny_runs import tiny_run
 
-from finegrain.images.decode import read_pixels
+from finegrain.decode import read_pixels
 from finegrain.models.classifier import embedder
-from finegrain.training.finished_run import open_finished_run
+from finegrain.runs.finished_run import open_finished_run
 
 TEST = "recipes/market1501_test.py"
 PEOPLE = ["0002", "0007", "0010"]

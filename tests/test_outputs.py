@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from finegrain.errors import UserError
-from finegrain.evaluation.prediction_table import COLUMNS
 from finegrain.folder_kinds import DATA_SET, KEPT_FILES, RUN, kind_of
 from finegrain.folder_lock import LOCK, folder_held
 from finegrain.outputs import OutputFile, check_output_file
 from finegrain.own_pictures import is_own_picture, sign
+from finegrain.runs.prediction_table import COLUMNS
 
 
 def photograph(path: Path, seed: int = 0) -> Path:
@@ -101,7 +101,7 @@ REFUSED = {
         "did not write",
     ),
     "a link in a circle": (
-        ("finegrain/datasets/drawn.py", "--output", "{base}/loop"),
+        ("finegrain/drawn/collection.py", "--output", "{base}/loop"),
         "is a file; name a folder",
     ),
     "a folder": ((*PREDICT, "--output", "{base}/T"), "is a folder"),

@@ -9,8 +9,8 @@ from special_files import make_special_files
 from finegrain.datasets.layouts.cub_lists import read_id_list
 from finegrain.datasets.layouts.find_annotations import annotation_files
 from finegrain.datasets.scan import scan_image
+from finegrain.decode import UnreadableImage, open_rgb
 from finegrain.errors import UserError
-from finegrain.images.decode import UnreadableImage, open_rgb
 from finegrain.regular_file import open_regular, read_regular
 from finegrain.stores.row_store import DamagedStore, RowStore
 

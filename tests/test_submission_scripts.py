@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from finegrain.images.decode import read_pixels
+from finegrain.decode import read_pixels
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.multi_loss import multi_loss_model
-from finegrain.training.finished_run import open_finished_run
-from finegrain.training.run_folder import RunFolder
+from finegrain.runs.finished_run import open_finished_run
+from finegrain.runs.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 SINGLE, MULTI = "single_model_test.py", "baidu_dog_test.py"

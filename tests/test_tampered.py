@@ -33,9 +33,9 @@ def folder(original, tmp_path, monkeypatch) -> Path:
 
 
 def open_run():
-    from finegrain.evaluation.run_data import open_run_data
-    from finegrain.training.finished_run import open_finished_run
-    from finegrain.training.run_folder import RunFolder
+    from finegrain.runs.finished_run import open_finished_run
+    from finegrain.runs.run_data import open_run_data
+    from finegrain.runs.run_folder import RunFolder
 
     open_finished_run(Path("runs/softmax"))
     open_run_data(Path("runs/softmax"), Path("data"))
@@ -69,8 +69,8 @@ def report():
 def compare():
     import importlib.util
 
-    from finegrain.training.results import read_results
-    from finegrain.training.run_folder import RunFolder
+    from finegrain.runs.results import read_results
+    from finegrain.runs.run_folder import RunFolder
 
     spec = importlib.util.spec_from_file_location("compare", TOOLS / "compare.py")
     tool = importlib.util.module_from_spec(spec)
@@ -84,8 +84,8 @@ def compare():
 
 def open_stage():
     from finegrain.evaluation.stage_errors import best_error
+    from finegrain.runs.stage_folder import StageFolder
     from finegrain.training.stage import Stage
-    from finegrain.training.stage_folder import StageFolder
 
     folder = StageFolder.finished_before(Path("runs/multi/2-unfrozen"))
     Stage.from_record(folder.settings, folder.path)
@@ -103,7 +103,7 @@ def open_temperature():
 def open_data():
     from finegrain.datasets.category_ids import category_ids
     from finegrain.datasets.manifest import open_data_set
-    from finegrain.features.exported_photos import data_set_photos
+    from finegrain.embeddings.exported_photos import data_set_photos
 
     data = open_data_set("data")
     category_ids(data), data_set_photos(data)
@@ -208,8 +208,8 @@ def test_a_folder_in_the_place_of_a_file_is_told(folder, file):
 
 
 def test_a_record_of_a_newer_version_is_refused(folder):
+    from finegrain.embeddings.feature_file import FeatureFile
     from finegrain.evaluation.evaluation_file import read_evaluation
-    from finegrain.features.feature_file import FeatureFile
     from finegrain.records import SCHEMA
 
     for file, opener in (
@@ -230,7 +230,7 @@ def test_a_record_of_a_newer_version_is_refused(folder):
 
 def test_a_setting_that_came_later_does_not_stop_a_repeated_command(folder):
     """A record without it goes on with what held before; with another value it is refused."""
-    from finegrain.training.run_folder import RunFolder
+    from finegrain.runs.run_folder import RunFolder
     from finegrain.training.settings import HELD_BEFORE, TrainingSettings
 
     config = folder / "runs/softmax/config.json"
@@ -250,9 +250,9 @@ def test_a_setting_that_came_later_does_not_stop_a_repeated_command(folder):
 def test_a_stage_from_before_a_setting_goes_on(folder):
     from dataclasses import asdict
 
-    from finegrain.training.recorded_settings import defaults_of
+    from finegrain.runs.recorded_settings import defaults_of
+    from finegrain.runs.stage_folder import StageFolder
     from finegrain.training.stage import Stage
-    from finegrain.training.stage_folder import StageFolder
 
     path = folder / "runs/multi/2-unfrozen"
     state = json.loads((path / "state.json").read_text())
@@ -311,7 +311,7 @@ def attribute(name, value):
     ],
 )
 def test_an_export_of_other_shapes_rows_or_types_is_read_or_refused(folder, change):
-    from finegrain.features.feature_file import FeatureFile
+    from finegrain.embeddings.feature_file import FeatureFile
     from finegrain.merging.joined_features import join_features
     from finegrain.merging.merge_split import split_rows
     from finegrain.stores.row_store import DamagedStore, RowStore
@@ -338,7 +338,7 @@ def test_an_export_of_other_shapes_rows_or_types_is_read_or_refused(folder, chan
 
 @pytest.mark.parametrize("place", [0.02, 0.3, 0.6, 0.95, 0.999])
 def test_a_model_with_flipped_bytes_is_told(folder, place):
-    from finegrain.training.finished_run import open_finished_run
+    from finegrain.runs.finished_run import open_finished_run
 
     path = folder / "runs/softmax/model.keras"
     content = bytearray(path.read_bytes())

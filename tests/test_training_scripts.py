@@ -148,7 +148,7 @@ def test_another_data_set_is_refused(multi_loss, script, drawn_data, tmp_path):
 
 
 def test_the_saved_model_needs_nothing_but_the_registered_layers(multi_loss, drawn_data, tmp_path):
-    from finegrain.training.finished_run import open_finished_run
+    from finegrain.runs.finished_run import open_finished_run
 
     run, _ = multi_loss
     images = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 3)).astype("float32")
@@ -272,7 +272,7 @@ def test_a_full_disk_keeps_the_previous_checkpoint(script, drawn_data, tmp_path)
 def assert_statistics_stand_still(run):
     """The fresh backbone's BatchNormalization began with mean 0 and variance 1."""
     from finegrain.models.backbone import BACKBONE_LAYER
-    from finegrain.training.finished_run import open_finished_run
+    from finegrain.runs.finished_run import open_finished_run
 
     backbone = open_finished_run(run).model().get_layer(BACKBONE_LAYER)
     norms = [layer for layer in backbone.layers if hasattr(layer, "moving_mean")]

@@ -6,7 +6,7 @@ import keras
 
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
-from finegrain.training.run_folder import RunFolder
+from finegrain.runs.run_folder import RunFolder
 
 
 def tiny_run(

@@ -32,8 +32,8 @@ class Settings:
 
 def main(settings: Settings) -> None:
     load_keras()
-    from finegrain.training.results import read_results
-    from finegrain.training.run_folder import RunFolder
+    from finegrain.runs.results import read_results
+    from finegrain.runs.run_folder import RunFolder
 
     rows = []
     for path in settings.run:

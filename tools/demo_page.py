@@ -58,7 +58,7 @@ def main(settings: Settings) -> None:
     silence_reports()
     load_keras()
     from finegrain.demo.answers import Answers
-    from finegrain.training.finished_run import open_finished_run
+    from finegrain.runs.finished_run import open_finished_run
 
     run = open_finished_run(settings.run)
     images, note = None, ""

@@ -73,11 +73,11 @@ def main(settings: Settings) -> None:
     from finegrain.evaluation.evaluate_run import About, answer_all, write_answers
     from finegrain.evaluation.labelled_images import held_out_images, labelled_folder
     from finegrain.evaluation.measure_lines import measure_lines
-    from finegrain.evaluation.run_data import open_run_data
     from finegrain.evaluation.same_class_scores import same_class_scores
-    from finegrain.training.finished_run import open_finished_run
-    from finegrain.training.results import read_results
-    from finegrain.training.run_folder import MODEL, RunFolder
+    from finegrain.runs.finished_run import open_finished_run
+    from finegrain.runs.results import read_results
+    from finegrain.runs.run_data import open_run_data
+    from finegrain.runs.run_folder import MODEL, RunFolder
 
     run = open_finished_run(settings.run)
     if settings.images is None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from finegrain.explain.photograph import Photograph
-    from finegrain.training.finished_run import FinishedRun
+    from finegrain.runs.finished_run import FinishedRun
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Settings:
 def main(settings: Settings) -> None:
     check(settings)
     load_keras()
-    from finegrain.training.finished_run import open_finished_run
+    from finegrain.runs.finished_run import open_finished_run
 
     run = open_finished_run(settings.run)
     if settings.pair:
@@ -114,7 +114,7 @@ def explain_pair(settings: Settings, run: "FinishedRun") -> None:
     from finegrain.explain.heat import lay_over
     from finegrain.explain.pair_cam import PairCam
     from finegrain.models.multi_loss import same_class
-    from finegrain.training.run_config import MULTI_LOSS
+    from finegrain.runs.run_config import MULTI_LOSS
 
     if run.recipe != MULTI_LOSS:
         raise UserError(
@@ -153,8 +153,8 @@ def answer(model, inputs) -> "np.ndarray":
 
 def readable(paths: Sequence[Path], image_size: tuple[int, int]) -> Iterator["Photograph"]:
     """The photographs one by one; those that cannot be read are named."""
+    from finegrain.decode import UnreadableImage
     from finegrain.explain.photograph import read_photograph
-    from finegrain.images.decode import UnreadableImage
 
     read = 0
     for path in paths:

@@ -53,7 +53,7 @@ def main(settings: Settings) -> None:
     load_keras()
     from finegrain.exporting.export import FORMATS, check_output, export_run
     from finegrain.exporting.served import model_card
-    from finegrain.training.finished_run import open_finished_run
+    from finegrain.runs.finished_run import open_finished_run
 
     chosen = FORMATS[settings.format]
     check_output(chosen, settings.output)
@@ -73,7 +73,7 @@ def read_spread(paths: list[Path], image_size: tuple[int, int], count: int) -> "
     """Up to `count` of the photographs, from the whole list: (N, H, W, 3) uint8."""
     import numpy as np
 
-    from finegrain.images.decode import UnreadableImage, read_pixels
+    from finegrain.decode import UnreadableImage, read_pixels
 
     images = []
     for place in np.unique(np.linspace(0, len(paths) - 1, count).round().astype(int)):
@@ -88,8 +88,8 @@ def read_spread(paths: list[Path], image_size: tuple[int, int], count: int) -> "
 
 def photographs(settings: Settings) -> list[Path]:
     """Files to compare on; some of them may be unreadable."""
-    from finegrain.evaluation.run_data import open_run_data
-    from finegrain.images.decode import IMAGE_SUFFIXES
+    from finegrain.decode import IMAGE_SUFFIXES
+    from finegrain.runs.run_data import open_run_data
 
     if settings.images is None:
         try:

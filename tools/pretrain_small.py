@@ -4,7 +4,7 @@
 
 The demo may not download a backbone, so the project carries one: Xception at a quarter of its
 width. This script made it. It draws look-alike breeds that the demo does not use (see
-finegrain/datasets/drawn.py), and trains the network to name the breed and, one softmax each, the
+finegrain/drawn/collection.py), and trains the network to name the breed and, one softmax each, the
 six parts that make it: a network that must find ear and tail keeps features that serve breeds
 it has never seen. It ends with two scores: breed accuracy on held-out pictures, and, as what
 matters, logistic regression on frozen embeddings of the demo's breeds beside the same on an
@@ -22,8 +22,8 @@ import numpy as np
 from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
-from finegrain.datasets.drawn_arrays import draw_arrays, part_targets
-from finegrain.datasets.drawn_breed import PARTS, demo_breeds, pretraining_breeds
+from finegrain.drawn.arrays import draw_arrays, part_targets
+from finegrain.drawn.breed import PARTS, demo_breeds, pretraining_breeds
 from finegrain.evaluation.linear_probe import linear_probe
 from finegrain.flag_types import BatchSize, Count, Epochs, ImageSize, LearningRate, Share
 from finegrain.sizes import size_in_words

@@ -26,8 +26,8 @@ from finegrain.flags import Suffixes
 from finegrain.outputs import Output, OutputFile
 
 if TYPE_CHECKING:
-    from finegrain.evaluation.nearest_embeddings import Nearest
-    from finegrain.evaluation.similar_index import SimilarIndex
+    from finegrain.embeddings.nearest_embeddings import Nearest
+    from finegrain.embeddings.similar_index import SimilarIndex
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 MOST_NAMED_FILES = 5
@@ -67,8 +67,8 @@ def main(settings: Settings) -> None:
     check_images(settings.images)
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
-    from finegrain.evaluation.nearest_embeddings import nearest_embeddings
-    from finegrain.evaluation.similar_index import open_index
+    from finegrain.embeddings.nearest_embeddings import nearest_embeddings
+    from finegrain.embeddings.similar_index import open_index
 
     with open_index(settings.run, settings.index, settings.openvino, settings.workers) as index:
         tell_unreadable(index)
@@ -88,7 +88,7 @@ def check_images(images: tuple[Path, ...]) -> None:
     Raises:
         UserError: names the first.
     """
-    from finegrain.images.decode import UnreadableImage, open_rgb
+    from finegrain.decode import UnreadableImage, open_rgb
 
     reasons = []
     for path in images:
@@ -105,11 +105,11 @@ def embed(settings: Settings):
     """The embeddings of the images to look for, (Q,D)."""
     import numpy as np
 
+    from finegrain.decode import read_pixels
+    from finegrain.embeddings.run_source import run_source
     from finegrain.features.feature_computer import FeatureComputer
-    from finegrain.images.decode import read_pixels
     from finegrain.models.classifier import EMBEDDING
     from finegrain.stores.row_layout import RowKind
-    from finegrain.training.run_source import run_source
 
     source = run_source(settings.run)
     kinds = {EMBEDDING: RowKind((source.width,), "float32")}

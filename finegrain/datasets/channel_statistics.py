@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from finegrain.decode import UnreadableImage, open_rgb
 from finegrain.errors import UserError
-from finegrain.images.decode import UnreadableImage, open_rgb
 
 CHANNELS, VALUES = 3, 256
 

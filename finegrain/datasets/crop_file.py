@@ -4,8 +4,8 @@ import hashlib
 import io
 from pathlib import Path
 
+from finegrain.decode import UnreadableImage, open_rgb
 from finegrain.errors import UserError
-from finegrain.images.decode import UnreadableImage, open_rgb
 
 # Left, top, right and bottom, in pixels of the upright photograph; right and bottom lie outside.
 Edges = tuple[int, int, int, int]

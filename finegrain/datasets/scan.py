@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from finegrain.images.decode import UnreadableImage, open_sized
+from finegrain.decode import UnreadableImage, open_sized
 from finegrain.regular_file import open_regular
 
 # phash looks at 32 x 32 pixels; twice that is enough to average from.

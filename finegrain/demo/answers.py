@@ -6,16 +6,16 @@ import numpy as np
 from keras import ops, tree
 
 from finegrain.demo.training_images import Neighbour, TrainingImages, directions
+from finegrain.embeddings.embedding_source import model_source
 from finegrain.explain.grad_cam import GradCam
 from finegrain.explain.heat import lay_over
 from finegrain.explain.pair_cam import PairCam
 from finegrain.explain.photograph import Photograph
-from finegrain.features.embedding_source import model_source
 from finegrain.models.classifier import classifier
 from finegrain.models.multi_loss import same_class
+from finegrain.runs.finished_run import FinishedRun
+from finegrain.runs.run_config import MULTI_LOSS
 from finegrain.tensor import Tensor
-from finegrain.training.finished_run import FinishedRun
-from finegrain.training.run_config import MULTI_LOSS
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Any
 import gradio
 import numpy as np
 
+from finegrain.decode import UnreadableImage, open_rgb
 from finegrain.demo.answers import Answers
 from finegrain.demo.photograph_requests import NOT_UPLOADED, uploaded_file
 from finegrain.explain.figures import percentage
 from finegrain.explain.photograph import SHOWN_SIDE, Photograph, read_photograph
-from finegrain.images.decode import UnreadableImage, open_rgb
 
 NEIGHBOURS = 6
 THUMBNAIL = 240

@@ -10,10 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
+from finegrain.decode import UnreadableImage, open_rgb
 from finegrain.demo.own_requests import JOIN, UPLOAD
 from finegrain.demo.refusal import App, Message, Receive, Send, refuse
 from finegrain.explain.photograph import SHOWN_SIDE
-from finegrain.images.decode import UnreadableImage, open_rgb
 
 NOT_UPLOADED = "This photograph is not among the uploads; drop it once more."
 NO_FILES = "The upload is no form of files."

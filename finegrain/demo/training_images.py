@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from finegrain.evaluation.run_data import open_run_data
-from finegrain.evaluation.run_embeddings import run_embeddings
+from finegrain.embeddings.run_embeddings import run_embeddings
+from finegrain.runs.run_data import open_run_data
 
 
 @dataclass(frozen=True)

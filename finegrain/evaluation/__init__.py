@@ -1,1 +1,1 @@
-"""From a finished run to answers: predictions, submissions, metrics."""
+"""Measures of labelled answers."""

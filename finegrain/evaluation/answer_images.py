@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from finegrain.errors import UserError
-from finegrain.evaluation.predict import decoded_batches, sample_images
-from finegrain.evaluation.prediction_table import prediction_rows
-from finegrain.evaluation.top_answers import TopAnswers, joined_answers, top_answers
 from finegrain.inference.inference import Inference, open_inference
 from finegrain.inference.keras_engine import KerasEngine
+from finegrain.inference.predict import decoded_batches, sample_images
 from finegrain.models.classifier import representation
 from finegrain.models.full_precision import in_full_precision
 from finegrain.models.heads.category import CATEGORY
+from finegrain.runs.prediction_table import prediction_rows
+from finegrain.runs.top_answers import TopAnswers, joined_answers, top_answers
 
 # Embeddings are kept of so many images a split at most: 160 MB for Xception.
 MOST_COMPARED = 20_000

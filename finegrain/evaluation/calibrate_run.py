@@ -18,7 +18,6 @@ from finegrain.evaluation.calibration_error import expected_calibration_error
 from finegrain.evaluation.evaluate_run import VALID, About, answer_all, write_answers
 from finegrain.evaluation.labelled_images import held_out_images
 from finegrain.evaluation.log_loss import SMALLEST
-from finegrain.evaluation.run_data import open_run_data
 from finegrain.evaluation.same_class_scores import same_class_scores
 from finegrain.evaluation.temperature import (
     answers_from_embeddings,
@@ -26,10 +25,11 @@ from finegrain.evaluation.temperature import (
     fit_temperature,
     head_weights,
 )
-from finegrain.evaluation.top_answers import TopAnswers
-from finegrain.training.finished_run import FinishedRun, open_finished_run
-from finegrain.training.results import read_results
-from finegrain.training.run_folder import MODEL, RunFolder
+from finegrain.runs.finished_run import FinishedRun, open_finished_run
+from finegrain.runs.results import read_results
+from finegrain.runs.run_data import open_run_data
+from finegrain.runs.run_folder import MODEL, RunFolder
+from finegrain.runs.top_answers import TopAnswers
 
 # A change of the temperature below this is no change.
 NOTHING = 1e-3

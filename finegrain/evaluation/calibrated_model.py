@@ -11,7 +11,7 @@ from pydantic import FiniteFloat
 
 from finegrain.errors import UserError
 from finegrain.records import SCHEMA_KEY, Damaged, Record, check_type, read_record, stamped
-from finegrain.training.run_folder import MODEL
+from finegrain.runs.run_folder import MODEL
 from finegrain.whole_files import written_whole
 
 TEMPERATURE = "temperature.json"

@@ -20,15 +20,15 @@ from finegrain.evaluation.model_picture import (
     draw_model,
     write_model_table,
 )
-from finegrain.evaluation.prediction_table import PREDICTIONS
 from finegrain.evaluation.same_class_scores import same_class_scores
 from finegrain.evaluation.stage_errors import JUDGED_SPLITS, answers, split_error_of
-from finegrain.training.finished_run import load_model
-from finegrain.training.results import read_results, write_results
-from finegrain.training.run_folder import MODEL
+from finegrain.runs.finished_run import load_model
+from finegrain.runs.prediction_table import PREDICTIONS
+from finegrain.runs.results import read_results, write_results
+from finegrain.runs.run_folder import MODEL
+from finegrain.runs.stage_folder import StageFolder
 from finegrain.training.session import Session
 from finegrain.training.stage import Stage
-from finegrain.training.stage_folder import StageFolder
 
 
 def close_stage(session: Session, stage: Stage, is_final: bool) -> None:

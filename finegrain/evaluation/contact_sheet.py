@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from finegrain.images.decode import UnreadableImage, open_rgb
+from finegrain.decode import UnreadableImage, open_rgb
 
 TILE, GAP, CAPTION = 176, 10, 38
 # Between the query and its neighbours.

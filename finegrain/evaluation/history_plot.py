@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from finegrain.regular_file import open_regular
-from finegrain.training.stage_folder import HISTORY
+from finegrain.runs.stage_folder import HISTORY
 from finegrain.whole_files import written_whole
 
 PICTURE = "history.png"

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from finegrain.evaluation.answer_images import Answered, LabelledImages, split_error
 from finegrain.evaluation.evaluate_run import answer_all
 from finegrain.evaluation.labelled_images import split_images
+from finegrain.runs.plateau import judge
 from finegrain.training.epoch_keeper import monitored, validation_accuracy
-from finegrain.training.plateau import judge
 from finegrain.training.session import Session
 from finegrain.training.stage import Stage
 

@@ -10,8 +10,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 
 from finegrain.errors import UserError
-from finegrain.evaluation.top_answers import TopAnswers, joined_answers, top_answers
 from finegrain.models.heads.category import CATEGORY
+from finegrain.runs.top_answers import TopAnswers, joined_answers, top_answers
 
 SMALLEST, LARGEST = 0.05, 20.0
 # Logits held at a time for fitting: 400 MB.

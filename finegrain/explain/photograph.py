@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from finegrain.images.decode import open_rgb, read_pixels
+from finegrain.decode import open_rgb, read_pixels
 
 SHOWN_SIDE = 800
 

@@ -18,7 +18,7 @@ from finegrain.inference.inference import TOLERANCE
 from finegrain.inference.keras_engine import KerasEngine
 from finegrain.inference.openvino_engine import FLOAT32
 from finegrain.quiet import stderr_aside
-from finegrain.training.finished_run import FinishedRun
+from finegrain.runs.finished_run import FinishedRun
 from finegrain.whole_files import partial_beside, remove_partials
 
 FORMATS = {module.FORMAT.name: module.FORMAT for module in (onnx, saved_model, tflite, openvino)}

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import keras
 
-from finegrain.training.finished_run import FinishedRun
+from finegrain.runs.finished_run import FinishedRun
 
 IMAGE = "image"
 PROBABILITIES = "probabilities"

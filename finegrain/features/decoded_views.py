@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from finegrain.images.decode import UnreadableImage
+from finegrain.decode import UnreadableImage
 
 BATCHES_AHEAD = 2
 

@@ -32,7 +32,7 @@ class FusedImageDataGenerator(ImageDataGenerator):
     The iterators are Keras's own and give the same images in the same order with the same labels
     and random parameters from the same seed, but make each batch in `workers` threads.
     `interpolation="bilinear"` images of `color_mode="rgb"` are read by
-    `finegrain.images.decode.read_pixels`, which the original does not match in these points:
+    `finegrain.decode.read_pixels`, which the original does not match in these points:
     EXIF orientation is applied, transparency laid over white, 16 bits are scaled, and a JPEG at
     least twice as large as wanted is decoded at a reduced size. Other images are read by Keras.
     With `dtype="uint8"` images stay uint8 all the way and are rounded, where the original cuts

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from finegrain.decode import UnreadableImage, read_pixels
 from finegrain.errors import UserError
-from finegrain.images.decode import UnreadableImage, read_pixels
 
 
 class PixelSource(Protocol):

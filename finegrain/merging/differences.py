@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from finegrain.embeddings.feature_file import FeatureFile
 from finegrain.errors import UserError
-from finegrain.features.feature_file import FeatureFile
 
 MOST_NAMED = 3
 

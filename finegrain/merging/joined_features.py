@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from finegrain.embeddings.feature_file import FeatureFile
+from finegrain.embeddings.split_rows import SplitRows
 from finegrain.errors import UserError
-from finegrain.features.feature_file import FeatureFile
-from finegrain.features.split_rows import SplitRows
 from finegrain.merging.differences import (
     check_classes,
     check_photographs,

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from finegrain.embeddings.split_rows import SplitRows
 from finegrain.errors import UserError
-from finegrain.evaluation.class_probabilities import ClassProbabilities
 from finegrain.evaluation.log_loss import clipped
-from finegrain.evaluation.sample_submission import SampleSubmission
-from finegrain.features.split_rows import SplitRows
 from finegrain.merging.answers import answer
 from finegrain.merging.joined_features import JoinedFeatures
 from finegrain.merging.merge_split import answering_rows
 from finegrain.merging.training import Merged
+from finegrain.submission.class_probabilities import ClassProbabilities
+from finegrain.submission.sample_submission import SampleSubmission
 
 MOST_NAMED = 20
 

@@ -8,11 +8,11 @@ import keras
 from keras import layers
 
 from finegrain.errors import UserError
-from finegrain.models.heads.bilinear import bilinear_pooling
-from finegrain.models.heads.cbam import cbam
-from finegrain.models.heads.compact_bilinear import compact_bilinear_pooling
-from finegrain.models.heads.spatial_attention import spatial_attention
-from finegrain.models.heads.squeeze_excitation import squeeze_excitation
+from finegrain.models.poolings.bilinear import bilinear_pooling
+from finegrain.models.poolings.cbam import cbam
+from finegrain.models.poolings.compact_bilinear import compact_bilinear_pooling
+from finegrain.models.poolings.spatial_attention import spatial_attention
+from finegrain.models.poolings.squeeze_excitation import squeeze_excitation
 from finegrain.tensor import Tensor
 
 EMBEDDING = "embedding"

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
+from finegrain.decode import UnreadableImage, open_rgb, read_pixels
 from finegrain.explain.heat import lay_over
-from finegrain.images.decode import UnreadableImage, open_rgb, read_pixels
 from finegrain.report.photographs import Photographs, Picture, fitted, jpeg_address
 
 BATCH = 8

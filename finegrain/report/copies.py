@@ -13,8 +13,8 @@ import pandas as pd
 from PIL import Image, ImageOps
 
 from finegrain.datasets.duplicates import LEAST_CONTRAST, LIKE
-from finegrain.features.feature_file import FeatureFile
-from finegrain.images.decode import UnreadableImage, open_rgb
+from finegrain.decode import UnreadableImage, open_rgb
+from finegrain.embeddings.feature_file import FeatureFile
 from finegrain.report.nearest import TRAIN, rows_of, training_blocks, unit_rows
 from finegrain.report.photographs import Photographs
 

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from finegrain.datasets.manifest import DataSet
+from finegrain.embeddings.feature_file import FeatureFile
+from finegrain.embeddings.run_embeddings import EMBEDDINGS, run_embeddings
 from finegrain.errors import UserError
-from finegrain.evaluation.run_data import open_run_data
-from finegrain.evaluation.run_embeddings import EMBEDDINGS, run_embeddings
-from finegrain.features.feature_file import FeatureFile
 from finegrain.report.attention import Question, attention_pictures
 from finegrain.report.cases import NEIGHBOURS, questions_of
 from finegrain.report.copies import Copy, equal_files, like_pictures, without_repeats
 from finegrain.report.nearest import Neighbour, nearest_training
 from finegrain.report.photographs import Photographs, Picture
 from finegrain.report.run_record import RunRecord
+from finegrain.runs.run_data import open_run_data
 
 
 @dataclass
@@ -102,7 +102,7 @@ def _attention(
     record: RunRecord, photographs: Photographs, questions: dict[Question, str]
 ) -> dict[Question, Picture]:
     from finegrain.explain.grad_cam import GradCam
-    from finegrain.training.finished_run import open_finished_run
+    from finegrain.runs.finished_run import open_finished_run
 
     try:
         cam = GradCam(open_finished_run(record.folder).model())

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from finegrain.features.feature_file import FeatureFile
+from finegrain.embeddings.feature_file import FeatureFile
 
 TRAIN = "train"
 # Rows of the training photographs compared at once.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from finegrain.images.decode import UnreadableImage, open_rgb
+from finegrain.decode import UnreadableImage, open_rgb
 
 SIDE = 160
 QUALITY = 72

@@ -1,1 +1,1 @@
-"""Pairs, stages and the run folder."""
+"""Pairs, stages, and the way a stage is trained."""

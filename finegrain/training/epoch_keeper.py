@@ -10,9 +10,9 @@ import keras
 import numpy as np
 
 from finegrain.errors import UserError
-from finegrain.training.plateau import Verdict, judge
+from finegrain.runs.plateau import Verdict, judge
+from finegrain.runs.stage_folder import StageFolder
 from finegrain.training.stage import Stage
-from finegrain.training.stage_folder import StageFolder
 
 # What Keras measured: name -> value.
 Logs: TypeAlias = Mapping[str, float]

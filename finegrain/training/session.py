@@ -22,14 +22,14 @@ from finegrain.models.head_size import MEMORY_GB
 from finegrain.models.image_heads import PLAIN, find_head
 from finegrain.models.multi_loss import multi_loss_model
 from finegrain.records import check_type
+from finegrain.runs.recorded_settings import defaults_of
+from finegrain.runs.run_config import MULTI_LOSS, RunSettings
+from finegrain.runs.run_folder import RunFolder, describe_data
+from finegrain.runs.stage_folder import StageFolder
 from finegrain.training.computing import Computing, set_up_computing
 from finegrain.training.feed import Feed, check_feed, fitting_batch_size
-from finegrain.training.recorded_settings import defaults_of
-from finegrain.training.run_config import MULTI_LOSS, RunSettings
-from finegrain.training.run_folder import RunFolder, describe_data
 from finegrain.training.settings import TrainingSettings
 from finegrain.training.stage import Stage
-from finegrain.training.stage_folder import StageFolder
 from finegrain.training.train_stage import train_stage
 from finegrain.training.training_fits import check_training_fits
 

@@ -21,7 +21,7 @@ from finegrain.flag_types import (
 )
 from finegrain.folder_kinds import RUN
 from finegrain.outputs import Output, OutputFolder
-from finegrain.training.recorded_settings import defaults_of
+from finegrain.runs.recorded_settings import defaults_of
 
 if TYPE_CHECKING:
     from finegrain.images.augment import Augmentation

@@ -8,16 +8,16 @@ import keras
 
 from finegrain.images.photo_stream import PhotoStream
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index, freeze
+from finegrain.runs.plateau import judge
+from finegrain.runs.stage_folder import StageFolder
 from finegrain.training.accumulated_optimizer import model_in_parts
 from finegrain.training.batch_parts import ValidationParts, training_parts
 from finegrain.training.epoch_keeper import EpochKeeper, monitored
 from finegrain.training.feed import Feed
 from finegrain.training.pair_generator import PairGenerator
-from finegrain.training.plateau import judge
 from finegrain.training.route import Route, choose_route
 from finegrain.training.smaller_batches import fit_in_memory, keep_state, put_state
 from finegrain.training.stage import Stage, compile_arguments, compile_for_stage, is_multi_loss
-from finegrain.training.stage_folder import StageFolder
 from finegrain.training.validation_batches import ValidationBatches
 
 

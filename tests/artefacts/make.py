@@ -100,8 +100,8 @@ def draw_photographs(folder: Path) -> None:
     """Three breeds, small; times of whole seconds, as an archive keeps them."""
     from PIL import Image
 
-    from finegrain.datasets.drawn import write_photos
-    from finegrain.datasets.drawn_breed import demo_breeds
+    from finegrain.drawn.breed import demo_breeds
+    from finegrain.drawn.collection import write_photos
 
     write_photos(folder, demo_breeds()[:3], per_class=12, seed=1)
     for photo in folder.iterdir():
@@ -140,7 +140,7 @@ def write_weights(file: Path) -> None:
 
 def kill_after_epoch(stage: str, epoch: int) -> None:
     """Let this process end, as by a power cut, when an epoch has been saved."""
-    from finegrain.training.stage_folder import StageFolder
+    from finegrain.runs.stage_folder import StageFolder
 
     save = StageFolder.save_epoch
 

@@ -13,8 +13,8 @@ def numbers(line):
 
 
 def test_results_stand_in_a_table(script, tmp_path):
-    from finegrain.datasets.drawn import write_photos
-    from finegrain.datasets.drawn_breed import demo_breeds
+    from finegrain.drawn.breed import demo_breeds
+    from finegrain.drawn.collection import write_photos
 
     write_photos(tmp_path / "photos", demo_breeds()[:3], per_class=10, seed=1)
     command = (

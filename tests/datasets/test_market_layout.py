@@ -12,8 +12,8 @@ from finegrain.datasets.layouts import find_layout, list_source
 from finegrain.datasets.layouts.market1501 import parse
 from finegrain.datasets.manifest import MANIFEST, open_data_set
 from finegrain.datasets.open_retrieval import open_retrieval
+from finegrain.decode import read_pixels
 from finegrain.errors import UserError
-from finegrain.images.decode import read_pixels
 
 
 @pytest.fixture(scope="module")

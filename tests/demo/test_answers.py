@@ -9,6 +9,7 @@ from finished_runs import SIDE, make_run
 from sklearn.metrics.pairwise import cosine_similarity
 
 from finegrain.datasets.manifest import open_data_set
+from finegrain.decode import read_pixels
 from finegrain.demo.answers import Answers
 from finegrain.demo.training_images import TrainingImages, open_training_images
 from finegrain.errors import UserError
@@ -16,10 +17,9 @@ from finegrain.explain.grad_cam import GradCam
 from finegrain.explain.heat import lay_over
 from finegrain.explain.pair_cam import PairCam
 from finegrain.explain.photograph import read_photograph
-from finegrain.images.decode import read_pixels
 from finegrain.models.classifier import embedder
 from finegrain.models.multi_loss import same_class
-from finegrain.training.finished_run import open_finished_run
+from finegrain.runs.finished_run import open_finished_run
 
 
 @pytest.fixture(scope="module")

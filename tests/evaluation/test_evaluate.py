@@ -19,8 +19,8 @@ from finegrain.evaluation.evaluate import (
     evaluate_split,
 )
 from finegrain.evaluation.pair_sampling import sample_pairs
-from finegrain.evaluation.prediction_table import COLUMNS, prediction_rows
-from finegrain.evaluation.top_answers import top_answers
+from finegrain.runs.prediction_table import COLUMNS, prediction_rows
+from finegrain.runs.top_answers import top_answers
 
 
 def closeness(one, other):

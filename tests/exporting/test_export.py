@@ -12,7 +12,7 @@ from finished_runs import SIDE, make_run
 from finegrain.errors import UserError
 from finegrain.exporting.export import FORMATS, check_output, export_run
 from finegrain.exporting.format import Format
-from finegrain.training.finished_run import open_finished_run
+from finegrain.runs.finished_run import open_finished_run
 from finegrain.whole_files import partial_beside
 
 NAMES = ["<script>", "two words\n and a line", "5 %", "四"]

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from finegrain.decode import read_pixels
 from finegrain.errors import UserError
-from finegrain.images.decode import read_pixels
 from finegrain.images.fused_generator import FusedImageDataGenerator, ImageDataGenerator
 
 RANGES = dict(

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from finegrain.decode import read_pixels
 from finegrain.errors import UserError
 from finegrain.images.augment import Augmentation, SeededTransform
 from finegrain.images.batch_order import balanced_batches, shuffled_batches
-from finegrain.images.decode import read_pixels
 from finegrain.images.fused_generator import ImageDataGenerator
 from finegrain.images.photo_batches import PhotoBatches
 from finegrain.images.photo_stream import PhotoStream

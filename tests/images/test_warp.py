@@ -143,7 +143,7 @@ def test_noise_as_large_as_a_models_input_agrees(fill_mode, size):
 
 
 def test_photographs_agree_image_by_image(shared):
-    from finegrain.images.decode import read_pixels
+    from finegrain.decode import read_pixels
 
     generator = FusedImageDataGenerator(
         rotation_range=45, shear_range=0.2, zoom_range=0.2, horizontal_flip=True

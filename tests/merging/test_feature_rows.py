@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finegrain.embeddings.feature_file import FeatureFile
 from finegrain.errors import UserError
-from finegrain.features.feature_file import FeatureFile
 from finegrain.merging import feature_rows
 from finegrain.merging.answers import answer
 from finegrain.merging.feature_rows import FeatureRows, shuffled_in_blocks

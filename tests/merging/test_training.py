@@ -8,9 +8,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler, normalize
 
+from finegrain.embeddings.feature_file import FeatureFile
 from finegrain.errors import UserError
 from finegrain.evaluation.log_loss import log_loss
-from finegrain.features.feature_file import FeatureFile
 from finegrain.merging.answers import answer
 from finegrain.merging.branches import branches
 from finegrain.merging.joined_features import join_features

@@ -12,7 +12,7 @@ from finegrain.models.backbone import BACKBONE_LAYER, build_backbone
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import classifier
 from finegrain.models.multi_loss import multi_loss_model
-from finegrain.training.run_folder import MODEL, RunFolder
+from finegrain.runs.run_folder import MODEL, RunFolder
 
 READER = """
 import json, sys

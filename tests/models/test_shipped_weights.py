@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from finegrain.datasets.drawn_breed import demo_breeds
-from finegrain.datasets.drawn_photo import draw_photo
+from finegrain.drawn.breed import demo_breeds
+from finegrain.drawn.photo import draw_photo
 from finegrain.evaluation.linear_probe import linear_probe
 from finegrain.models import xception_small
 from finegrain.models.xception_small import XceptionSmall

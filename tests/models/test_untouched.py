@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from finished_runs import SIDE, small_backbone
 
+from finegrain.embeddings.embedding_source import model_source
 from finegrain.evaluation.answer_images import answering_model
 from finegrain.evaluation.same_class_scores import same_class_scores
 from finegrain.explain.grad_cam import GradCam
@@ -16,7 +17,6 @@ from finegrain.features.cut import (
     cut_at_embedding,
     cut_at_feature_map,
 )
-from finegrain.features.embedding_source import model_source
 from finegrain.images.augment import Augmentation
 from finegrain.models import layers  # noqa: F401  registers what a saved model is made of
 from finegrain.models.backbone_table import find_backbone

@@ -11,13 +11,13 @@ from PIL import Image
 from finegrain.datasets.manifest import open_data_set
 from finegrain.evaluation.evaluate import evaluate_split
 from finegrain.evaluation.evaluation_file import write_evaluation
-from finegrain.evaluation.prediction_table import (
+from finegrain.runs.prediction_table import (
     prediction_rows,
     read_sound_predictions,
     write_predictions,
 )
-from finegrain.evaluation.top_answers import top_answers
-from finegrain.training.run_folder import describe_data
+from finegrain.runs.run_folder import describe_data
+from finegrain.runs.top_answers import top_answers
 
 BEAGLE, EVIL, LONG = "beagle", "<script>alert('&amp;')</script>", "a" * 70
 CLASSES = [BEAGLE, EVIL, LONG, "NA"]
@@ -110,7 +110,7 @@ def add_model(folder: Path, classes: int) -> None:
     from finegrain.models.backbone import build_backbone
     from finegrain.models.backbone_table import find_backbone
     from finegrain.models.multi_loss import multi_loss_model
-    from finegrain.training.run_folder import RunFolder
+    from finegrain.runs.run_folder import RunFolder
 
     spec = find_backbone("mobilenet_v2_0.35")
     model = multi_loss_model(build_backbone(spec, "none", (32, 32)), spec, classes)

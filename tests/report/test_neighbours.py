@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from finegrain.features.feature_file import FeatureFile
+from finegrain.embeddings.feature_file import FeatureFile
 from finegrain.report.copies import Copy, equal_files, like_pictures, without_repeats
 from finegrain.report.nearest import nearest_training
 from finegrain.report.photographs import Photographs

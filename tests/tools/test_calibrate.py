@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from finegrain.evaluation.calibrated_model import file_digest, model_temperature
 from finegrain.evaluation.evaluation_file import read_evaluation
-from finegrain.evaluation.prediction_table import read_predictions
+from finegrain.runs.prediction_table import read_predictions
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +35,8 @@ def answers(run, data):
     """What the model in the folder says of the validation images, and its logits."""
     import keras
 
+    from finegrain.decode import read_pixels
     from finegrain.evaluation.answer_images import answering_model
-    from finegrain.images.decode import read_pixels
 
     model = keras.saving.load_model(run / "model.keras", compile=False, safe_mode=True)
     images = [read_pixels(path, (32, 32)) for path in sorted((data / "valid").rglob("*.png"))]

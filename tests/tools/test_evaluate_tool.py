@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from finegrain.evaluation.evaluate import MEASURES
 from finegrain.evaluation.evaluation_file import read_evaluation
-from finegrain.evaluation.prediction_table import read_predictions
+from finegrain.runs.prediction_table import read_predictions
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +63,9 @@ def test_measures_the_held_out_images_of_the_run(own, script_here):
 def test_the_same_class_head_is_asked_as_the_model_has_it(own, script_here):
     import keras
 
+    from finegrain.decode import read_pixels
     from finegrain.evaluation.pair_sampling import sample_pairs
     from finegrain.evaluation.same_class_scores import same_class_scores
-    from finegrain.images.decode import read_pixels
     from finegrain.models.classifier import embedder
     from finegrain.models.multi_loss import same_class
 
@@ -218,7 +218,7 @@ def test_help_needs_no_keras(script):
 
 
 def test_the_embeddings_of_a_run_are_made_once(own, capsys):
-    from finegrain.evaluation.run_embeddings import run_embeddings
+    from finegrain.embeddings.run_embeddings import run_embeddings
 
     run, _ = own
     with run_embeddings(run, openvino=False) as features:
@@ -246,7 +246,7 @@ def test_the_embeddings_of_a_run_are_made_once(own, capsys):
 def test_embeddings_of_another_model_or_a_damaged_file_are_made_anew(own, capsys):
     import keras
 
-    from finegrain.evaluation.run_embeddings import run_embeddings
+    from finegrain.embeddings.run_embeddings import run_embeddings
 
     run, _ = own
     (run / "embeddings.h5").write_bytes(b"cut short")
@@ -269,8 +269,8 @@ def test_embeddings_of_another_model_or_a_damaged_file_are_made_anew(own, capsys
 
 
 def test_embeddings_of_images_that_are_gone(judged, tmp_path):
+    from finegrain.embeddings.run_embeddings import run_embeddings
     from finegrain.errors import UserError
-    from finegrain.evaluation.run_embeddings import run_embeddings
 
     run = shutil.copytree(judged[0], tmp_path / "run")
     data = shutil.copytree(judged[1], tmp_path / "data")

@@ -11,10 +11,10 @@ from PIL import Image
 from tiny_runs import tiny_run
 
 from finegrain.datasets.manifest import open_data_set
+from finegrain.decode import read_pixels
 from finegrain.evaluation.contact_sheet import CAPTION, GAP, MOST_ROWS, TILE, Tile, contact_sheet
-from finegrain.images.decode import read_pixels
 from finegrain.models.classifier import embedder
-from finegrain.training.finished_run import open_finished_run
+from finegrain.runs.finished_run import open_finished_run
 
 SIMILAR = "tools/similar.py"
 SIZE = (48, 48)

@@ -7,9 +7,9 @@ import pytest
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
-from finegrain.training.plateau import judge
+from finegrain.runs.plateau import judge
+from finegrain.runs.stage_folder import StageFolder
 from finegrain.training.stage import Stage
-from finegrain.training.stage_folder import StageFolder
 from finegrain.training.train_stage import prepare_stage
 
 STAGE = Stage("stage", "block_16_expand", "sgd", 0.01, 3)

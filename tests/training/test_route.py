@@ -18,10 +18,10 @@ from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
 from finegrain.models.image_heads import find_head
 from finegrain.models.multi_loss import multi_loss_model
+from finegrain.runs.stage_folder import StageFolder
 from finegrain.training.feed import Feed
 from finegrain.training.route import choose_route
 from finegrain.training.stage import Stage
-from finegrain.training.stage_folder import StageFolder
 from finegrain.training.train_stage import prepare_stage, train_stage
 
 WEIGHTS = REPOSITORY / "finegrain/models/weights/xception_small.weights.h5"

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from finegrain.errors import UserError
+from finegrain.runs.plateau import judge
+from finegrain.runs.stage_folder import StageFolder
 from finegrain.training.accumulated_optimizer import model_in_parts
 from finegrain.training.batch_parts import training_parts
-from finegrain.training.plateau import judge
 from finegrain.training.smaller_batches import (
     fit_in_memory,
     is_out_of_memory,
     keep_state,
     put_state,
 )
-from finegrain.training.stage_folder import StageFolder
 
 BATCH, STEPS, CLASSES = 8, 2, 3
 COMPILE = {"loss": "categorical_crossentropy", "metrics": ["accuracy"]}

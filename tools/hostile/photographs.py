@@ -15,8 +15,8 @@ TEST_PHOTOS = 4
 
 def lay_out_photographs(here: Path) -> None:
     """Draw `photos`, `test` and `market-photos`, and write a sample submission of `test`."""
-    from finegrain.datasets.drawn import write_photos
-    from finegrain.datasets.drawn_breed import demo_breeds, type_id
+    from finegrain.drawn.breed import demo_breeds, type_id
+    from finegrain.drawn.collection import write_photos
 
     breeds = demo_breeds()[:CLASSES]
     write_photos(here / "photos", breeds, PER_CLASS, seed=1)

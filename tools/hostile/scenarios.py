@@ -314,7 +314,7 @@ def _tools() -> list[Scenario]:
         ),
         _scenario(
             "drawn",
-            "finegrain/datasets/drawn.py",
+            "finegrain/drawn/collection.py",
             *"--output new/drawn --per-class 1".split(),
             needs=(),
         ),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from finegrain.datasets.class_names import natural_key
 from finegrain.datasets.layouts.find_annotations import annotation_files, data_folder_of
+from finegrain.decode import IMAGE_SUFFIXES
 from finegrain.errors import UserError
-from finegrain.images.decode import IMAGE_SUFFIXES
 
 
 @dataclass

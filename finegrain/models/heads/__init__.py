@@ -1,1 +1,1 @@
-"""What stands on an embedding: one idea a file."""
+"""What stands on an embedding: which class, and the same class or not."""

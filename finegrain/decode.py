@@ -1,0 +1,185 @@
+"""The one path from an image file to pixels, for training, test and demo alike."""
+
+import functools
+from io import BufferedReader
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from finegrain.decoder_remarks import silence_remarks
+from finegrain.regular_file import open_regular
+
+# What Pillow calls a possible decompression bomb; a photograph of this size takes 270 MB as RGB.
+MAX_PIXELS = 89_478_485
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"}
+)
+
+# Told by a file's content, whatever its name. What else Pillow opens is no photograph, and may be a
+# program (EPS) that it would have Ghostscript run.
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "GIF",
+    "WEBP",
+    "TIFF",
+    "BMP",
+    "PPM",
+    "AVIF",
+    "JPEG2000",
+    "DIB",
+    "ICO",
+    "ICNS",
+    "PSD",
+    "SGI",
+    "PCX",
+    "QOI",
+    "DDS",
+    "TGA",
+)
+
+EXIF_ORIENTATION = 0x0112
+TURN_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDES_SWAPPED = (
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.TRANSVERSE,
+    Image.Transpose.ROTATE_90,
+)
+
+
+class UnreadableImage(Exception):
+    """An image that cannot be decoded; the message is the reason, without the file name."""
+
+
+def open_rgb(path: Path, at_least: tuple[int, int] | None = None) -> Image.Image:
+    """Decode the first frame of an image file to upright 8-bit RGB.
+
+    EXIF orientation is applied; greyscale, palette, CMYK and 16-bit images are converted;
+    transparency is laid over white. The format is told by content, not by the file's name.
+
+    Args:
+        path: the image file.
+        at_least: (height, width) that is enough for the caller; a JPEG that is at least twice
+            as large may then be decoded at a reduced size, which is several times faster.
+
+    Returns:
+        A loaded `PIL.Image.Image` of mode RGB.
+
+    Raises:
+        UnreadableImage: the file is missing, empty, truncated, too large or no image; or it is
+            a pipe, a socket or a device.
+    """
+    return open_sized(path, at_least)[0]
+
+
+def open_sized(
+    path: Path, at_least: tuple[int, int] | None = None
+) -> tuple[Image.Image, tuple[int, int]]:
+    """As `open_rgb`, with the (width, height) that the upright image has in full.
+
+    Raises:
+        UnreadableImage: as `open_rgb`.
+    """
+    silence_remarks()
+    try:
+        with open_regular(path) as file, _opened(file) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise UnreadableImage(
+                    f"{width} x {height} pixels, more than the limit of {MAX_PIXELS}"
+                )
+            if at_least is not None and image.format in ("JPEG", "MPO"):
+                # EXIF may turn the image by 90 degrees, so either side must do for either axis.
+                image.draft(None, (max(at_least), max(at_least)))
+            reduced = image.size != (width, height)
+            image.load()
+            turn = TURN_UPRIGHT.get(_orientation(image))
+            rgb = _to_rgb(image)
+    except (UnreadableImage, MemoryError):
+        raise
+    except Exception as error:
+        # Pillow's decoders answer damaged files with nearly every kind of exception.
+        raise UnreadableImage(_reason(error)) from error
+    if turn is not None:
+        rgb = rgb.transpose(turn)
+    if not reduced:
+        return rgb, rgb.size
+    return rgb, (height, width) if turn in SIDES_SWAPPED else (width, height)
+
+
+def _opened(file: BufferedReader) -> Image.Image:
+    if not file.peek(1):
+        raise UnreadableImage("empty file")
+    return Image.open(file, formats=_known_formats())
+
+
+@functools.cache
+def _known_formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(EXIF_ORIENTATION, 1)
+    except Exception:
+        # A photograph with a damaged note about the camera is still a photograph.
+        return 1
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than the limit of {MAX_PIXELS} pixels"
+    if isinstance(error, UnidentifiedImageError):
+        return "no image format that Pillow knows"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        # Sixteen bits, which plain convert() would clip to white instead of scaling.
+        high = np.asarray(image) >> 8
+        return Image.fromarray(high.clip(0, 255, out=high).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise UnreadableImage("floating-point pixels have no agreed range")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def read_pixels(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """Read an image file as the array a model takes.
+
+    The image is squeezed to `size` without keeping its aspect ratio (as
+    `ImageDataGenerator.flow_from_directory` does), with a filter that averages when it shrinks.
+
+    Args:
+        path: the image file.
+        size: (height, width) in pixels.
+
+    Returns:
+        uint8 array of shape (height, width, 3), RGB, 0 to 255.
+
+    Raises:
+        UnreadableImage: see `open_rgb`.
+    """
+    height, width = size
+    image = open_rgb(path, at_least=size)
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))

@@ -1,0 +1,1 @@
+"""Photograph-like images, drawn: for the demo and the tests."""

@@ -1,0 +1,125 @@
+"""Export the embeddings of photographs: one decoding serves all backbones of an input size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from finegrain.embeddings.close_export import close_up
+from finegrain.embeddings.embedding_source import EmbeddingSource
+from finegrain.embeddings.export_file import Export, is_finished, open_export_file
+from finegrain.embeddings.exported_views import ExportedViews
+from finegrain.errors import UserError
+from finegrain.features.decoded_views import decoded_views
+from finegrain.features.feature_computer import FeatureComputer, FeatureOverflow
+from finegrain.inference.answers_fit import check_answers_fit
+from finegrain.stores.row_store import RowStore
+from finegrain.whole_files import DISK_FULL
+
+# Rows computed at a time: enough to keep all cores busy, little memory.
+BATCH = 32
+
+
+@dataclass
+class _Target:
+    source: EmbeddingSource
+    store: RowStore
+    computer: FeatureComputer
+    missing: dict[str, np.ndarray]
+
+
+def export_embeddings(export: Export, sources: Sequence[EmbeddingSource], workers: int) -> None:
+    """Write one file a backbone, or go on with those that were not finished.
+
+    Stopped at any moment, even killed, a file keeps what was written until some seconds before.
+    Memory holds the networks and three batches of pixels, however many photographs there are.
+    Images without a label that cannot be read have no rows; the file lists them.
+
+    Args:
+        export: what to export, and where to.
+        sources: the backbones.
+        workers: threads that decode.
+
+    Raises:
+        UserError: see `open_export_file`; a labelled image can no longer be read, an embedding
+            is no finite number, the disk is full.
+    """
+    targets = []
+    try:
+        # All of them before the first is filled: what is wrong with the last shows at once.
+        for source in sources:
+            targets.append(_target(export, source))
+        for size in dict.fromkeys(target.source.image_size for target in targets):
+            group = [target for target in targets if target.source.image_size == size]
+            _fill(export, group, size, workers)
+    finally:
+        for target in targets:
+            target.store.close()
+
+
+def _target(export: Export, source: EmbeddingSource) -> _Target:
+    rows = sum(export.views.count(split) * len(some.paths) for split, some in export.photos.items())
+    check_answers_fit(
+        source.network,
+        min(BATCH, rows),
+        export.openvino,
+        "take a smaller --image-size, or a machine with more memory",
+    )
+    store = open_export_file(export, source)
+    missing = {split: ~store.done(split) for split in store.splits}
+    total, left = sum(map(len, missing.values())), sum(int(rows.sum()) for rows in missing.values())
+    height, width = source.image_size
+    print(
+        f"{source.name}: {source.width} numbers a photograph at {height} x {width}, "
+        f"{total - left} of {total} rows there already, in {store.path}",
+        flush=True,
+    )
+    computer = FeatureComputer(source.network, store.kinds, export.openvino, left)
+    return _Target(source, store, computer, missing)
+
+
+def _fill(export: Export, targets: list[_Target], size: tuple[int, int], workers: int) -> None:
+    """Fill the files of one input size and close them up."""
+    targets = [target for target in targets if not is_finished(target.store)]
+    unreadable: dict[str, dict[int, str]] = {split: {} for split in export.photos}
+    wanted = {
+        split: np.flatnonzero(np.any([target.missing[split] for target in targets], axis=0))
+        for split in (export.photos if targets else ())
+    }
+    total = sum(map(len, wanted.values()))
+    with tqdm(total=total, unit="image", desc=f"  {size[0]} x {size[1]}", disable=None) as bar:
+        for split, rows in wanted.items():
+            photos = export.photos[split]
+            views = ExportedViews(photos.paths, size, export.views, photos.labelled)
+            count = export.views.count(split)
+            # Whole photographs, as far as that goes.
+            batch = max(1, BATCH // count) * count
+            for some, pixels, failed in decoded_views(views, rows, workers, batch):
+                for target in targets:
+                    _compute(target, split, some, pixels)
+                unreadable[split].update(failed)
+                bar.update(len(some))
+    for target in targets:
+        close_up(target.store, export, target.source, unreadable)
+
+
+def _compute(target: _Target, split: str, rows: np.ndarray, pixels: np.ndarray) -> None:
+    lacking = target.missing[split][rows]
+    if not lacking.any():
+        return
+    try:
+        values = target.computer(pixels if lacking.all() else pixels[lacking])
+        target.store.write(split, rows[lacking], values)
+    except FeatureOverflow as error:
+        raise UserError(
+            f"{target.source.name} gives embeddings that are no finite numbers; its weights are "
+            "damaged, or its training diverged: give others"
+        ) from error
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise UserError(
+            f"the disk is full: {target.store.path} keeps what it holds; free some space and "
+            "start the same command again"
+        ) from error

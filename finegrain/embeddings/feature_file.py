@@ -1,0 +1,195 @@
+"""Read an exported file of embeddings."""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from finegrain.embeddings.close_export import REASON, UNREADABLE, UNREADABLE_ID
+from finegrain.embeddings.export_file import CLASS
+from finegrain.embeddings.exported_views import KINDS
+from finegrain.embeddings.split_rows import SplitRows, Unreadable
+from finegrain.errors import UserError
+from finegrain.models.image_heads import EMBEDDING
+from finegrain.records import refuse_newer
+from finegrain.stores.row_layout import DONE, RowNumbers, schema_of
+
+AGAIN = "start the recipes/export_features.py command that made it again"
+
+
+class FeatureFile:
+    """An exported file, opened to be read; close it, or use it in a `with`.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        name: the file's name without suffix.
+        classes: class names in index order.
+        category_ids: what a JSON's leaderboard calls them, None where it takes the names.
+        width: D, numbers an embedding.
+        splits: split -> its rows.
+        data: digest of the data set.
+        view_kind: `plain`, `flip` or `augmented`.
+        backbone: as exported.
+
+    Raises:
+        UserError: no such file, damaged, cut short, unfinished, or of another layout.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.name = path.stem
+        if not path.is_file():
+            raise UserError(f"there is no file {path}; make it with recipes/export_features.py")
+        try:
+            self._file = h5py.File(path, "r", locking=False)
+        except OSError as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"{path} is no HDF5 file, damaged or cut short ({reason}); remove it and {AGAIN}"
+            ) from error
+        try:
+            self._read_layout()
+        except (KeyError, OSError, ValueError, RuntimeError, AttributeError, TypeError) as error:
+            self.close()
+            raise UserError(
+                f"{path} is no file of recipes/export_features.py ({_reason(error)}); leave it out "
+                "if it is of another layout, such as gap_*.h5: embeddings are joined by path"
+            ) from error
+        except UserError:
+            self.close()
+            raise
+
+    def _read_layout(self) -> None:
+        file = self._file
+        if CLASS not in file:
+            raise KeyError("it has no paths and class names")
+        refuse_newer(self.path, schema_of(file))
+        self.classes = list(self._text(CLASS, "names"))
+        if len(set(self.classes)) != len(self.classes) or not self.classes:
+            raise ValueError("its class names are not all different")
+        self.category_ids = None
+        if "category_ids" in file[CLASS]:
+            self.category_ids = list(self._text(CLASS, "category_ids"))
+            if len(self.category_ids) != len(self.classes):
+                raise ValueError("it has not one category id for each class")
+        self.data = str(file.attrs["data"])
+        self.backbone = str(file.attrs["backbone"])
+        self.view_kind = _view_kind(file)
+        if not len(file[DONE]):
+            raise ValueError("it has no splits")
+        self.width = 0
+        self.splits: dict[str, SplitRows] = {}
+        for split, done in file[DONE].items():
+            missing = int((done[:] == 0).sum())
+            if missing:
+                raise UserError(
+                    f"{self.path} is not finished: {missing} of {len(done)} rows of {split} are "
+                    f"not there yet; {AGAIN}, which goes on"
+                )
+            self.splits[split] = self._split(split, len(done))
+            self._check_embeddings(split, file[f"{EMBEDDING}/{split}"], len(done))
+
+    def _check_embeddings(self, split: str, data: h5py.Dataset, rows: int) -> None:
+        if data.ndim != 2 or len(data) != rows or data.dtype != np.float32:
+            raise ValueError(
+                f"its embeddings of {split} are {data.shape} {data.dtype} instead of ({rows}, D) "
+                "float32"
+            )
+        if len(self.splits) > 1 and data.shape[1] != self.width:
+            raise ValueError(f"its embeddings of {split} are of another width than the others")
+        self.width = data.shape[1]
+        if data.id.get_offset() is not None:
+            end = data.id.get_offset() + data.id.get_storage_size()
+            if end > self.path.stat().st_size:
+                raise UserError(f"{self.path} is cut short; remove it and {AGAIN}")
+
+    def _split(self, split: str, rows: int) -> SplitRows:
+        file = self._file
+        unreadable = []
+        if split in file.get(UNREADABLE, ()):
+            columns = (self._text(name, split) for name in (UNREADABLE, UNREADABLE_ID, REASON))
+            unreadable = [Unreadable(*entry) for entry in zip(*columns, strict=True)]
+        numbers = [file[f"{name}/{split}"][:] for name in ("label", "group", "view")]
+        for column in numbers:
+            # Nothing has no type: a split of which no photograph could be read.
+            is_whole = rows == 0 or np.issubdtype(column.dtype, np.integer)
+            if column.shape != (rows,) or not is_whole:
+                raise ValueError(f"a column of {split} is not {rows} whole numbers")
+        labels, groups, views = numbers
+        if rows and not (labels.min() >= -1 and labels.max() < len(self.classes)):
+            raise ValueError(f"a label of {split} is none of its {len(self.classes)} classes")
+        if rows and views.min() < 0:
+            raise ValueError(f"a view of {split} has a number below 0")
+        paths, ids = self._text("path", split), self._text("id", split)
+        if paths.shape != (rows,) or ids.shape != (rows,):
+            raise ValueError(f"it has not the paths and ids of {rows} rows of {split}")
+        return SplitRows(paths, ids, labels, groups, views, unreadable)
+
+    def _text(self, name: str, split: str) -> np.ndarray:
+        data = self._file[f"{name}/{split}"]
+        # Of an empty list HDF5 cannot know that it would have held text.
+        return data.asstr()[:] if len(data) else np.empty(0, object)
+
+    def read(self, split: str, rows: RowNumbers) -> np.ndarray:
+        """Some rows in the order asked for; neighbours in the file are read at once.
+
+        Args:
+            split: of the rows.
+            rows: (B,) numbers.
+
+        Returns:
+            (B, D) float32, all finite.
+
+        Raises:
+            UserError: a number is not finite, or the disk fails; names file, row and image.
+        """
+        numbers = np.asarray(rows, np.int64)
+        order = np.argsort(numbers, kind="stable")
+        data, out = (
+            self._file[f"{EMBEDDING}/{split}"],
+            np.empty((len(numbers), self.width), "float32"),
+        )
+        ordered = numbers[order]
+        ends = np.flatnonzero(np.diff(ordered) != 1) + 1
+        try:
+            for part in np.split(np.arange(len(numbers)), ends):
+                if len(part):
+                    first = ordered[part[0]]
+                    out[order[part]] = data[first : first + len(part)]
+        except OSError as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"{self.path} cannot be read ({reason}); remove it and {AGAIN}"
+            ) from error
+        if not np.isfinite(out).all():
+            row = int(numbers[np.flatnonzero(~np.isfinite(out).all(axis=1))[0]])
+            raise UserError(
+                f"{self.path} holds a number that is not finite in row {row} of {split} "
+                f"({self.splits[split].paths[row]}); remove the file and {AGAIN}"
+            )
+        return out
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> "FeatureFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error.args[0] if error.args else error).splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _view_kind(file: h5py.File) -> str:
+    views = json.loads(file.attrs["views"])
+    if not isinstance(views, dict) or views.get("kind") not in KINDS:
+        raise ValueError("its attribute views tells of none that are known")
+    return views["kind"]

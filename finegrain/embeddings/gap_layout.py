@@ -1,0 +1,106 @@
+"""The older layout of embeddings, `gap_<Backbone>.h5` with `train`, `test` and `label`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from finegrain.embeddings.feature_file import FeatureFile
+from finegrain.errors import UserError
+from finegrain.records import SCHEMA, SCHEMA_KEY
+from finegrain.stores.row_layout import table_bytes
+from finegrain.whole_files import written_whole
+
+BLOCK = 4096
+LABELLED = ("train", "valid")
+
+
+def gap_path(folder: Path, title: str) -> Path:
+    """The file of a backbone, e.g. `gap_ResNet50.h5`."""
+    return folder / f"gap_{title}.h5"
+
+
+def write_gap(features: FeatureFile, path: Path) -> None:
+    """Write an export in the older layout, a block of rows at a time.
+
+    `train` (N, D) float32 and `label` (N,) int64 hold the training and validation photographs,
+    class by class and then by file name as text, as `flow_from_directory` reads a folder; `test`
+    (M, D) float32 those of the one folder without labels, by file name as text. Beside them stand
+    `train_path`, `test_path` and `classes`.
+
+    Args:
+        features: a finished export of plain views.
+        path: the file to write, replaced if it is there.
+
+    Raises:
+        UserError: there are several folders without labels, or several views.
+    """
+    check_gap_fits([split for split in features.splits if _unlabelled(features, split)])
+    train = _ordered(features, [split for split in LABELLED if split in features.splits])
+    test = _ordered(features, [split for split in features.splits if _unlabelled(features, split)])
+    rows = len(train) + len(test)
+    names = {
+        split: [features.splits[split].paths[row] for split, row in places]
+        for split, places in (("train", train), ("test", test))
+    }
+    needed = rows * features.width * 4 + table_bytes(
+        {"path": names, "class": {"": features.classes}}
+    )
+    with written_whole(path, needed) as beside, h5py.File(beside, "w") as file:
+        file.attrs[SCHEMA_KEY] = SCHEMA
+        for name, places in (("train", train), ("test", test)):
+            _copy(
+                features,
+                places,
+                file.create_dataset(name, (len(places), features.width), "float32"),
+            )
+            file.create_dataset(f"{name}_path", data=names[name], dtype=h5py.string_dtype())
+        labels = [features.splits[split].labels[row] for split, row in train]
+        file.create_dataset("label", data=np.array(labels, np.int64))
+        file.create_dataset("classes", data=features.classes, dtype=h5py.string_dtype())
+
+
+def check_gap_fits(folders: Sequence[object]) -> None:
+    """Refuse several folders without labels: the layout has one `test`.
+
+    Raises:
+        UserError: there are several.
+    """
+    if len(folders) > 1:
+        raise UserError(
+            f"--layout gap has room for one folder of --images, but {len(folders)} were given; "
+            "export the others to another --output"
+        )
+
+
+def _unlabelled(features: FeatureFile, split: str) -> bool:
+    return split not in (*LABELLED, "test")
+
+
+def _ordered(features: FeatureFile, splits: list[str]) -> list[tuple[str, int]]:
+    """(split, row) of the plain views, in the order of the layout."""
+    places = [
+        (int(label), path.rpartition("/")[2], split, row)
+        for split in splits
+        for row, (path, label, view) in enumerate(
+            zip(
+                features.splits[split].paths,
+                features.splits[split].labels,
+                features.splits[split].views,
+                strict=True,
+            )
+        )
+        if view == 0
+    ]
+    return [(split, row) for _, _, split, row in sorted(places)]
+
+
+def _copy(features: FeatureFile, places: list[tuple[str, int]], data: h5py.Dataset) -> None:
+    for start in range(0, len(places), BLOCK):
+        some = places[start : start + BLOCK]
+        block = np.empty((len(some), features.width), "float32")
+        for split in {split for split, _ in some}:
+            chosen = [place for place, (name, _) in enumerate(some) if name == split]
+            block[chosen] = features.read(split, [some[place][1] for place in chosen])
+        data[start : start + len(some)] = block

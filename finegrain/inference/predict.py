@@ -1,0 +1,161 @@
+"""Class probabilities of any number of image files."""
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from finegrain.decode import UnreadableImage, read_pixels
+from finegrain.inference.inference import AGREEMENT_IMAGES, Inference
+from finegrain.inference.keras_engine import KerasEngine
+
+if TYPE_CHECKING:
+    import keras
+
+MOST_DECODING_THREADS = 8
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Class probabilities with the files they belong to.
+
+    Attributes:
+        paths: the N image files, in the order they were given.
+        probabilities: (N,C) float32, row i is the answer for `paths[i]`.
+        unreadable: row -> why its file could not be decoded, in row order.
+    """
+
+    paths: list[Path]
+    probabilities: np.ndarray
+    unreadable: dict[int, str]
+
+
+def predict_probabilities(
+    classifier: "keras.Model | Inference",
+    paths: Sequence[Path],
+    image_size: tuple[int, int],
+    batch_size: int,
+    *,
+    flip: bool = False,
+    unreadable_row: np.ndarray | None = None,
+    progress: bool = True,
+) -> Predictions:
+    """Classify image files.
+
+    Files are decoded ahead by a few threads; memory holds about three batches of pixels,
+    however many files there are.
+
+    Args:
+        classifier: RGB (B,H,W,3) in 0 to 255 -> (B,C) probabilities; a Keras model, or one that
+            was opened with `open_inference` on uint8 images.
+        paths: N image files, at least one.
+        image_size: (height, width) in pixels that the classifier takes.
+        batch_size: images a step.
+        flip: take the mean of the answers for the picture and for its mirror image.
+        unreadable_row: (C,) answer for a file that cannot be decoded; NaN where not given.
+        progress: draw a progress bar, if there is a terminal to draw it on.
+
+    Returns:
+        `Predictions`, row i for `paths[i]`.
+
+    Raises:
+        ValueError: no paths, or a batch size below 1.
+    """
+    paths = list(paths)
+    if not paths or batch_size < 1:
+        raise ValueError(
+            "`paths` must name an image and `batch_size` must be at least 1. "
+            f"Received: {len(paths)} paths, batch_size={batch_size}"
+        )
+    if not isinstance(classifier, Inference):
+        classifier = Inference(KerasEngine(classifier), "as asked")
+    rows: list[np.ndarray] = []
+    unreadable: dict[int, str] = {}
+    for _, batch, failed in decoded_batches(paths, image_size, batch_size, progress):
+        rows.append(_probabilities(classifier, batch, flip))
+        unreadable |= failed
+    probabilities = np.concatenate(rows)
+    probabilities[list(unreadable)] = np.nan if unreadable_row is None else unreadable_row
+    return Predictions(paths, probabilities, unreadable)
+
+
+def decoded_batches(
+    paths: Sequence[Path], image_size: tuple[int, int], batch_size: int, progress: bool = True
+) -> Iterator[tuple[int, np.ndarray, dict[int, str]]]:
+    """The pixels of image files batch by batch, with a progress bar.
+
+    Args: see `predict_probabilities`.
+
+    Yields:
+        Number of the batch's first file; its images, (b, H, W, 3) uint8, b at most B; and of
+        those that could not be decoded, which are black, number of the file -> reason.
+    """
+    batch_size = min(batch_size, len(paths))
+    decoded = _decode_ahead(list(paths), image_size, ahead=2 * batch_size)
+    with tqdm(total=len(paths), unit="image", disable=None if progress else True) as bar:
+        for start in range(0, len(paths), batch_size):
+            count = min(batch_size, len(paths) - start)
+            # Bytes, a quarter of the memory: the model casts them itself.
+            batch = np.zeros((count, *image_size, 3), dtype="uint8")
+            unreadable: dict[int, str] = {}
+            for place, pixels in enumerate(islice(decoded, count)):
+                if isinstance(pixels, UnreadableImage):
+                    unreadable[start + place] = str(pixels)
+                else:
+                    batch[place] = pixels
+            yield start, batch, unreadable
+            bar.update(count)
+
+
+def sample_images(
+    paths: Sequence[Path], image_size: tuple[int, int], count: int = AGREEMENT_IMAGES
+) -> np.ndarray:
+    """Up to `count` of the images, (n,H,W,3) uint8, n at least 1, to open an `Inference` with.
+
+    They are taken from the whole list, whose neighbours are often alike. Where none of them can
+    be read, one black image stands for them.
+    """
+    places = np.unique(np.linspace(0, len(paths) - 1, count).round().astype(int))
+    decoded = [_read(paths[place], image_size) for place in places]
+    images = [pixels for pixels in decoded if not isinstance(pixels, UnreadableImage)]
+    return np.stack(images or [np.zeros((*image_size, 3), dtype="uint8")])
+
+
+def _probabilities(classifier: Inference, batch: np.ndarray, flip: bool) -> np.ndarray:
+    (answer,) = classifier.run(batch)
+    if flip:
+        (mirrored,) = classifier.run(np.ascontiguousarray(batch[:, :, ::-1]))
+        answer = (answer + mirrored) / 2
+    return answer
+
+
+def _decode_ahead(
+    paths: list[Path], image_size: tuple[int, int], ahead: int
+) -> Iterator[np.ndarray | UnreadableImage]:
+    """Yield the pixels of each path in order, with at most `ahead` files under way."""
+    waiting: deque[Future[np.ndarray | UnreadableImage]] = deque()
+    remaining = iter(paths)
+    pool = ThreadPoolExecutor(min(MOST_DECODING_THREADS, os.cpu_count() or 1))
+    try:
+        for path in islice(remaining, ahead):
+            waiting.append(pool.submit(_read, path, image_size))
+        while waiting:
+            yield waiting.popleft().result()
+            for path in islice(remaining, 1):
+                waiting.append(pool.submit(_read, path, image_size))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read(path: Path, image_size: tuple[int, int]) -> np.ndarray | UnreadableImage:
+    try:
+        return read_pixels(path, image_size)
+    except UnreadableImage as error:
+        return error

@@ -1,0 +1,1 @@
+"""From a feature map to an embedding: one way a file."""

@@ -1,0 +1,1 @@
+"""The run folder and what stands in it: settings, stages, predictions, results."""

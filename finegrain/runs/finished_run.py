@@ -1,0 +1,121 @@
+"""A run that has a finished model, opened to be used."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from finegrain.datasets.manifest import read_class_names
+from finegrain.errors import UserError
+from finegrain.models import layers  # noqa: F401  registers what a saved model is made of
+from finegrain.models.classifier import classifier
+from finegrain.models.heads.category import CATEGORY
+from finegrain.models.heads.same_class import SAME_CLASS
+from finegrain.quiet import damage_not_warned_of
+from finegrain.runs.run_config import CONFIG, MULTI_LOSS
+from finegrain.runs.run_folder import CLASSES, MODEL, RunFolder
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What answers questions after training.
+
+    Attributes:
+        folder: the run's folder.
+        recipe: `softmax` or `multi-loss`.
+        classes: class names in index order.
+        class_counts: (C,) training images a class.
+        image_size: (height, width) of the model's input in pixels.
+        category_ids: what a submission calls the classes, in index order, where the data set
+            came from a JSON; None where it calls them by name.
+    """
+
+    folder: Path
+    recipe: str
+    classes: list[str]
+    class_counts: np.ndarray
+    image_size: tuple[int, int]
+    category_ids: list[str] | None = None
+
+    def model(self) -> keras.Model:
+        """The finished training model.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        return load_model(self.folder / MODEL, self.recipe, self.image_size, len(self.classes))
+
+    def classifier(self) -> keras.Model:
+        """Model (B, H, W, 3), RGB 0 to 255 -> (B, C) probabilities."""
+        return classifier(self.model())
+
+
+def open_finished_run(folder: Path) -> FinishedRun:
+    """Open a run for prediction.
+
+    Raises:
+        UserError: no such run, or its training has not finished.
+    """
+    run = RunFolder.open(folder)
+    if not (folder / MODEL).is_file():
+        raise UserError(
+            f"{folder} has no finished model yet; start its training command again, it goes on "
+            "where it stopped"
+        )
+    mend = "restore it or train again"
+    classes, config = read_class_names(folder / CLASSES, mend), run.config
+    for name, entries in {
+        "class_counts": config.data.class_counts,
+        "category_ids": config.data.category_ids,
+    }.items():
+        if entries is not None and len(entries) != len(classes):
+            raise UserError(
+                f"{folder / CLASSES} has {len(classes)} classes, and data.{name} in "
+                f"{folder / CONFIG} has {len(entries)}; {mend}"
+            )
+    return FinishedRun(
+        folder=folder,
+        recipe=config.recipe,
+        classes=classes,
+        class_counts=np.asarray(config.data.class_counts, np.int64),
+        image_size=(config.image_size[0], config.image_size[1]),
+        category_ids=config.data.category_ids,
+    )
+
+
+def load_model(file: Path, recipe: str, image_size: tuple[int, int], classes: int) -> keras.Model:
+    """The training model in a run's model.keras.
+
+    Args:
+        file: the model.
+        recipe: `softmax` or `multi-loss`.
+        image_size: (height, width) that the run's model has.
+        classes: as many as it tells apart.
+
+    Raises:
+        UserError: there is none, or it is damaged or another run's.
+    """
+    try:
+        with damage_not_warned_of():
+            model = keras.saving.load_model(file, compile=False, safe_mode=True)
+    # Whatever is wrong in a file of weights and layers, Keras meets it somewhere.
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"{file} cannot be loaded ({reason}); start the training command again, which "
+            "writes it anew"
+        ) from error
+    there = {layer.name: layer for layer in getattr(model, "layers", ())}
+    wanted = {"image": (None, *image_size, 3), CATEGORY: (None, classes)}
+    if recipe == MULTI_LOSS:
+        wanted[SAME_CLASS] = (None, 2)
+    for name, shape in wanted.items():
+        found = tuple(there[name].output.shape) if name in there else None
+        if found != shape:
+            told = "no such layer" if found is None else f"{name} {found}"
+            raise UserError(
+                f"{file} is not the model of this run: {name} {shape} is wanted, and there is "
+                f"{told}; start the training command again, which writes it anew"
+            )
+    return model

@@ -1,0 +1,178 @@
+"""The folder of one stage: its history and its checkpoints, safe against a kill at any moment."""
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from finegrain.by_product import by_product
+from finegrain.errors import UserError
+from finegrain.quiet import damage_not_warned_of
+from finegrain.records import stamped
+from finegrain.runs.plateau import Verdict
+from finegrain.runs.recorded_settings import completed, refuse_differences
+from finegrain.runs.stage_state import STATE, read_state
+from finegrain.whole_files import remove_partials, written_whole
+
+HISTORY = "history.csv"
+
+
+class StageFolder:
+    """Checkpoints and history of one stage.
+
+    `state.json` is the one truth: it holds the history and names the checkpoint of the last
+    finished epoch and of the best one. It is replaced after the checkpoint it names is whole, so
+    a process killed between the two leaves at most a checkpoint that nobody names, which the
+    next start sweeps away. `history.csv` is written from it for people to read.
+
+    Args:
+        path: the stage's folder; made with the first epoch.
+        settings: the stage's settings as JSON values.
+        held_before: what held before a setting was there, for a stage that was begun then.
+
+    Raises:
+        UserError: the folder was made with other settings, or its state cannot be read.
+    """
+
+    def __init__(
+        self, path: Path, settings: dict[str, Any], held_before: Mapping[str, Any] | None = None
+    ):
+        self.path = path
+        self.settings = settings
+        self.history: list[dict[str, float]] = []
+        self.last: str | None = None
+        self.best: str | None = None
+        self.finished = False
+        # Seconds spent before the first epoch on what all epochs use: filling a store.
+        self.preparation = 0.0
+        if (path / STATE).is_file():
+            self._read_state(held_before or {})
+            self._sweep()
+
+    @classmethod
+    def finished_before(cls, path: Path) -> "StageFolder":
+        """A stage that has been trained to its end, with the settings it was trained with.
+
+        Raises:
+            UserError: it has not been begun, or not been finished.
+        """
+        if (path / STATE).is_file():
+            folder = cls(path, read_state(path).settings)
+            if folder.finished:
+                return folder
+        raise UserError(
+            f"{path} holds no finished stage; start the command that trains it again, it goes on "
+            "where it stopped"
+        )
+
+    def _read_state(self, held_before: Mapping[str, Any]) -> None:
+        state = read_state(self.path)
+        refuse_differences(completed(state.settings, held_before), self.settings, self.path)
+        # As they were written: whole numbers stay whole.
+        self.history, self.finished = state.content["history"], state.finished
+        self.last, self.best = state.last, state.best
+        self.preparation = state.preparation
+
+    @property
+    def epochs(self) -> int:
+        """Finished epochs."""
+        return len(self.history)
+
+    @property
+    def seconds(self) -> float:
+        """Everything the stage took, its preparation included."""
+        return self.preparation + sum(row["seconds"] for row in self.history)
+
+    def save_epoch(self, model: keras.Model, row: dict[str, float], verdict: Verdict) -> None:
+        """Make an epoch final: checkpoint, state, history.
+
+        Args:
+            model: compiled model after the epoch; its optimizer is saved with it.
+            row: the epoch's line of the history.
+            verdict: of the history with this row.
+
+        Raises:
+            UserError: the disk is full; the epoch before stands as it was.
+        """
+        name = f"epoch-{self.epochs + 1:04d}.weights.h5"
+        with written_whole(self.path / name, _size_of(model)) as file:
+            model.save_weights(file)
+        self.history = [*self.history, row]
+        self.last = name
+        if verdict.best_epoch == self.epochs - 1 or self.best is None:
+            self.best = name
+        self._write_state()
+        self._sweep()
+
+    def finish(self) -> None:
+        """Mark the stage as done and keep nothing but its best checkpoint."""
+        self.finished = True
+        self.last = self.best
+        self._write_state()
+        self._sweep()
+
+    def load_last(self, model: keras.Model) -> None:
+        """Load the last finished epoch, optimizer included, into the compiled model."""
+        self._load(model, self.last)
+
+    def load_best(self, model: keras.Model) -> None:
+        """Load the epoch with the lowest validation loss.
+
+        Raises:
+            UserError: the checkpoint is gone or damaged.
+        """
+        self._load(model, self.best)
+
+    def _load(self, model: keras.Model, name: str | None) -> None:
+        file = self.path / str(name)
+        try:
+            with damage_not_warned_of():
+                model.load_weights(file)
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(
+                f"the checkpoint {file} is missing or damaged; "
+                f"delete the folder {self.path} to train this stage again"
+            ) from error
+
+    def _write_state(self) -> None:
+        state = {
+            "settings": self.settings,
+            "finished": self.finished,
+            "last": self.last,
+            "best": self.best,
+            "preparation": self.preparation,
+            "history": self.history,
+        }
+        with written_whole(self.path / STATE) as file:
+            file.write_text(json.dumps(stamped(state), indent=1), encoding="utf-8")
+        self._write_history()
+
+    def _write_history(self) -> None:
+        path = self.path / HISTORY
+        with (
+            by_product(str(path)),
+            written_whole(path) as file,
+            file.open("w", newline="", encoding="utf-8") as table,
+        ):
+            writer = csv.DictWriter(table, fieldnames=list(self.history[0]))
+            writer.writeheader()
+            writer.writerows(self.history)
+
+    def _sweep(self) -> None:
+        remove_partials(self.path)
+        for checkpoint in self.path.glob("epoch-*.weights.h5"):
+            if checkpoint.name not in (self.last, self.best):
+                checkpoint.unlink()
+        if self.history:
+            # A kill may have fallen between the state and the table made from it.
+            self._write_history()
+
+
+def _size_of(model: keras.Model) -> int:
+    """Bytes that a checkpoint takes at most: all variables, and what HDF5 writes about them."""
+    variables = [*model.variables, *model.optimizer.variables]
+    return sum(4 * math.prod(variable.shape) + 2_000 for variable in variables)

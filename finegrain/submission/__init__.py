@@ -1,0 +1,1 @@
+"""Answers to unlabelled photographs, and the files that leaderboards take."""

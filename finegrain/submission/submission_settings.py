@@ -1,0 +1,50 @@
+"""The flags that every submission script has."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from finegrain.errors import UserError
+from finegrain.flag_types import BatchSize
+from finegrain.outputs import Output, OutputFile
+from finegrain.submission.sample_submission import read_sample_submission
+from finegrain.submission.submission_formats import SubmissionFormat
+from finegrain.submission.unlabelled_folder import unlabelled_images
+
+
+@dataclass
+class SubmissionSettings:
+    """Predict a folder of unlabelled images and write a submission."""
+
+    # finished run; several are averaged: --run A B C
+    run: tuple[Path, ...]
+    # folder of the unlabelled test images, whose ids are their file names without suffix; or a
+    # JSON that lists them with ids, such as test.json
+    images: Path
+    # submission file to write; an earlier one is replaced
+    output: Path
+    # baidu: `label<TAB>id`; kaggle-label: `id,label`; probabilities: `id,<class>,...`
+    format: SubmissionFormat = "baidu"
+    # the leaderboard's own sample, whose header, ids and order are kept
+    sample_submission: Path | None = None
+    # average each image with its mirror image: a little better, twice the time
+    flip: bool = False
+    # images a step
+    batch_size: BatchSize = 32
+    # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
+    openvino: bool = True
+
+    def outputs(self) -> list[Output]:
+        """What is written."""
+        return [OutputFile("--output", self.output)]
+
+    def check(self) -> None:
+        """Refuse what is wrong whatever the runs are, before seconds go by importing Keras.
+
+        Raises:
+            UserError: names the flag, its value and what it may be.
+        """
+        if not self.run:
+            raise UserError("--run names no run folder; give one, or several to average them")
+        unlabelled_images(self.images)
+        if self.sample_submission is not None:
+            read_sample_submission(self.sample_submission)

@@ -1,0 +1,153 @@
+"""What every submission script does: runs and a folder of images in, a submission out."""
+
+import sys
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from finegrain.errors import UserError
+from finegrain.inference.answers_fit import check_answers_fit
+from finegrain.inference.inference import Inference, open_inference
+from finegrain.inference.predict import (
+    Predictions,
+    predict_probabilities,
+    sample_images,
+)
+from finegrain.runs.finished_run import FinishedRun, open_finished_run
+from finegrain.submission.class_probabilities import (
+    ClassProbabilities,
+    check_same_classes,
+    mean_of,
+)
+from finegrain.submission.sample_submission import SampleSubmission, read_sample_submission
+from finegrain.submission.submission import check_output, check_sample_fits, write_submission
+from finegrain.submission.submission_formats import SubmissionFormat
+from finegrain.submission.submission_settings import SubmissionSettings
+from finegrain.submission.submitted_classes import as_submitted, submitted_classes
+from finegrain.submission.unlabelled_folder import unlabelled_images
+
+MOST_NAMED_FILES = 20
+
+
+def open_runs(folders: Sequence[Path]) -> list[FinishedRun]:
+    """Open the runs to predict with and print them.
+
+    Raises:
+        UserError: one has no finished model, or their classes differ.
+    """
+    runs = [open_finished_run(folder) for folder in folders]
+    check_same_classes({str(run.folder): run.classes for run in runs})
+    for run in runs:
+        height, width = run.image_size
+        print(f"run     {run.folder}: {len(run.classes)} classes, {height} x {width} pixels")
+    return runs
+
+
+def submit(settings: SubmissionSettings, runs: Sequence[FinishedRun]) -> None:
+    """Predict a folder of images with each run, average, write the submission, say so.
+
+    Everything that can be wrong with the user's files is looked at before the first model is
+    loaded. An image that cannot be decoded gets the class prior, the share of each class among
+    the run's training images, and a warning: leaderboards refuse a short file.
+
+    Args:
+        settings: the flags, checked.
+        runs: from `open_runs`.
+
+    Raises:
+        UserError: see `unlabelled_images`, `submitted_classes`, `read_sample_submission` and
+            `write_submission`.
+    """
+    images = unlabelled_images(settings.images, runs[0].classes)
+    print(f"images  {len(images)} in {settings.images}")
+    ids = submitted_classes(runs)
+    sample = None
+    if settings.sample_submission is not None:
+        sample = _read_fitting_sample(
+            settings.sample_submission,
+            settings.format,
+            list(ids.values()) if ids else runs[0].classes,
+        )
+        images = _asked_for(images, sample)
+    check_output(settings.output)
+    tables = [_predict_run(run, images, settings, warn=run is runs[0]) for run in runs]
+    table = as_submitted(mean_of(tables), ids)
+    count = write_submission(table, settings.output, settings.format, sample, ids is not None)
+    print(f"wrote   {count} rows to {settings.output} in the format {settings.format}")
+    if ids is not None:
+        print("        the classes go by the category ids of the JSON the data set was made from")
+    elif settings.format == "kaggle-label" and len(runs[0].classes) == 2:
+        print(f"        the label is the probability of {runs[0].classes[1]}")
+
+
+def _read_fitting_sample(
+    path: Path, format: SubmissionFormat, classes: list[str]
+) -> SampleSubmission:
+    sample = read_sample_submission(path)
+    check_sample_fits(format, sample, classes)
+    return sample
+
+
+def _asked_for(images: dict[str, Path], sample: SampleSubmission) -> dict[str, Path]:
+    asked = {image_id: images[image_id] for image_id in sample.image_ids(images)}
+    if len(asked) < len(images):
+        left_out = len(images) - len(asked)
+        print(f"notice  left out {left_out} of {len(images)} images that {sample.path} lacks")
+    return asked
+
+
+def _predict_run(
+    run: FinishedRun, images: dict[str, Path], settings: SubmissionSettings, warn: bool
+) -> ClassProbabilities:
+    mirrored = " and their mirror images" if settings.flip else ""
+    print(f"predict {len(images)} images{mirrored} with {run.folder}", flush=True)
+    paths = list(images.values())
+    predictions = predict_probabilities(
+        _opened(run, paths, settings),
+        paths,
+        run.image_size,
+        settings.batch_size,
+        flip=settings.flip,
+        unreadable_row=run.class_counts / np.sum(run.class_counts),
+    )
+    if not np.isfinite(predictions.probabilities).all():
+        raise UserError(
+            f"the model of {run.folder} answers with numbers that are not finite, its training "
+            "must have diverged; train it again with a smaller learning rate"
+        )
+    if warn and predictions.unreadable:
+        _warn_of_unreadable(predictions)
+    return ClassProbabilities(list(images), run.classes, predictions.probabilities)
+
+
+def _opened(run: FinishedRun, paths: list[Path], settings: SubmissionSettings) -> Inference:
+    classifier = run.classifier()
+    check_answers_fit(
+        classifier,
+        min(settings.batch_size, len(paths)),
+        settings.openvino,
+        "lower --batch-size, or take a machine with more memory",
+    )
+    inference = open_inference(
+        classifier,
+        sample_images(paths, run.image_size),
+        settings.openvino,
+        expected_images=len(paths) * (2 if settings.flip else 1),
+    )
+    print(f"engine  {inference.describe()}", flush=True)
+    return inference
+
+
+def _warn_of_unreadable(predictions: Predictions) -> None:
+    count = len(predictions.unreadable)
+    print(
+        f"warning: cannot read {count} of {len(predictions.paths)} images; "
+        "their rows hold the class prior:",
+        file=sys.stderr,
+    )
+    for row, reason in islice(predictions.unreadable.items(), MOST_NAMED_FILES):
+        print(f"  {predictions.paths[row].name}: {reason}", file=sys.stderr)
+    if count > MOST_NAMED_FILES:
+        print(f"  and {count - MOST_NAMED_FILES} more", file=sys.stderr)

@@ -1,0 +1,92 @@
+"""The images of a leaderboard's test folder, or of the JSON that lists them, by id."""
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from finegrain.decode import IMAGE_SUFFIXES
+from finegrain.errors import UserError
+from finegrain.submission.listed_images import listed_images
+
+
+def unlabelled_images(folder: Path, classes: Collection[str] = ()) -> dict[str, Path]:
+    """List a folder of test images, or the images of a JSON (see `listed_images`).
+
+    The id of an image in a folder is its file name without the suffix. Files that are hidden or
+    have no image suffix are left out; so are subfolders, unless they hold training classes.
+
+    Args:
+        folder: holds the images themselves, without subfolders; or the JSON.
+        classes: names of the training classes, to tell a training folder from a test folder.
+
+    Returns:
+        id -> path, sorted as a person sorts: `2` before `10`; of a JSON, in its own order.
+
+    Raises:
+        UserError: no such folder, no images in it, two images with one id, or images that
+            stand in class folders.
+    """
+    if not folder.exists():
+        raise UserError(f"there is no folder {folder}; --images takes the folder of test images")
+    if folder.is_file() and folder.suffix.lower() == ".json":
+        return listed_images(folder)
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder} is a file; --images takes the folder that holds the test images, or a JSON "
+            "that lists them"
+        )
+    images = _images_in(folder)
+    with_images = [name for name in _visible_subfolders(folder) if _images_in(folder / name)]
+    if with_images and not images:
+        raise UserError(
+            f"{folder} holds images in subfolders only ({_some(with_images)}), as training "
+            "classes stand; --images takes the folder that holds the test images themselves"
+        )
+    training = [name for name in with_images if name in set(classes)]
+    if training:
+        raise UserError(
+            f"{folder} holds training classes ({_some(training)}); --images takes the folder "
+            "that holds the test images and no other"
+        )
+    if not images:
+        raise UserError(f"{folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    return _by_id(images)
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Sort key that puts `2` before `10`, and ends with the name itself to break ties."""
+    parts = re.split(r"([0-9]+)", name)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
+
+
+def _by_id(images: list[Path]) -> dict[str, Path]:
+    by_id: dict[str, Path] = {}
+    for path in sorted(images, key=lambda path: natural_key(path.name)):
+        other = by_id.setdefault(path.stem, path)
+        if other is not path:
+            raise UserError(
+                f"{other} and {path.name} have one id, {path.stem}, and a submission "
+                "has one row an id; remove or rename one of them"
+            )
+    return dict(sorted(by_id.items(), key=lambda item: natural_key(item[0])))
+
+
+def _images_in(folder: Path) -> list[Path]:
+    # A broken link counts: its id belongs into the submission like that of any unreadable image.
+    return [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not path.name.startswith(".")
+        and not path.is_dir()
+    ]
+
+
+def _visible_subfolders(folder: Path) -> list[str]:
+    names = [path.name for path in folder.iterdir() if path.is_dir()]
+    return sorted((name for name in names if not name.startswith(".")), key=natural_key)
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
