@@ -118,7 +118,10 @@ def read_sound_predictions(path: Path) -> tuple[pd.DataFrame, list[str]]:
     wrong = {
         "has no probability that is a number": (probability.isna() | true_probability.isna()),
         "has a probability outside 0 to 1": outside,
-        "has a rank that is no whole number from 1": ~((rank >= 1) & (rank % 1 == 0)),
+        "has a rank that is no whole number from 1": ~(
+            # A float holds whole numbers apart up to here.
+            rank.between(1, 2**53) & (rank % 1 == 0)
+        ),
         "lacks a class": (table["true"] == "") | (table["predicted"] == ""),
         "names an image a second time": table["path"].duplicated(),
     }

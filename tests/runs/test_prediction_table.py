@@ -104,6 +104,7 @@ def test_an_answer_that_is_no_number_is_named_by_its_row(tmp_path):
         ("probability", "inf", "outside 0 to 1 in row 2"),
         ("top_3_probability", "-0.1", "outside 0 to 1 in row 2"),
         ("true_rank", "0", "rank that is no whole number from 1 in row 2"),
+        ("true_rank", "1e308", "rank that is no whole number from 1 in row 2"),
         ("true_rank", "1.5", "rank that is no whole number from 1 in row 2"),
         ("predicted", "", "lacks a class in row 2"),
         ("path", "0.jpg", r"a second time in row 2 \(0\.jpg\)"),
