@@ -101,7 +101,7 @@ def main(settings: Settings) -> None:
     from finegrain.embeddings.feature_file import FeatureFile
     from finegrain.embeddings.gap_layout import check_gap_fits, gap_path, write_gap
     from finegrain.runs.run_folder import versions
-    from finegrain.submission.unlabelled_folder import unlabelled_images
+    from finegrain.submission.unlabelled_images import unlabelled_images
 
     views = ViewPlan.parse(settings.views, settings.seed)
     if settings.layout == "gap":

@@ -49,8 +49,12 @@ from finegrain.flags import Suffixes
 from finegrain.named_values import values_by_name
 from finegrain.outputs import Output, OutputFile
 from finegrain.submission.sample_submission import read_sample_submission
-from finegrain.submission.submission import check_output, check_sample_fits, write_submission
-from finegrain.submission.submission_formats import SubmissionFormat
+from finegrain.submission.submission import (
+    SubmissionFormat,
+    check_output,
+    check_sample_fits,
+    write_submission,
+)
 
 GIGABYTE = 1e9
 MODES = ("none", "standardise", "l2")

@@ -33,15 +33,13 @@ class ClassProbabilities:
 
     def with_ids(self, ids: Sequence[str]) -> "ClassProbabilities":
         """The rows of these ids, in this order; KeyError for an unknown one."""
-        row_of = {image_id: row for row, image_id in enumerate(self.ids)}
-        rows = [row_of[image_id] for image_id in ids]
-        return ClassProbabilities(list(ids), self.classes, self.probabilities[rows])
+        rows = self.probabilities[_places(self.ids, ids)]
+        return ClassProbabilities(list(ids), self.classes, rows)
 
     def with_classes(self, classes: Sequence[str]) -> "ClassProbabilities":
         """The columns of these classes, in this order; KeyError for an unknown one."""
-        column_of = {name: column for column, name in enumerate(self.classes)}
-        columns = [column_of[name] for name in classes]
-        return ClassProbabilities(self.ids, list(classes), self.probabilities[:, columns])
+        columns = self.probabilities[:, _places(self.classes, classes)]
+        return ClassProbabilities(self.ids, list(classes), columns)
 
     def most_probable(self) -> list[str]:
         """The name of each row's most probable class."""
@@ -51,11 +49,8 @@ class ClassProbabilities:
 def mean_of(tables: Sequence[ClassProbabilities]) -> ClassProbabilities:
     """Average several models' answers for the same images, matched by id and by class name.
 
-    Args:
-        tables: at least one; the same ids and the same classes, each in any order.
-
-    Returns:
-        The mean, in the first table's order of ids and classes.
+    The tables, at least one, have the same ids and the same classes, each in any order; those of
+    the first one are kept.
     """
     first = tables[0]
     aligned = [
@@ -87,3 +82,8 @@ def check_same_classes(named_classes: dict[str, Sequence[str]]) -> None:
                 f"{name} and {first} cannot be averaged, their classes differ: "
                 f"{name} {' and '.join(differences)}; give runs made from the same classes"
             )
+
+
+def _places(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    place_of = {name: place for place, name in enumerate(names)}
+    return [place_of[name] for name in wanted]

@@ -24,13 +24,7 @@ class SampleSubmission:
     ids: list[str]
 
     def image_ids(self, known: Collection[str]) -> list[str]:
-        """The id of the image behind each row; the sample may write `1.jpg` for the image `1`.
-
-        Args:
-            known: the ids of the images at hand.
-
-        Returns:
-            One known id for each row of the sample, in its order.
+        """The known id of the image behind each row; `1.jpg` may stand for the image `1`.
 
         Raises:
             UserError: rows without an image, or two rows for one image.

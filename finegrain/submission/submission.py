@@ -1,22 +1,22 @@
 """From a table of class probabilities to the file that a leaderboard takes."""
 
+import csv
 import os
-from collections.abc import Collection
-from functools import partial
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
+
+import numpy as np
 
 from finegrain.errors import UserError
 from finegrain.submission.class_probabilities import ClassProbabilities
 from finegrain.submission.sample_submission import SampleSubmission
-from finegrain.submission.submission_formats import (
-    KAGGLE_CLIP,
-    LINES_OF_FORMAT,
-    SubmissionFormat,
-    kaggle_label_lines,
-    label_lines,
-)
 from finegrain.whole_files import written_whole
+
+SubmissionFormat = Literal["baidu", "kaggle-label", "probabilities"]
+
+# A sure answer that is wrong costs the log loss without bound; this caps its price.
+KAGGLE_CLIP = (0.005, 0.995)
 
 
 def write_submission(
@@ -30,9 +30,9 @@ def write_submission(
     """Write a submission, replacing one of the same name.
 
     - `baidu`: `label<TAB>id`, no header.
-    - `kaggle-label`: `id,label`; of two classes the probability of the second one, clipped; of
-      more classes, or where they go by category ids, the most probable one.
-    - `probabilities`: `id,<class>,...`, one column a class.
+    - `kaggle-label`: `id,label`; of two classes, as in cats against dogs, the probability of the
+      second one, clipped; of more classes, or where they go by category ids, the most probable.
+    - `probabilities`: `id,<class>,...`, one column a class, in the shortest digits that keep it.
 
     Args:
         table: the answers; rows that a sample does not ask for are left out.
@@ -57,15 +57,43 @@ def write_submission(
         table = ClassProbabilities(sample.ids, table.classes, table.probabilities)
         header = sample.header
     _refuse_control_characters(table, "\t\r\n" if submission_format == "baidu" else "\r\n")
-    lines_of = LINES_OF_FORMAT[submission_format]
-    if submission_format == "kaggle-label":
-        lines_of = label_lines if category_ids else partial(kaggle_label_lines, clip=clip)
-    lines = lines_of(table, header)
     # Names of files are bytes to the system; what is no UTF-8 goes out as it came in.
-    content = "".join(lines).encode("utf-8", "surrogateescape")
-    with written_whole(output) as file:
-        file.write_bytes(content)
+    with (
+        written_whole(output) as beside,
+        beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        if submission_format == "baidu":
+            labels = table.most_probable()
+            file.writelines(f"{label}\t{of}\n" for of, label in zip(table.ids, labels, strict=True))
+        else:
+            if submission_format == "probabilities":
+                rows = _probability_rows(table, header)
+            else:
+                rows = _label_rows(table, header, None if category_ids else clip)
+            csv.writer(file, lineterminator="\n").writerows(rows)
     return len(table.ids)
+
+
+def _label_rows(
+    table: ClassProbabilities, header: list[str] | None, clip: tuple[float, float] | None
+) -> Iterable[Iterable[str]]:
+    """The label of two classes is a probability where there is a clip."""
+    yield header or ["id", "label"]
+    labels: Iterable[str] = table.most_probable()
+    if clip is not None and len(table.classes) == 2:
+        lowest, highest = np.asarray(clip, np.float32)
+        labels = np.clip(table.probabilities[:, 1], lowest, highest).astype(str)
+    yield from zip(table.ids, labels, strict=True)
+
+
+def _probability_rows(
+    table: ClassProbabilities, header: list[str] | None
+) -> Iterable[Iterable[str]]:
+    if header is not None:
+        table = table.with_classes(header[1:])
+    yield header or ["id", *table.classes]
+    for image_id, row in zip(table.ids, table.probabilities, strict=True):
+        yield [image_id, *row.astype(str)]
 
 
 def check_output(output: Path) -> None:

@@ -7,8 +7,8 @@ from finegrain.errors import UserError
 from finegrain.flag_types import BatchSize
 from finegrain.outputs import Output, OutputFile
 from finegrain.submission.sample_submission import read_sample_submission
-from finegrain.submission.submission_formats import SubmissionFormat
-from finegrain.submission.unlabelled_folder import unlabelled_images
+from finegrain.submission.submission import SubmissionFormat
+from finegrain.submission.unlabelled_images import unlabelled_images
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -10,11 +11,7 @@ import numpy as np
 from finegrain.errors import UserError
 from finegrain.inference.answers_fit import check_answers_fit
 from finegrain.inference.inference import Inference, open_inference
-from finegrain.inference.predict import (
-    Predictions,
-    predict_probabilities,
-    sample_images,
-)
+from finegrain.inference.predict import Predictions, predict_probabilities, sample_images
 from finegrain.runs.finished_run import FinishedRun, open_finished_run
 from finegrain.submission.class_probabilities import (
     ClassProbabilities,
@@ -23,10 +20,8 @@ from finegrain.submission.class_probabilities import (
 )
 from finegrain.submission.sample_submission import SampleSubmission, read_sample_submission
 from finegrain.submission.submission import check_output, check_sample_fits, write_submission
-from finegrain.submission.submission_formats import SubmissionFormat
 from finegrain.submission.submission_settings import SubmissionSettings
-from finegrain.submission.submitted_classes import as_submitted, submitted_classes
-from finegrain.submission.unlabelled_folder import unlabelled_images
+from finegrain.submission.unlabelled_images import unlabelled_images
 
 MOST_NAMED_FILES = 20
 
@@ -57,23 +52,21 @@ def submit(settings: SubmissionSettings, runs: Sequence[FinishedRun]) -> None:
         runs: from `open_runs`.
 
     Raises:
-        UserError: see `unlabelled_images`, `submitted_classes`, `read_sample_submission` and
-            `write_submission`.
+        UserError: see `unlabelled_images`, `read_sample_submission` and `write_submission`; two
+            runs call a class by different category ids.
     """
     images = unlabelled_images(settings.images, runs[0].classes)
     print(f"images  {len(images)} in {settings.images}")
-    ids = submitted_classes(runs)
+    ids = _category_ids(runs)
     sample = None
     if settings.sample_submission is not None:
-        sample = _read_fitting_sample(
-            settings.sample_submission,
-            settings.format,
-            list(ids.values()) if ids else runs[0].classes,
-        )
+        sample = read_sample_submission(settings.sample_submission)
+        check_sample_fits(settings.format, sample, list(ids.values()) if ids else runs[0].classes)
         images = _asked_for(images, sample)
     check_output(settings.output)
-    tables = [_predict_run(run, images, settings, warn=run is runs[0]) for run in runs]
-    table = as_submitted(mean_of(tables), ids)
+    table = mean_of([_predict_run(run, images, settings, warn=run is runs[0]) for run in runs])
+    if ids is not None:
+        table = replace(table, classes=[ids[name] for name in table.classes])
     count = write_submission(table, settings.output, settings.format, sample, ids is not None)
     print(f"wrote   {count} rows to {settings.output} in the format {settings.format}")
     if ids is not None:
@@ -82,12 +75,25 @@ def submit(settings: SubmissionSettings, runs: Sequence[FinishedRun]) -> None:
         print(f"        the label is the probability of {runs[0].classes[1]}")
 
 
-def _read_fitting_sample(
-    path: Path, format: SubmissionFormat, classes: list[str]
-) -> SampleSubmission:
-    sample = read_sample_submission(path)
-    check_sample_fits(format, sample, classes)
-    return sample
+def _category_ids(runs: Sequence[FinishedRun]) -> dict[str, str] | None:
+    """Class name -> category id, by which submissions call the classes of a JSON's data set.
+
+    None where no run knows of ids, and submissions take the names.
+    """
+    knowing = [(run, run.category_ids) for run in runs if run.category_ids is not None]
+    if not knowing:
+        return None
+    first_run, first_ids = knowing[0]
+    first = dict(zip(first_run.classes, first_ids, strict=True))
+    for run, ids in knowing[1:]:
+        for name, number in zip(run.classes, ids, strict=True):
+            if first[name] != number:
+                raise UserError(
+                    f"{first_run.folder} and {run.folder} cannot be averaged, the class {name} "
+                    f"has the category_id {first[name]} in one and {number} in the other; give "
+                    "runs made from the same JSON"
+                )
+    return first
 
 
 def _asked_for(images: dict[str, Path], sample: SampleSubmission) -> dict[str, Path]:

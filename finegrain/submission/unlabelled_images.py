@@ -1,16 +1,18 @@
-"""The images of a leaderboard's test folder, or of the JSON that lists them, by id."""
+"""The test images of a leaderboard by id: those in a folder, or those that a JSON lists."""
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 
+from finegrain.datasets.class_names import natural_key
+from finegrain.datasets.layouts.annotated_paths import image_folder
+from finegrain.datasets.layouts.annotation_file import read_annotation_file, refuse_leaving
+from finegrain.datasets.layouts.find_annotations import data_folder_of
 from finegrain.decode import IMAGE_SUFFIXES
 from finegrain.errors import UserError
-from finegrain.submission.listed_images import listed_images
 
 
 def unlabelled_images(folder: Path, classes: Collection[str] = ()) -> dict[str, Path]:
-    """List a folder of test images, or the images of a JSON (see `listed_images`).
+    """List a folder of test images, or the images of a JSON such as FGVC's `test.json`.
 
     The id of an image in a folder is its file name without the suffix. Files that are hidden or
     have no image suffix are left out; so are subfolders, unless they hold training classes.
@@ -29,7 +31,7 @@ def unlabelled_images(folder: Path, classes: Collection[str] = ()) -> dict[str, 
     if not folder.exists():
         raise UserError(f"there is no folder {folder}; --images takes the folder of test images")
     if folder.is_file() and folder.suffix.lower() == ".json":
-        return listed_images(folder)
+        return _listed_images(folder)
     if not folder.is_dir():
         raise UserError(
             f"{folder} is a file; --images takes the folder that holds the test images, or a JSON "
@@ -39,13 +41,13 @@ def unlabelled_images(folder: Path, classes: Collection[str] = ()) -> dict[str, 
     with_images = [name for name in _visible_subfolders(folder) if _images_in(folder / name)]
     if with_images and not images:
         raise UserError(
-            f"{folder} holds images in subfolders only ({_some(with_images)}), as training "
+            f"{folder} holds images in subfolders only ({_first(with_images)}), as training "
             "classes stand; --images takes the folder that holds the test images themselves"
         )
     training = [name for name in with_images if name in set(classes)]
     if training:
         raise UserError(
-            f"{folder} holds training classes ({_some(training)}); --images takes the folder "
+            f"{folder} holds training classes ({_first(training)}); --images takes the folder "
             "that holds the test images and no other"
         )
     if not images:
@@ -53,10 +55,21 @@ def unlabelled_images(folder: Path, classes: Collection[str] = ()) -> dict[str, 
     return _by_id(images)
 
 
-def natural_key(name: str) -> tuple[list[str | int], str]:
-    """Sort key that puts `2` before `10`, and ends with the name itself to break ties."""
-    parts = re.split(r"([0-9]+)", name)
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
+def _listed_images(path: Path) -> dict[str, Path]:
+    """The images of a JSON beside its images or their folder; annotations do not matter.
+
+    An image without a file name is `<id>.jpg`. One whose file is missing stays in the list: a
+    leaderboard wants a row for it all the same.
+    """
+    images = read_annotation_file(path).images
+    if not images:
+        raise UserError(f"{path} lists no images; --images takes the JSON of the test images")
+    names = {
+        image: refuse_leaving(name or f"{image}.jpg", f"{path}: the image {image}")
+        for image, name in images.items()
+    }
+    folder = image_folder(path, data_folder_of(path), list(names.values()))
+    return {image: folder / name for image, name in names.items()}
 
 
 def _by_id(images: list[Path]) -> dict[str, Path]:
@@ -72,7 +85,7 @@ def _by_id(images: list[Path]) -> dict[str, Path]:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    # A broken link counts: its id belongs into the submission like that of any unreadable image.
+    # A broken link counts: its id belongs in the submission like that of any unreadable image.
     return [
         path
         for path in folder.iterdir()
@@ -87,6 +100,6 @@ def _visible_subfolders(folder: Path) -> list[str]:
     return sorted((name for name in names if not name.startswith(".")), key=natural_key)
 
 
-def _some(names: list[str], most: int = 3) -> str:
+def _first(names: list[str], most: int = 3) -> str:
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
