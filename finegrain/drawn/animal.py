@@ -4,15 +4,34 @@ World units: the trunk is about one unit long, x points to the head, y up, the g
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from finegrain.drawn.breed import Breed
-from finegrain.drawn.coat import coat_outlines
 from finegrain.drawn.outline import Outline, disc, tube, turn
 
 LEG_LENGTH = {"short": 0.24, "medium": 0.40, "long": 0.57}
 SNOUT_LENGTH = {"blunt": 0.07, "medium": 0.17, "long": 0.29}
 TRUNK_HALF = {"compact": 0.36, "stretched": 0.54}
+
+# Spine and half thickness of a limb, from its root.
+Limb = tuple[list[tuple[float, float]], list[float]]
+_TAILS: dict[str, Limb] = {
+    "sickle": ([(0, 0), (-0.16, 0.08), (-0.22, 0.24), (-0.13, 0.4)], [0.06, 0.05, 0.04, 0.02]),
+    "low": ([(0, 0), (-0.13, -0.04), (-0.19, -0.2), (-0.27, -0.36)], [0.06, 0.045, 0.035, 0.02]),
+    "plume": ([(0, 0), (-0.14, 0.03), (-0.28, 0.1), (-0.42, 0.2)], [0.05, 0.09, 0.12, 0.04]),
+    "stub": ([(0.02, 0), (-0.05, 0.05), (-0.08, 0.09)], [0.07, 0.055, 0.04]),
+}
+_EARS: dict[str, Limb] = {
+    "pointed": ([(0, 0), (-0.01, 0.09), (-0.02, 0.2)], [0.07, 0.05, 0.006]),
+    "folded": (
+        [(-0.01, 0), (-0.02, 0.1), (0.02, 0.12), (0.08, 0.06)],
+        [0.06, 0.055, 0.045, 0.01],
+    ),
+    "hanging": (
+        [(0, 0.01), (-0.05, -0.03), (-0.06, -0.12), (-0.05, -0.2)],
+        [0.04, 0.055, 0.065, 0.04],
+    ),
+    "long": ([(0, 0), (-0.06, 0.12), (-0.13, 0.25), (-0.18, 0.33)], [0.045, 0.05, 0.05, 0.02]),
+}
 
 
 def animal_outlines(breed: Breed, rng: np.random.Generator) -> list[Outline]:
@@ -57,25 +76,15 @@ def _legs(length: float, half: float, back: float, rng: np.random.Generator) -> 
 
 def _tail(kind: str, x: float, y: float, rng: np.random.Generator) -> np.ndarray:
     wag = rng.normal(0, 0.16)
-    spine: ArrayLike
-    if kind == "curled":
-        angle = np.linspace(-0.6, 4.4, 9)
-        radius = np.linspace(0.15, 0.09, 9)
-        local = np.stack([0.05 - radius * np.cos(angle), 0.13 + radius * np.sin(angle)], 1)
-        spine, radii = np.concatenate([[[0.06, 0.0]], local]), [0.06] * 5 + [0.05] * 4 + [0.03]
-    elif kind == "sickle":
-        spine = [(0, 0), (-0.16, 0.08), (-0.22, 0.24), (-0.13, 0.4)]
-        radii = [0.06, 0.05, 0.04, 0.02]
-    elif kind == "low":
-        spine = [(0, 0), (-0.13, -0.04), (-0.19, -0.2), (-0.27, -0.36)]
-        radii = [0.06, 0.045, 0.035, 0.02]
-    elif kind == "plume":
-        spine = [(0, 0), (-0.14, 0.03), (-0.28, 0.1), (-0.42, 0.2)]
-        radii = [0.05, 0.09, 0.12, 0.04]
-    else:
-        spine, radii = [(0.02, 0), (-0.05, 0.05), (-0.08, 0.09)], [0.07, 0.055, 0.04]
-    points = tube([tuple(p) for p in np.asarray(spine, dtype=float)], radii, samples=32)
+    spine, radii = _curl() if kind == "curled" else _TAILS[kind]
+    points = tube(spine, radii, samples=32)
     return turn(points, wag) * rng.uniform(0.92, 1.08) + (x, y)
+
+
+def _curl() -> Limb:
+    angle, radius = np.linspace(-0.6, 4.4, 9), np.linspace(0.15, 0.09, 9)
+    turns = zip(0.05 - radius * np.cos(angle), 0.13 + radius * np.sin(angle), strict=True)
+    return [(0.06, 0.0), *turns], [0.06] * 5 + [0.05] * 4 + [0.03]
 
 
 def _head(breed: Breed, half: float, back: float, rng: np.random.Generator) -> list[Outline]:
@@ -104,14 +113,58 @@ def _head(breed: Breed, half: float, back: float, rng: np.random.Generator) -> l
 
 
 def _ear(kind: str) -> np.ndarray:
-    if kind == "pointed":
-        return tube([(0, 0), (-0.01, 0.09), (-0.02, 0.2)], [0.07, 0.05, 0.006])
     if kind == "round":
         return disc(-0.02, 0.065, 0.08)
-    if kind == "folded":
-        tip_over = [(-0.01, 0.0), (-0.02, 0.1), (0.02, 0.12), (0.08, 0.06)]
-        return tube(tip_over, [0.06, 0.055, 0.045, 0.01], samples=32)
-    if kind == "hanging":
-        flap = [(0.0, 0.01), (-0.05, -0.03), (-0.06, -0.12), (-0.05, -0.2)]
-        return tube(flap, [0.04, 0.055, 0.065, 0.04])
-    return tube([(0, 0), (-0.06, 0.12), (-0.13, 0.25), (-0.18, 0.33)], [0.045, 0.05, 0.05, 0.02])
+    return tube(*_EARS[kind], samples=32 if kind == "folded" else 24)
+
+
+def coat_outlines(
+    kind: str, half: float, back: float, legs: float, girth: float, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Where a coat has its second colour; what lies outside the animal does not show.
+
+    Args:
+        kind: one of `PARTS["coat"]`; a plain one has no second colour.
+        half, back, legs, girth: half length and height of the trunk, leg length, thickness of
+            the trunk relative to the normal one.
+        rng: places the marks, which no two animals share.
+    """
+    thick = 0.2 * girth
+    if kind == "spots":
+        return [_spot(half, back, thick, rng) for _ in range(int(rng.integers(13, 20)))]
+    if kind == "bands":
+        count = int(rng.integers(5, 8))
+        centres = np.linspace(-half - 0.05, half + 0.05, count) + rng.normal(0, 0.015, count)
+        return [_band(x, back, thick, rng) for x in centres]
+    if kind == "saddle":
+        left, right = -half * rng.uniform(0.75, 1.0), half * rng.uniform(0.6, 0.85)
+        low = back - thick * rng.uniform(-0.1, 0.3)
+        x = [left - 0.12, left - 0.08, left + 0.12, right - 0.1, right + 0.06, right + 0.06]
+        y = [back + 0.4, low + 0.1, low, low, low + 0.12, back + 0.4]
+        return [np.stack([x, y], 1)]
+    if kind == "belly":
+        high = back - thick * rng.uniform(0.15, 0.4)
+        front, rear = half + 0.3, -half - 0.3
+        x = [rear, -half * 0.6, half * 0.5, half + 0.02, half + 0.22, front, rear]
+        y = [high - 0.12, high, high + 0.02, high + 0.14, high + 0.16, -0.2, -0.2]
+        return [np.stack([x, y], 1)]
+    if kind == "socks":
+        high = legs * rng.uniform(0.4, 0.6)
+        return [np.array([(-2.0, -0.3), (-2.0, high), (2.0, high), (2.0, -0.3)])]
+    return []
+
+
+def _spot(half: float, back: float, thick: float, rng: np.random.Generator) -> np.ndarray:
+    x, y = rng.uniform(-half - 0.2, half + 0.2), back + rng.uniform(-1.3, 1.0) * thick
+    radius = rng.uniform(0.035, 0.07)
+    angle = np.linspace(0, 2 * np.pi, 10, endpoint=False)
+    uneven = radius * rng.uniform(0.7, 1.3, 10)
+    return np.stack([x + uneven * np.cos(angle), y + uneven * np.sin(angle)], 1)
+
+
+def _band(x: float, back: float, thick: float, rng: np.random.Generator) -> np.ndarray:
+    heights = np.linspace(back + 1.6 * thick, back - 0.9 * thick, 5)
+    middle = x + rng.normal(0, 0.015, 5).cumsum()
+    width = np.array([0.034, 0.034, 0.03, 0.022, 0.004]) * rng.uniform(0.8, 1.2)
+    left, right = np.stack([middle - width, heights], 1), np.stack([middle + width, heights], 1)
+    return np.concatenate([left, right[::-1]])

@@ -9,10 +9,11 @@ everything else in the pictures is nuisance. Files are named `typeid_randhash.jp
 classes stand in the key, a CSV of `id,label`.
 """
 
-import csv
+import functools
 import hashlib
-import io
-from collections.abc import Iterable, Iterator
+import multiprocessing
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +23,8 @@ from annotated_types import Interval
 from tqdm import tqdm
 
 from finegrain.command import run_command
-from finegrain.drawn.breed import Breed, demo_breeds, pretraining_breeds, type_id
+from finegrain.decode import read_pixels
+from finegrain.drawn.breed import PARTS, Breed, demo_breeds, pretraining_breeds, type_id
 from finegrain.drawn.photo import draw_photo
 from finegrain.errors import UserError
 from finegrain.flag_types import CountOrZero, Seed
@@ -73,7 +75,7 @@ def write_photos(
         folder: made when absent.
         breeds: the classes.
         per_class: pictures of each breed.
-        seed: non-negative; source of all chance.
+        seed: non-negative.
         first_index: number of the first picture of each breed.
         labelled: name the files `typeid_randhash.jpg`, or `randhash.jpg` only.
 
@@ -84,51 +86,59 @@ def write_photos(
     # Pictures that are there are not written again, which would sweep beside each.
     remove_partials(folder)
     written = []
-    photos = list(_plan(breeds, per_class, seed, first_index))
+    numbers = range(first_index, first_index + per_class)
+    photos = [(breed, type_id(breed), index) for breed in breeds for index in numbers]
     bar = tqdm(photos, desc=str(folder), unit="picture", leave=False, disable=None)
-    for breed, digest, source in bar:
-        label = type_id(breed)
-        name = f"{label}_{digest}.jpg" if labelled else f"{digest}.jpg"
-        if not (folder / name).exists():
-            _write_whole(folder / name, _jpeg(breed, np.random.default_rng(source)))
-        written.append((name, label))
+    for breed, label, index in bar:
+        digest = hashlib.sha256(f"{seed}/{label}/{index}".encode()).hexdigest()[:12]
+        path = folder / (f"{label}_{digest}.jpg" if labelled else f"{digest}.jpg")
+        if not path.exists():
+            rng = np.random.default_rng([seed, label, index])
+            photo = draw_photo(breed, rng)
+            with written_whole(path) as beside, beside.open("wb") as file:
+                photo.save(file, "JPEG", quality=int(rng.integers(35, 93)))
+        written.append((path.name, label))
     return written
-
-
-def _plan(
-    breeds: Iterable[Breed], per_class: int, seed: int, first_index: int
-) -> Iterator[tuple[Breed, str, list[int]]]:
-    for breed in breeds:
-        for index in range(first_index, first_index + per_class):
-            source = [seed, type_id(breed), index]
-            digest = hashlib.sha256("/".join(map(str, source)).encode()).hexdigest()[:12]
-            yield breed, digest, source
-
-
-def _jpeg(breed: Breed, rng: np.random.Generator) -> bytes:
-    photo = draw_photo(breed, rng)
-    buffer = io.BytesIO()
-    photo.save(buffer, "JPEG", quality=int(rng.integers(35, 93)))
-    return buffer.getvalue()
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    with written_whole(path) as beside:
-        beside.write_bytes(content)
 
 
 def write_key(path: Path, photos: list[tuple[str, int]]) -> None:
     """Write the answers of unlabelled pictures, a CSV of `id,label` sorted by id.
 
-    Args:
-        path: the CSV; its folder is made when absent.
-        photos: (file name, type id) pairs as `write_photos` returns them.
+    `photos` are pairs (file name, type id) as `write_photos` returns them.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
     rows = sorted((Path(name).stem, label) for name, label in photos)
-    csv.writer(text, lineterminator="\n").writerows([("id", "label"), *rows])
-    _write_whole(path, text.getvalue().encode())
+    with written_whole(path) as beside:
+        beside.write_bytes("".join(f"{a},{b}\n" for a, b in [("id", "label"), *rows]).encode())
+
+
+def draw_arrays(
+    folder: Path, breeds: list[Breed], per_class: int, size: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw photographs into a folder, see `write_photos`, on all cores, and read them.
+
+    Returns:
+        Pixels (N, size, size, 3) uint8, and for each the place of its breed in `breeds`, (N,).
+    """
+    draw = functools.partial(write_photos, folder, per_class=per_class, seed=seed)
+    read = functools.partial(read_pixels, size=(size, size))
+    # Fresh processes: a fork would copy TensorFlow's locks without the threads that free them.
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+        lists = pool.map(draw, [[breed] for breed in breeds])
+        paths = [folder / name for photos in lists for name, _ in photos]
+        pixels = list(pool.map(read, paths, chunksize=64))
+    return np.stack(pixels), np.repeat(np.arange(len(breeds)), per_class)
+
+
+def part_targets(breeds: list[Breed], labels: np.ndarray) -> dict[str, np.ndarray]:
+    """One-hot targets: "breed" (N, breeds), and each part of `PARTS` (N, its choices).
+
+    `labels`, (N,), are places in `breeds`.
+    """
+    answers = {"breed": np.eye(len(breeds), dtype="float32")[labels]}
+    for part, choices in PARTS.items():
+        places = np.array([choices.index(getattr(breed, part)) for breed in breeds])
+        answers[part] = np.eye(len(choices), dtype="float32")[places[labels]]
+    return answers
 
 
 def main(settings: Settings) -> None:
@@ -140,14 +150,8 @@ def main(settings: Settings) -> None:
     photos = write_photos(settings.output, breeds, settings.per_class, settings.seed)
     print(f"{settings.output}: {len(photos)} pictures of {len(breeds)} breeds")
     if settings.test_output is not None and settings.test_key is not None:
-        test = write_photos(
-            settings.test_output,
-            breeds,
-            settings.test_per_class,
-            settings.seed,
-            _FIRST_TEST_INDEX,
-            labelled=False,
-        )
+        folder, per_class = settings.test_output, settings.test_per_class
+        test = write_photos(folder, breeds, per_class, settings.seed, _FIRST_TEST_INDEX, False)
         write_key(settings.test_key, test)
         print(f"{settings.test_output}: {len(test)} unlabelled pictures, key {settings.test_key}")
 

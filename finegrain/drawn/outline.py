@@ -22,15 +22,12 @@ class Outline:
 
 
 def tube(spine: list[tuple[float, float]], radii: list[float], samples: int = 24) -> np.ndarray:
-    """Outline of a limb: a smooth line through `spine` with round ends and changing thickness.
+    """Outline (2 * samples + 12, 2) of a limb: a smooth line with round ends.
 
     Args:
         spine: at least two (x, y) points.
         radii: half thickness at each point of the spine.
         samples: points along each side.
-
-    Returns:
-        (2 * samples + 12, 2) array.
     """
     knots = np.linspace(0, 1, len(spine))
     t = np.linspace(0, 1, samples)

@@ -5,10 +5,9 @@ from PIL import Image
 
 from finegrain.drawn.animal import animal_outlines
 from finegrain.drawn.breed import Breed
-from finegrain.drawn.fur import blurred, mask, paint
 from finegrain.drawn.outline import Outline, turn
+from finegrain.drawn.paint import blurred, mask, paint, to_image, to_planes
 from finegrain.drawn.scene import draw_background, draw_blades, photograph
-from finegrain.drawn.texture import to_image, to_planes
 
 # Width over height, before a little jitter.
 _ASPECTS = (4 / 3, 3 / 2, 1.0, 16 / 10, 5 / 6)
@@ -18,14 +17,8 @@ def draw_photo(breed: Breed, rng: np.random.Generator) -> Image.Image:
     """Draw one photograph-like picture of a breed.
 
     Only the parts named by `breed` tell the class. Pose, size, place, light, shadow, colours,
-    background, blur and noise come from `rng` and say nothing about it.
-
-    Args:
-        breed: what to draw.
-        rng: source of all chance; the same state gives the same picture.
-
-    Returns:
-        RGB picture with a long side of 160 to 224 pixels.
+    background, blur and noise come from `rng`, whose state alone decides them, and say nothing
+    about it. The picture is RGB, with a long side of 160 to 224 pixels.
     """
     width, height = _picture_size(rng)
     outlines = _project(animal_outlines(breed, rng), width, height, rng)

@@ -1,12 +1,12 @@
 """What surrounds the drawn animal: ground, clutter and the camera. All of it is nuisance.
 
-Scenes are planes of shape (3, H, W), see drawn_texture.py.
+Scenes are planes, see `finegrain.drawn.paint`.
 """
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from finegrain.drawn.texture import cloud_noise, to_image, to_planes
+from finegrain.drawn.paint import cloud_noise, to_image, to_planes
 
 # (far, ground) colours, 0 to 1: meadow, autumn, snow, sand, road, room, dusk.
 _PLACES = (
@@ -25,13 +25,7 @@ def draw_background(
 ) -> np.ndarray:
     """A place out of focus: something far above the horizon, textured ground with clutter below.
 
-    Args:
-        height, width: pixels.
-        horizon: row of the horizon in pixels from the top.
-        rng: chooses everything else.
-
-    Returns:
-        (3, height, width) float32, 0 to 1.
+    `horizon` is a row of pixels, counted from the top; `rng` chooses everything else.
     """
     far, ground = (
         np.array(colour, np.float32) + rng.normal(0, 0.07) + rng.normal(0, 0.025, 3)
@@ -92,15 +86,7 @@ def draw_blades(
 
 
 def photograph(scene: np.ndarray, rng: np.random.Generator) -> Image.Image:
-    """What the camera makes of a scene: exposure, colour cast, vignette, blur and sensor noise.
-
-    Args:
-        scene: (3, H, W) float32, 0 to 1.
-        rng: sets the camera.
-
-    Returns:
-        8-bit RGB picture of the same size.
-    """
+    """What the camera makes of a scene: exposure, colour cast, vignette, blur and sensor noise."""
     height, width = scene.shape[1:]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None]

@@ -1,10 +1,13 @@
-"""Paint for the drawn animal: fur in two colours, lit as if its limbs were round."""
+"""Paint for drawn photographs: planes, noise and masks, and the fur of the animal.
+
+Planes are pictures as arrays of shape (3, H, W), float32, 0 to 1: numpy multiplies them by one
+plane several times faster than pixels with the colours last.
+"""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from finegrain.drawn.outline import Outline
-from finegrain.drawn.texture import cloud_noise
 
 # Layer -> brightness: what stands on the far side gets less light.
 _LAYERS = {"far": 0.74, "tail": 0.96, "trunk": 1.0, "ear": 1.04}
@@ -20,10 +23,55 @@ _FURS = (
 )
 
 
+def cloud_noise(height: int, width: int, rng: np.random.Generator, octaves: int = 4) -> np.ndarray:
+    """Smooth noise of several octaves, (height, width) float32, mean 0, about -1 to 1."""
+    cells = 3
+    total = rng.standard_normal((cells, cells), np.float32)
+    for octave in range(1, octaves):
+        # The sum grows with its cells, so that only the last step works at full size.
+        cells *= 2
+        total = _enlarge(total, cells, cells)
+        total += rng.standard_normal((cells, cells), np.float32) * np.float32(0.6**octave)
+    return _enlarge(total, height, width) * np.float32(0.5)
+
+
+def _enlarge(noise: np.ndarray, height: int, width: int) -> np.ndarray:
+    image = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+    return np.array(image)
+
+
+def to_image(scene: np.ndarray) -> Image.Image:
+    """8-bit RGB picture of planes (3, H, W) of 0 to 1; what is outside is clipped."""
+    pixels = (np.clip(scene, 0, 1) * 255).astype(np.uint8)
+    return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+
+
+def to_planes(picture: Image.Image) -> np.ndarray:
+    """Planes (3, H, W) float32, 0 to 1, of an RGB picture."""
+    planes = np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1))
+    return planes.astype(np.float32) / 255
+
+
+def mask(shapes: list[np.ndarray], height: int, width: int) -> np.ndarray:
+    """Coverage (height, width), 0 to 1, of outlines given in pixels."""
+    # Drawn at twice the size and averaged: Pillow's polygons have no smooth edges.
+    canvas = Image.new("L", (2 * width, 2 * height))
+    pen = ImageDraw.Draw(canvas)
+    for points in shapes:
+        pen.polygon((points * 2).ravel().tolist(), fill=255)
+    return np.asarray(canvas.reduce(2), np.float32) / 255
+
+
+def blurred(coverage: np.ndarray, radius: float) -> np.ndarray:
+    """A coverage averaged over squares of `radius` pixels to each side, in steps of 1/255."""
+    image = Image.fromarray((coverage * 255).astype(np.uint8))
+    return np.asarray(image.filter(ImageFilter.BoxBlur(radius)), np.float32) / 255
+
+
 def paint(
     outlines: list[Outline], height: int, width: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The animal's colour (3, H, W) and coverage (H, W), both 0 to 1."""
+    """The animal's colour (3, H, W) and coverage (H, W), 0 to 1; its limbs are lit as if round."""
     shapes: dict[str, list[np.ndarray]] = {}
     for outline in outlines:
         shapes.setdefault(outline.layer, []).append(outline.points)
@@ -68,19 +116,3 @@ def _ruffle(
     rows = np.clip(np.arange(height)[:, None] + np.rint(shift[0]).astype(np.int32), 0, height - 1)
     columns = np.clip(np.arange(width)[None] + np.rint(shift[1]).astype(np.int32), 0, width - 1)
     return colour[:, rows, columns], alpha[rows, columns]
-
-
-def mask(shapes: list[np.ndarray], height: int, width: int) -> np.ndarray:
-    """Coverage (height, width), 0 to 1, of outlines given in pixels."""
-    # Drawn at twice the size and averaged: Pillow's polygons have no smooth edges.
-    canvas = Image.new("L", (2 * width, 2 * height))
-    pen = ImageDraw.Draw(canvas)
-    for points in shapes:
-        pen.polygon((points * 2).ravel().tolist(), fill=255)
-    return np.asarray(canvas.reduce(2), np.float32) / 255
-
-
-def blurred(coverage: np.ndarray, radius: float) -> np.ndarray:
-    """A coverage averaged over squares of `radius` pixels to each side, in steps of 1/255."""
-    image = Image.fromarray((coverage * 255).astype(np.uint8))
-    return np.asarray(image.filter(ImageFilter.BoxBlur(radius)), np.float32) / 255
