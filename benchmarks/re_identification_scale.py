@@ -42,7 +42,7 @@ class Settings:
 
 
 def main(settings: Settings) -> None:
-    from finegrain.embeddings.embedding_distances import cosine_distances
+    from finegrain.embeddings.nearest import cosine_distances
     from finegrain.embeddings.re_identification import Sightings, places_in_gallery
     from finegrain.embeddings.re_ranking import re_ranked_distances
 

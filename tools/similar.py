@@ -26,7 +26,7 @@ from finegrain.flags import Suffixes
 from finegrain.outputs import Output, OutputFile
 
 if TYPE_CHECKING:
-    from finegrain.embeddings.nearest_embeddings import Nearest
+    from finegrain.embeddings.nearest import Nearest
     from finegrain.embeddings.similar_index import SimilarIndex
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
@@ -67,7 +67,7 @@ def main(settings: Settings) -> None:
     check_images(settings.images)
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
-    from finegrain.embeddings.nearest_embeddings import nearest_embeddings
+    from finegrain.embeddings.nearest import nearest, unit_rows
     from finegrain.embeddings.similar_index import open_index
 
     with open_index(settings.run, settings.index, settings.openvino, settings.workers) as index:
@@ -77,9 +77,10 @@ def main(settings: Settings) -> None:
                 f"--k {settings.k} asks for more images than the {len(index.images)} readable ones "
                 f"of {settings.index}; ask for fewer"
             )
-        nearest = nearest_embeddings(index.blocks(), embed(settings), settings.k)
-    tell_nearest(settings, index, nearest)
-    draw(settings, index, nearest)
+        query, blocks = unit_rows(embed(settings)), map(unit_rows, index.blocks())
+        found = nearest(blocks, query, settings.k)
+    tell_nearest(settings, index, found)
+    draw(settings, index, found)
 
 
 def check_images(images: tuple[Path, ...]) -> None:

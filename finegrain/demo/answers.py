@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from keras import ops, tree
 
-from finegrain.demo.training_images import Neighbour, TrainingImages, directions
+from finegrain.demo.training_images import Neighbour, TrainingImages
 from finegrain.embeddings.embedding_source import model_source
+from finegrain.embeddings.nearest import unit_rows
 from finegrain.explain.grad_cam import GradCam
 from finegrain.explain.heat import lay_over
 from finegrain.explain.pair_cam import PairCam
@@ -70,7 +71,7 @@ class Answers:
 
     def pair(self, photo_1: Photograph, photo_2: Photograph) -> PairAnswer:
         """Whether two photographs show the same class."""
-        one, other = directions(np.stack([self._embedding(photo_1), self._embedding(photo_2)]))
+        one, other = unit_rows(np.stack([self._embedding(photo_1), self._embedding(photo_2)]))
         cosine = float(one @ other)
         if self._same_class is None or self._pair_cam is None:
             return PairAnswer(None, cosine, None, False)

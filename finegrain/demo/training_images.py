@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from finegrain.embeddings.nearest import nearest, unit_rows
 from finegrain.embeddings.run_embeddings import run_embeddings
 from finegrain.runs.run_data import open_run_data
 
@@ -37,7 +38,7 @@ class TrainingImages:
     def __init__(self, paths: Sequence[Path], names: Sequence[str], embeddings: np.ndarray):
         self.paths = list(paths)
         self.names = list(names)
-        self._directions = directions(embeddings)
+        self._directions = unit_rows(embeddings)
 
     def nearest(self, embedding: np.ndarray, count: int) -> list[Neighbour]:
         """The `count` most similar images, the most similar first.
@@ -46,10 +47,10 @@ class TrainingImages:
             embedding: (D,) float.
             count: at least 1; fewer come where there are fewer.
         """
-        similarities = self._directions @ directions(embedding[None])[0]
-        order = np.argsort(-similarities, kind="stable")[:count]
+        found = nearest([self._directions], unit_rows(embedding[None]), count)
         return [
-            Neighbour(self.paths[row], self.names[row], float(similarities[row])) for row in order
+            Neighbour(self.paths[row], self.names[row], 1 - float(distance))
+            for distance, row in zip(found.distances[0], found.rows[0], strict=True)
         ]
 
 
@@ -69,9 +70,3 @@ def open_training_images(run_folder: Path, data: Path | None = None) -> Training
         embeddings = features.read("train", range(len(rows.paths)))
         names = [features.classes[label] for label in rows.labels]
         return TrainingImages([folder / path for path in rows.paths], names, embeddings)
-
-
-def directions(embeddings: np.ndarray) -> np.ndarray:
-    """Embeddings (N, D) at length 1, float32; one without length stays as it is."""
-    lengths = np.linalg.norm(embeddings.astype(np.float64), axis=1, keepdims=True)
-    return (embeddings / np.where(lengths > 0, lengths, 1)).astype(np.float32)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import sparse
 
-from finegrain.embeddings.embedding_distances import BLOCK, unit_rows
+from finegrain.embeddings.nearest import BLOCK, smallest, unit_rows
 
 # Pairs of images whose distance is computed at a time.
 PAIRS = 16_384
@@ -76,19 +76,13 @@ def _squared(cosines: np.ndarray) -> np.ndarray:
 def _nearest(images: np.ndarray, count: int, block: int) -> tuple[np.ndarray, np.ndarray]:
     """The nearest images of each, itself first, (N,count); and the distance of its farthest."""
     total = len(images)
-    count = min(count, total)
-    nearest, farthest = np.empty((total, count), "int64"), np.empty(total, "float32")
+    nearest, farthest = np.empty((total, min(count, total)), "int64"), np.empty(total, "float32")
     for start in range(0, total, block):
         distances = _squared(images[start : start + block] @ images.T)
         rows = np.arange(len(distances))
         farthest[start + rows] = distances.max(axis=1)
         distances[rows, start + rows] = -1
-        limit = np.partition(distances, count - 1, axis=1)[:, count - 1]
-        # All up to the last one's distance, a few more than wanted where distances are equal.
-        row, image = np.nonzero(distances <= limit[:, None])
-        order = np.lexsort((image, distances[row, image], row))
-        first = np.searchsorted(row, rows)
-        nearest[start + rows] = image[order][first[:, None] + np.arange(count)]
+        nearest[start + rows] = smallest(distances, count)
     # All images alike: any number will do.
     return nearest, np.where(farthest > 0, farthest, 1)
 

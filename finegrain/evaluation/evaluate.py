@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from finegrain.embeddings.nearest import unit_rows
 from finegrain.evaluation.bootstrap import intervals, mean_of
 from finegrain.evaluation.calibration_error import reliability
 from finegrain.evaluation.class_measures import (
@@ -15,7 +16,7 @@ from finegrain.evaluation.class_measures import (
     per_class,
     with_intervals,
 )
-from finegrain.evaluation.neighbour_measures import RANKS, neighbour_ranks, unit_length
+from finegrain.evaluation.neighbour_measures import RANKS, neighbour_ranks
 from finegrain.evaluation.pair_measures import pair_measures
 from finegrain.evaluation.pair_sampling import Pairs, sample_pairs
 
@@ -107,7 +108,7 @@ def _comparisons(
         )
     if len(labels) < 2:
         return {}, dict.fromkeys(names, "fewer than two images can be compared")
-    unit = unit_length(embeddings)
+    unit = unit_rows(embeddings)
     pairs_found, pairs_lacking = _pairs(unit, embeddings, labels, compared.same_class, seed)
     found, lacking = _neighbours(unit, labels, notes, seed)
     return pairs_found | found, pairs_lacking | lacking

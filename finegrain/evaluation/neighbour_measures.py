@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from finegrain.embeddings.nearest import unit_rows
+
 RANKS = (1, 5, 10)
 QUERIES = 256
 
@@ -23,13 +25,6 @@ class NeighbourRanks:
     average_precision: np.ndarray
 
 
-def unit_length(embeddings: np.ndarray) -> np.ndarray:
-    """Embeddings of length 1, (N, D) float32; one that is all zeros stays so."""
-    embeddings = np.asarray(embeddings, "float32")
-    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return embeddings / np.where(lengths > 0, lengths, 1)
-
-
 def neighbour_ranks(embeddings: np.ndarray, labels: np.ndarray) -> NeighbourRanks:
     """Each image asks all others, by cosine similarity.
 
@@ -44,7 +39,7 @@ def neighbour_ranks(embeddings: np.ndarray, labels: np.ndarray) -> NeighbourRank
         embeddings: (N, D), finite.
         labels: (N,) class indices.
     """
-    embeddings, labels = unit_length(embeddings), np.asarray(labels)
+    embeddings, labels = unit_rows(embeddings), np.asarray(labels)
     _, numbers, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     order = np.argsort(numbers, kind="stable")
     members = np.split(order, np.cumsum(sizes)[:-1])

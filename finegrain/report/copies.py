@@ -15,7 +15,8 @@ from PIL import Image, ImageOps
 from finegrain.datasets.duplicates import LEAST_CONTRAST, LIKE
 from finegrain.decode import UnreadableImage, open_rgb
 from finegrain.embeddings.feature_file import FeatureFile
-from finegrain.report.nearest import TRAIN, rows_of, training_blocks, unit_rows
+from finegrain.embeddings.nearest import unit_rows
+from finegrain.report.nearest import TRAIN, rows_of, training_blocks
 from finegrain.report.photographs import Photographs
 
 # Below it no two photographs of one scene were seen among the flowers.

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from finegrain.embeddings.feature_file import FeatureFile
+from finegrain.embeddings.nearest import nearest, unit_rows
 
 TRAIN = "train"
 # Rows of the training photographs compared at once.
@@ -45,20 +46,14 @@ def nearest_training(
     if not asked or TRAIN not in features.splits:
         return {}
     queries = unit_rows(features.read(split, [rows[path] for path in asked]))
-    similarity: np.ndarray = np.empty((len(asked), 0), np.float32)
-    numbers: np.ndarray = np.empty((len(asked), 0), np.int64)
-    for block, embeddings in training_blocks(features):
-        similarity = np.hstack([similarity, queries @ embeddings.T])
-        numbers = np.hstack([numbers, np.broadcast_to(block, (len(asked), len(block)))])
-        order = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
-        similarity, numbers = (np.take_along_axis(a, order, 1) for a in (similarity, numbers))
-    train = features.splits[TRAIN]
+    found = nearest((embeddings for _, embeddings in training_blocks(features)), queries, count)
+    train, plain = features.splits[TRAIN], list(rows_of(features, TRAIN).values())
     return {
         path: [
-            Neighbour(str(train.paths[row]), int(train.labels[row]), float(value))
-            for row, value in zip(numbers[place], similarity[place], strict=True)
+            Neighbour(str(train.paths[plain[row]]), int(train.labels[plain[row]]), 1 - float(far))
+            for far, row in zip(distances, rows, strict=True)
         ]
-        for place, path in enumerate(asked)
+        for path, distances, rows in zip(asked, *found, strict=True)
     }
 
 
@@ -77,9 +72,3 @@ def training_blocks(features: FeatureFile) -> Iterator[tuple[np.ndarray, np.ndar
     for start in range(0, len(numbers), BLOCK_ROWS):
         block = numbers[start : start + BLOCK_ROWS]
         yield block, unit_rows(features.read(TRAIN, block))
-
-
-def unit_rows(embeddings: np.ndarray) -> np.ndarray:
-    """(N,D) rows of length 1, whose products are cosines; rows of zeros stay zeros."""
-    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return embeddings / np.maximum(lengths, np.finfo(np.float32).tiny)

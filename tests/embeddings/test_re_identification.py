@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from finegrain.embeddings.embedding_distances import cosine_distances, unit_rows
+from finegrain.embeddings.nearest import cosine_distances, unit_rows
 from finegrain.embeddings.re_identification import Places, Sightings, places_in_gallery
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from finegrain.embeddings.embedding_distances import cosine_distances
+from finegrain.embeddings.nearest import cosine_distances
 from finegrain.embeddings.re_identification import Sightings, places_in_gallery
 from finegrain.embeddings.re_ranking import re_ranked_distances
 

@@ -6,7 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from finegrain.evaluation.neighbour_measures import neighbour_ranks, unit_length
+from finegrain.embeddings.nearest import unit_rows
+from finegrain.evaluation.neighbour_measures import neighbour_ranks
 
 
 @settings(max_examples=50, deadline=None)
@@ -22,7 +23,7 @@ def test_agrees_with_scikit_learn_and_a_sorted_list(labels, seed, ties):
     else:
         embeddings = rng.normal(size=(len(labels), width))
     found = neighbour_ranks(embeddings, labels)
-    unit = unit_length(embeddings)
+    unit = unit_rows(embeddings)
     alike = unit @ unit.T
     expected = [row for row in range(len(labels)) if (labels == labels[row]).sum() > 1]
     assert sorted(found.queries.tolist()) == expected

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finegrain.embeddings.nearest_embeddings import nearest_embeddings
+from finegrain.embeddings.nearest import nearest, unit_rows
 
 
 def reference(index, query, k):
@@ -26,24 +26,26 @@ def test_as_sorting_all_of_them(seed, count, block, k):
     rng = np.random.default_rng(seed)
     index, query = rng.normal(size=(count, 6)), rng.normal(size=(3, 6)) * 100
     blocks = [index[start : start + block] for start in range(0, count, block)]
-    found = nearest_embeddings(blocks, query, k)
+    found = nearest(map(unit_rows, blocks), unit_rows(query), k)
     expected = reference(index, query, k)
     assert found.rows.tolist() == expected[:, :, 1].tolist()
     np.testing.assert_allclose(found.distances, expected[:, :, 0], atol=1e-6)
 
 
 def test_equal_ones_come_in_their_order_and_nothing_has_no_direction():
-    same = np.ones((5, 4))
-    found = nearest_embeddings([same[:2], same[:0], same[2:]], np.array([[2.0] * 4, [0] * 4]), 3)
+    same, query = unit_rows(np.ones((5, 4))), unit_rows(np.array([[2.0] * 4, [0] * 4]))
+    found = nearest([same[:2], same[:0], same[2:]], query, 3)
     assert found.rows.tolist() == [[0, 1, 2], [0, 1, 2]]
     np.testing.assert_allclose(found.distances, [[0] * 3, [1] * 3], atol=1e-6)
-    empty = nearest_embeddings([np.zeros((2, 4)), same[:1]], same[:1], 3)
+    empty = nearest([np.zeros((2, 4)), same[:1]], same[:1], 3)
     assert empty.rows.tolist() == [[2, 0, 1]] and empty.distances[0, 1:].tolist() == [1, 1]
 
 
 def test_what_cannot_be_searched_is_refused():
-    same = np.ones((2, 3))
-    for blocks, query, k in (([same], same, 0), ([same], same[:0], 1), ([same * np.nan], same, 1)):
+    same = unit_rows(np.ones((2, 3)))
+    for query, k in ((same, 0), (same[:0], 1)):
         with pytest.raises(ValueError, match="Received"):
-            nearest_embeddings(blocks, query, k)
-    assert nearest_embeddings([], same, 1).rows.shape == (2, 0)
+            nearest([same], query, k)
+    with pytest.raises(ValueError, match="Received"):
+        unit_rows(same * np.nan)
+    assert nearest([], same, 1).rows.shape == (2, 0)
