@@ -24,7 +24,7 @@ On 100 dog breeds this was reported to take the top-1 error from 0.2235 to 0.211
 from dataclasses import dataclass
 
 from finegrain.command import load_keras, run_command
-from finegrain.flag_types import LossWeight, Probability
+from finegrain.flags import LossWeight, Probability
 from finegrain.training.settings import TrainingSettings
 
 

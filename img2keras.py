@@ -38,7 +38,7 @@ from annotated_types import Interval
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
-from finegrain.flag_types import ProperShare, Seed, Share
+from finegrain.flags import ProperShare, Seed, Share
 from finegrain.folder_kinds import DATA_SET
 from finegrain.outputs import Output, OutputFolder
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from finegrain.command import load_keras, run_command
-from finegrain.flag_types import Width
+from finegrain.flags import Width
 from finegrain.training.settings import TrainingSettings
 
 

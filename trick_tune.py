@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finegrain.command import load_keras, run_command
-from finegrain.flag_types import Epochs, Gigabytes, LearningRate, Patience, Threads
+from finegrain.flags import Epochs, Gigabytes, LearningRate, Patience, Threads
 from finegrain.folder_kinds import RUN
 from finegrain.outputs import Output, OutputFolder
 

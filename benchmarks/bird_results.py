@@ -24,7 +24,7 @@ from side_by_side.commands import call
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
-from finegrain.flag_types import (
+from finegrain.flags import (
     BatchSize,
     ImageSize,
     LearningRate,

@@ -25,7 +25,7 @@ from side_by_side.some_photos import place_some
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
-from finegrain.flag_types import Count, ImageSize
+from finegrain.flags import Count, ImageSize
 
 LABELS = {"plain": "predict over ImageDataGenerator", "ours": "export_features.py"}
 NOISE_CLASSES = 10

@@ -32,7 +32,7 @@ from side_by_side.backbones import BOUNDARIES, check_weights, family
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
-from finegrain.flag_types import BatchSize, ImageSize, Seed, StageEpochs
+from finegrain.flags import BatchSize, ImageSize, Seed, StageEpochs
 from finegrain.whole_files import written_whole
 
 STAGES = ("1-frozen", "2-unfrozen", "3-retrained")

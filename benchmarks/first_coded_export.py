@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finegrain.command import load_keras, run_command
-from finegrain.flag_types import BatchSize, ImageSize
+from finegrain.flags import BatchSize, ImageSize
 
 
 @dataclass

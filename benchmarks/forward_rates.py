@@ -19,7 +19,7 @@ from pathlib import Path
 from side_by_side.backbones import BOUNDARIES, family
 
 from finegrain.command import load_keras, run_command
-from finegrain.flag_types import BatchSize, Count, ImageSize
+from finegrain.flags import BatchSize, Count, ImageSize
 from finegrain.whole_files import written_whole
 
 

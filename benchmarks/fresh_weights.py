@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finegrain.command import load_keras, run_command
-from finegrain.flag_types import Count, ImageSize, Seed
+from finegrain.flags import Count, ImageSize, Seed
 from finegrain.whole_files import written_whole
 
 

@@ -19,7 +19,7 @@ again. A batch that does not fit all the same is trained in parts.
 from dataclasses import dataclass
 
 from finegrain.command import load_keras, run_command
-from finegrain.flag_types import BatchSize, Count, Gigabytes, ImageSize
+from finegrain.flags import BatchSize, Count, Gigabytes, ImageSize
 
 
 @dataclass

@@ -26,7 +26,7 @@ import numpy as np
 from finegrain.command import load_keras, run_command
 from finegrain.datasets.manifest import open_data_set
 from finegrain.errors import UserError
-from finegrain.flag_types import BatchSize, Epochs, ImageSize, Threads
+from finegrain.flags import BatchSize, Epochs, ImageSize, Threads
 from finegrain.whole_files import written_whole
 
 ORIGINAL = "ImageDataGenerator"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from finegrain.command import load_keras, run_command
-from finegrain.flag_types import Count
+from finegrain.flags import Count
 
 
 @dataclass

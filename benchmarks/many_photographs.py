@@ -20,7 +20,7 @@ from side_by_side.noise_photos import draw_noise
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
-from finegrain.flag_types import Count, ImageSize, StageEpochs, Views
+from finegrain.flags import Count, ImageSize, StageEpochs, Views
 
 
 @dataclass

@@ -21,7 +21,7 @@ from side_by_side.commands import command
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
-from finegrain.flag_types import ImageSize, ProperShare, Seed, Share
+from finegrain.flags import ImageSize, ProperShare, Seed, Share
 from finegrain.whole_files import written_whole
 
 

@@ -19,7 +19,7 @@ from side_by_side.commands import command
 from tqdm import tqdm
 
 from finegrain.command import run_command
-from finegrain.flag_types import Count
+from finegrain.flags import Count
 from finegrain.stores.row_layout import RowKind
 from finegrain.stores.row_store import RowStore
 

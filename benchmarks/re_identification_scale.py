@@ -19,7 +19,7 @@ import numpy as np
 from annotated_types import Interval
 
 from finegrain.command import run_command
-from finegrain.flag_types import Count, Seed
+from finegrain.flags import Count, Seed
 
 CAMERAS = 6
 

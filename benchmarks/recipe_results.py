@@ -22,7 +22,7 @@ from side_by_side.commands import call
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
-from finegrain.flag_types import (
+from finegrain.flags import (
     BatchSize,
     CountOrZero,
     Epochs,

@@ -45,7 +45,7 @@ from side_by_side.table import markdown
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
-from finegrain.flag_types import (
+from finegrain.flags import (
     BatchSize,
     Count,
     Epochs,

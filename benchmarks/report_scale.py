@@ -25,7 +25,7 @@ from tqdm import tqdm
 from finegrain.command import load_keras, run_command
 from finegrain.datasets.manifest import CLASSES, MANIFEST, open_data_set
 from finegrain.errors import UserError
-from finegrain.flag_types import Count, ImageSize
+from finegrain.flags import Count, ImageSize
 
 
 @dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from finegrain.decoder_remarks import silence_remarks
+from finegrain.quiet import silence_decoders
 from finegrain.regular_file import open_regular
 
 # What Pillow calls a possible decompression bomb; a photograph of this size takes 270 MB as RGB.
@@ -91,7 +91,7 @@ def open_sized(
     Raises:
         UnreadableImage: as `open_rgb`.
     """
-    silence_remarks()
+    silence_decoders()
     try:
         with open_regular(path) as file, _opened(file) as image:
             width, height = image.size

@@ -1,7 +1,11 @@
-"""Hold each flag of a command against what is declared beside it, before anything is done.
+"""What the flags of the commands may be, as their types declare it, and refusing all else.
 
-top: Annotated[int, Interval(ge=1, le=100)] = 5
-output: Annotated[Path, Suffixes(".jpg", ".png")] = Path("similar.jpg")
+    batch_size: BatchSize = 32
+    top: Annotated[int, Interval(ge=1, le=100)] = 5
+    output: Annotated[Path, Suffixes(".jpg", ".png")] = Path("similar.jpg")
+
+Every bound leaves room for whatever a machine of the next years can do; it is there for slips of
+the finger. `finegrain.command.run_command` refuses what lies outside.
 """
 
 import errno
@@ -9,36 +13,56 @@ import math
 import os
 import reprlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 from annotated_types import Interval
 
 from finegrain.errors import UserError
+
+# All that numpy, scikit-learn and Keras take as a seed.
+Seed = Annotated[int, Interval(ge=0, le=2**32 - 1)]
+# Side in pixels; below 32 no backbone has a feature map left.
+ImageSize = Annotated[int, Interval(ge=32, le=4096)]
+BatchSize = Annotated[int, Interval(ge=1, le=100_000)]
+Epochs = Annotated[int, Interval(ge=1, le=10_000)]
+# Of a stage that may be left out.
+StageEpochs = Annotated[int, Interval(ge=0, le=10_000)]
+Patience = Annotated[int, Interval(ge=0, le=10_000)]
+LearningRate = Annotated[float, Interval(gt=0, le=100)]
+LossWeight = Annotated[float, Interval(ge=0, le=1000)]
+# A part that may be nothing, but never all.
+Share = Annotated[float, Interval(ge=0, lt=1)]
+# A part that is neither nothing nor all.
+ProperShare = Annotated[float, Interval(gt=0, lt=1)]
+Probability = Annotated[float, Interval(ge=0, le=1)]
+# Augmented views of an image.
+Views = Annotated[int, Interval(ge=0, le=1000)]
+# Width of a layer that may be left out.
+Width = Annotated[int, Interval(ge=0, le=100_000)]
+Threads = Annotated[int, Interval(ge=1, le=256)]
+Gigabytes = Annotated[float, Interval(ge=0, le=1_000_000)]
+# Of images, classes, people, repetitions.
+Count = Annotated[int, Interval(ge=1, le=100_000_000)]
+CountOrZero = Annotated[int, Interval(ge=0, le=100_000_000)]
 
 # Python's own calls on a path go through its folders by recursion, up to some 900 of them.
 MOST_FOLDERS = 200
 
 
 class Suffixes:
-    """Declares what the name of a file may end in.
-
-    Args:
-        allowed: lower case, with the dot; upper case is taken as well.
-    """
+    """Declares what a file's name may end in: lower case, with the dot; upper case is taken too."""
 
     def __init__(self, *allowed: str):
         self.allowed = allowed
 
 
 def check_flags(settings: Any) -> None:
-    """Refuse values outside what the flags' types declare, and numbers that are none.
+    """Refuse values outside what the fields of a dataclass of flags declare, and NaN.
 
-    Args:
-        settings: a dataclass of flags. Of a flag of several values each is looked at, and a flag
-            that was left out (None) not at all.
+    Each value of a flag that takes several is looked at; a flag left out (None) is not.
 
     Raises:
         UserError: names the first such flag, its value and what it may be.
@@ -129,3 +153,36 @@ def _check_suffix(flag: str, path: Path, suffixes: Suffixes) -> None:
     if path.suffix.lower() in suffixes.allowed:
         return
     raise UserError(f"{flag} {path} must end in {' or '.join(suffixes.allowed)}")
+
+
+def values_by_name(
+    flag: str, texts: Sequence[str], names: Sequence[str], default: str
+) -> dict[str, str]:
+    """What a flag says for each of the known names: `--weights none xception=FILE`.
+
+    Args:
+        flag: as typed, e.g. `--weights`.
+        texts: its values: `name=value` for one name, `value` for all the others.
+        names: known names; the answer is in their order.
+        default: for names of which nothing is said.
+
+    Raises:
+        UserError: an unknown name, or two values for one.
+    """
+    given: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.rpartition("=")
+        if not equals:
+            name, value = "", text
+        # A file name may hold a sign of equality itself.
+        name, value = next(
+            ((known, text[len(known) + 1 :]) for known in names if text.startswith(f"{known}=")),
+            (name, value),
+        )
+        if name and name not in names:
+            raise UserError(f"{flag} {text} names {name}, which is none of {', '.join(names)}")
+        if name in given:
+            whom = name or "all"
+            raise UserError(f"{flag} gives two values for {whom}, {given[name]} and {value}")
+        given[name] = value
+    return {name: given.get(name, given.get("", default)) for name in names}

@@ -16,7 +16,7 @@ from finegrain.decode import IMAGE_SUFFIXES
 from finegrain.errors import UserError
 from finegrain.flags import flag_values
 from finegrain.folder_kinds import KEPT_FILES, kind_of, owner_of
-from finegrain.folder_lock import folder_held
+from finegrain.locks import folder_held
 from finegrain.own_pictures import is_own_picture
 from finegrain.whole_files import remove_partials
 

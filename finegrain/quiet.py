@@ -1,6 +1,9 @@
 """Keep what libraries say besides off the screen."""
 
 import contextlib
+import ctypes
+import functools
+import logging
 import os
 import sys
 import tempfile
@@ -39,3 +42,26 @@ def damage_not_warned_of() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@functools.cache
+def silence_decoders() -> None:
+    """Silence Pillow and the libraries below it for this process; others are left alone.
+
+    What keeps an image from being read arrives as an exception in any case; the rest is of no use
+    to somebody with 20,000 photographs.
+    """
+    # For good, since a filter that is taken back would be taken from other threads as well.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    from PIL import _imaging
+
+    # libtiff writes to standard error itself, and Pillow has no switch for that. A library that
+    # is loaded is found through the one that needs it, wherever it lies; where it is built into
+    # Pillow (on Windows) it cannot be found, and goes on talking.
+    with contextlib.suppress(OSError):
+        pillow = ctypes.CDLL(_imaging.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            if (set_handler := getattr(pillow, name, None)) is not None:
+                set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+                set_handler(None)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from finegrain.errors import UserError
-from finegrain.system_lock import Holder, SystemLock
+from finegrain.locks import Holder, SystemLock
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What is being written, and the lock that its writer holds meanwhile.

@@ -45,7 +45,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
-from finegrain.flag_types import (
+from finegrain.flags import (
     Gigabytes,
     ImageSize,
     LearningRate,

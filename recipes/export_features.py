@@ -33,8 +33,7 @@ from typing import Literal
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
-from finegrain.flag_types import ImageSize, Seed, Threads
-from finegrain.named_values import values_by_name
+from finegrain.flags import ImageSize, Seed, Threads, values_by_name
 from finegrain.outputs import Output, OutputFolder
 
 MOST_NAMED_FILES = 20

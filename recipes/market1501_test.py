@@ -29,7 +29,7 @@ from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
-from finegrain.flag_types import Probability, Threads
+from finegrain.flags import Probability, Threads
 from finegrain.folder_kinds import RUN
 from finegrain.outputs import Output, OutputFolder
 from finegrain.whole_files import written_whole

@@ -33,10 +33,9 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval
 
-from finegrain.by_product import by_product
 from finegrain.command import load_keras, run_command
-from finegrain.errors import UserError
-from finegrain.flag_types import (
+from finegrain.errors import UserError, by_product
+from finegrain.flags import (
     BatchSize,
     Epochs,
     Gigabytes,
@@ -44,9 +43,9 @@ from finegrain.flag_types import (
     ProperShare,
     Seed,
     Share,
+    Suffixes,
+    values_by_name,
 )
-from finegrain.flags import Suffixes
-from finegrain.named_values import values_by_name
 from finegrain.outputs import Output, OutputFile
 from finegrain.submission.sample_submission import read_sample_submission
 from finegrain.submission.submission import (

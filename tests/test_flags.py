@@ -14,7 +14,7 @@ from commands import REPOSITORY
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
-from finegrain.flags import check_flags, in_interval, metadata
+from finegrain.flags import check_flags, in_interval, metadata, values_by_name
 
 FOLDERS = (".", "recipes", "tools", "benchmarks", "finegrain")
 # Scripts and modules by their path in the repository.
@@ -24,6 +24,9 @@ COMMANDS = sorted(
     for path in (REPOSITORY / folder).glob("**/*.py" if folder == "finegrain" else "*.py")
     if "run_command(main, Settings)" in path.read_text(encoding="utf-8")
 )
+
+# Of what values are given by name.
+NAMES = ["vgg16", "runs/a=b"]
 
 
 def load(command: str) -> ModuleType:
@@ -149,3 +152,32 @@ def test_what_was_left_out_is_not_looked_at():
     settings = load("recipes/merge_features.py").Settings((Path("x.h5"),))
     assert settings.epochs is None and settings.plot is None
     check_flags(settings)
+
+
+def test_a_value_by_name_comes_before_that_for_all():
+    assert values_by_name("--weights", ["none", "vgg16=FILE"], NAMES, "imagenet") == {
+        "vgg16": "FILE",
+        "runs/a=b": "none",
+    }
+    assert values_by_name("--weights", [], NAMES, "imagenet") == dict.fromkeys(NAMES, "imagenet")
+
+
+def test_names_and_values_may_hold_the_equals_sign():
+    given = ["vgg16=a=b.weights.h5", "runs/a=b=c"]
+    assert values_by_name("--weights", given, NAMES, "none") == {
+        "vgg16": "a=b.weights.h5",
+        "runs/a=b": "c",
+    }
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["vgg=none"], "names vgg, which is none of vgg16"),
+        (["vgg16=a", "vgg16=b"], "two values for vgg16, a and b"),
+        (["a", "b"], "two values for all, a and b"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(texts, words):
+    with pytest.raises(UserError, match=words):
+        values_by_name("--weights", texts, NAMES, "none")

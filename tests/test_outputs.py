@@ -12,12 +12,21 @@ from finished_runs import make_run
 from matplotlib.figure import Figure
 from PIL import Image
 
+from finegrain.datasets.made_earlier import DUPLICATES, UNREADABLE
+from finegrain.datasets.manifest import CLASSES, MANIFEST, UNFINISHED
+from finegrain.datasets.statistics_file import STATISTICS
+from finegrain.embeddings.run_embeddings import EMBEDDINGS
 from finegrain.errors import UserError
+from finegrain.evaluation.calibrated_model import TEMPERATURE
+from finegrain.evaluation.evaluation_file import EVALUATION
+from finegrain.evaluation.history_plot import PICTURE
 from finegrain.folder_kinds import DATA_SET, KEPT_FILES, RUN, kind_of
-from finegrain.folder_lock import LOCK, folder_held
+from finegrain.locks import LOCK, folder_held
 from finegrain.outputs import OutputFile, check_output_file
 from finegrain.own_pictures import is_own_picture, sign
-from finegrain.runs.prediction_table import COLUMNS
+from finegrain.runs.prediction_table import COLUMNS, PREDICTIONS
+from finegrain.runs.results import RESULTS
+from finegrain.runs.run_folder import CONFIG, MODEL
 
 
 def photograph(path: Path, seed: int = 0) -> Path:
@@ -159,34 +168,24 @@ def test_a_command_replaces_what_it_wrote_before(base, script_here, tmp_path):
 
 
 def test_the_kept_files_are_those_that_there_are():
-    from finegrain.datasets import made_earlier, manifest, statistics_file
-    from finegrain.evaluation import (
-        calibrated_model,
-        evaluation_file,
-        history_plot,
-        prediction_table,
-        run_embeddings,
-    )
-    from finegrain.training import results, run_folder
-
     assert {
-        manifest.MANIFEST,
-        manifest.CLASSES,
-        manifest.UNFINISHED,
-        made_earlier.DUPLICATES,
-        made_earlier.UNREADABLE,
-        statistics_file.STATISTICS,
+        MANIFEST,
+        CLASSES,
+        UNFINISHED,
+        DUPLICATES,
+        UNREADABLE,
+        STATISTICS,
     } <= set(KEPT_FILES[DATA_SET])
     assert {
-        run_folder.CONFIG,
-        run_folder.CLASSES,
-        run_folder.MODEL,
-        results.RESULTS,
-        history_plot.PICTURE,
-        prediction_table.PREDICTIONS,
-        evaluation_file.EVALUATION,
-        calibrated_model.TEMPERATURE,
-        run_embeddings.EMBEDDINGS,
+        CONFIG,
+        CLASSES,
+        MODEL,
+        RESULTS,
+        PICTURE,
+        PREDICTIONS,
+        EVALUATION,
+        TEMPERATURE,
+        EMBEDDINGS,
     } <= set(KEPT_FILES[RUN])
 
 

@@ -36,7 +36,7 @@ from annotated_types import Interval
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
-from finegrain.flag_types import Gigabytes, Seed
+from finegrain.flags import Gigabytes, Seed
 
 
 @dataclass

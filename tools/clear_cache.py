@@ -25,7 +25,7 @@ class Settings:
 
 
 def main(settings: Settings) -> None:
-    from finegrain.sizes import size_in_words
+    from finegrain.memory import size_in_words
     from finegrain.stores.store_folder import StoreFolder, remove_store
     from finegrain.whole_files import remove_partials
 

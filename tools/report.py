@@ -19,10 +19,10 @@ from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
-from finegrain.flag_types import CountOrZero
+from finegrain.flags import CountOrZero
 from finegrain.folder_kinds import RUN
+from finegrain.memory import size_in_words
 from finegrain.outputs import Output, OutputFile, OutputFolder
-from finegrain.sizes import size_in_words
 
 REPORT = "report.html"
 PAGES = ("", ".html", ".htm")

@@ -13,8 +13,7 @@ from typing import Annotated
 from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
-from finegrain.flag_types import Seed
-from finegrain.flags import Suffixes
+from finegrain.flags import Seed, Suffixes
 from finegrain.outputs import Output, OutputFile
 
 

@@ -21,8 +21,7 @@ from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
-from finegrain.flag_types import Threads
-from finegrain.flags import Suffixes
+from finegrain.flags import Suffixes, Threads
 from finegrain.outputs import Output, OutputFile
 
 if TYPE_CHECKING:

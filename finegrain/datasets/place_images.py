@@ -22,7 +22,7 @@ from finegrain.datasets.made_earlier import (
 )
 from finegrain.datasets.manifest import UNFINISHED
 from finegrain.errors import UserError
-from finegrain.sizes import size_in_words
+from finegrain.memory import size_in_words
 from finegrain.whole_files import DISK_FULL
 
 LINKS = ("hard", "symlink", "copy")

@@ -27,7 +27,7 @@ from finegrain.decode import read_pixels
 from finegrain.drawn.breed import PARTS, Breed, demo_breeds, pretraining_breeds, type_id
 from finegrain.drawn.photo import draw_photo
 from finegrain.errors import UserError
-from finegrain.flag_types import CountOrZero, Seed
+from finegrain.flags import CountOrZero, Seed
 from finegrain.outputs import Output, OutputFile, OutputFolder
 from finegrain.whole_files import remove_partials, written_whole
 

@@ -16,10 +16,10 @@ from finegrain.embeddings.exported_photos import ExportedPhotos
 from finegrain.embeddings.exported_views import ViewPlan
 from finegrain.errors import UserError
 from finegrain.features.feature_key import network_digest
+from finegrain.memory import size_in_words
 from finegrain.models.backbone import weights_digest
 from finegrain.models.image_heads import EMBEDDING
 from finegrain.regular_file import refuse_special
-from finegrain.sizes import size_in_words
 from finegrain.stores.row_layout import RowKind
 from finegrain.stores.row_store import DamagedStore, RowStore
 from finegrain.whole_files import remove_partials

@@ -6,8 +6,7 @@ from typing import Any
 
 import keras
 
-from finegrain.by_product import by_product
-from finegrain.errors import UserError
+from finegrain.errors import UserError, by_product
 from finegrain.evaluation.answer_images import Answered
 from finegrain.evaluation.calibrated_model import TEMPERATURE, file_digest
 from finegrain.evaluation.evaluate_run import About, write_answers

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import FiniteFloat, InstanceOf, model_validator
 
 from finegrain.errors import UserError
-from finegrain.flag_types import CountOrZero, Probability
+from finegrain.flags import CountOrZero, Probability
 from finegrain.records import Record, Typed, read_record, stamped
 from finegrain.whole_files import written_whole
 

@@ -6,7 +6,7 @@ import keras
 
 from finegrain.device import CPU, find_device
 from finegrain.inference.inference import AGREEMENT_IMAGES
-from finegrain.machine_memory import check_memory_fits
+from finegrain.memory import check_memory_fits
 from finegrain.models.step_memory import least_answer_bytes
 
 

@@ -9,12 +9,12 @@ import keras
 import numpy as np
 
 from finegrain.errors import UserError
+from finegrain.memory import size_in_words
 from finegrain.merging.answers import Answers, answer
 from finegrain.merging.feature_rows import BATCH_IN_ORDER, FeatureRows
 from finegrain.merging.merge_split import MergeSplit
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.merged import KEPT, Branch, dropout_mask, fed_with_masks, merged_model
-from finegrain.sizes import size_in_words
 
 # The original saw 20,000 photographs eight times: so many steps. A small data set is seen more
 # often for them, but not without end.

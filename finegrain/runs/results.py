@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from annotated_types import Ge
 from pydantic import NonNegativeInt
 
-from finegrain.flag_types import Probability
+from finegrain.flags import Probability
 from finegrain.records import Record, Typed, read_record, stamped
 from finegrain.runs.run_folder import RunFolder
 from finegrain.whole_files import written_whole

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Interval
 from pydantic import Field
 
-from finegrain.flag_types import BatchSize, CountOrZero, Seed, Share, Width
+from finegrain.flags import BatchSize, CountOrZero, Seed, Share, Width
 from finegrain.records import Record, Typed, read_record
 
 CONFIG = "config.json"

@@ -9,8 +9,7 @@ from typing import Any
 
 import keras
 
-from finegrain.by_product import by_product
-from finegrain.errors import UserError
+from finegrain.errors import UserError, by_product
 from finegrain.quiet import damage_not_warned_of
 from finegrain.records import stamped
 from finegrain.runs.plateau import Verdict

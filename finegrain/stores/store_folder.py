@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from finegrain.sizes import size_in_words
+from finegrain.memory import size_in_words
 from finegrain.stores.row_layout import Columns, RowKind, canonical
 from finegrain.stores.row_store import DamagedStore, RowStore, lock
 from finegrain.whole_files import remove_partials

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finegrain.errors import UserError
-from finegrain.flag_types import BatchSize
+from finegrain.flags import BatchSize
 from finegrain.outputs import Output, OutputFile
 from finegrain.submission.sample_submission import read_sample_submission
 from finegrain.submission.submission import SubmissionFormat

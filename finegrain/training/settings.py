@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Interval
 
-from finegrain.flag_types import (
+from finegrain.flags import (
     BatchSize,
     CountOrZero,
     Gigabytes,

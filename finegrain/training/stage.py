@@ -9,7 +9,7 @@ import keras
 from pydantic import TypeAdapter, ValidationError
 
 from finegrain.errors import UserError
-from finegrain.flag_types import (
+from finegrain.flags import (
     LearningRate,
     LossWeight,
     Patience,

@@ -5,7 +5,7 @@ import keras
 from finegrain.device import CPU, find_device
 from finegrain.features.fill import BATCH
 from finegrain.inference.answers_fit import images_at_once
-from finegrain.machine_memory import check_memory_fits
+from finegrain.memory import check_memory_fits
 from finegrain.models.backbone import BACKBONE_LAYER
 from finegrain.models.step_memory import least_training_bytes
 from finegrain.training.feed import Feed

@@ -5,13 +5,22 @@ from pathlib import Path
 import psutil
 
 from finegrain.errors import UserError
-from finegrain.sizes import size_in_words
 
+UNITS = ("bytes", "kB", "MB", "GB", "TB")
 # Where Linux says what a container may use, in its second and its first version.
 CONTAINER_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
+
+
+def size_in_words(count: float) -> str:
+    """A number of bytes in the unit that suits it, a thousand to the next: 950 bytes, 1.2 MB."""
+    unit = 0
+    # 999.95 would be shown as 1000.0.
+    while abs(count) >= 999.95 and unit < len(UNITS) - 1:
+        count, unit = count / 1000, unit + 1
+    return f"{count:.1f} {UNITS[unit]}" if unit else f"{count:.0f} {UNITS[unit]}"
 
 
 def total_memory() -> int:
@@ -26,12 +35,12 @@ def total_memory() -> int:
     return memory + psutil.swap_memory().total
 
 
-def check_memory_fits(needed: float, what: str, remedy: str) -> None:
+def check_memory_fits(needed: float, task: str, remedy: str) -> None:
     """Refuse what needs more memory than there is, before the kernel ends the process for it.
 
     Args:
         needed: bytes that it takes at the very least, so that nothing is refused which would run.
-        what: that needs them, e.g. `a training step of 32 images`.
+        task: what needs them, e.g. `a training step of 32 images`.
         remedy: what to do, e.g. `lower --batch-size or --image-size`.
 
     Raises:
@@ -40,6 +49,6 @@ def check_memory_fits(needed: float, what: str, remedy: str) -> None:
     there = total_memory()
     if needed > there:
         raise UserError(
-            f"{what} needs {size_in_words(needed)} of memory at least, and this machine has "
+            f"{task} needs {size_in_words(needed)} of memory at least, and this machine has "
             f"{size_in_words(there)}; {remedy}"
         )

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from finegrain.errors import UserError
-from finegrain.folder_lock import LOCK, folder_held
+from finegrain.locks import LOCK, folder_held
 
 HOLDER = """
 import sys
 from pathlib import Path
-from finegrain.folder_lock import folder_held
+from finegrain.locks import folder_held
 sys.argv = ["froze_fine_tune.py", "--run", "runs/x"]
 with folder_held(Path(FOLDER)):
     print("held", flush=True)

@@ -6,9 +6,9 @@ import psutil
 import pytest
 from finished_runs import make_run
 
-from finegrain import machine_memory
+from finegrain import memory
 from finegrain.errors import UserError
-from finegrain.machine_memory import check_memory_fits, total_memory
+from finegrain.memory import check_memory_fits, total_memory
 
 SMALL = ("--backbone", "mobilenet_v2_0.35", "--weights", "none", "--image-size", "32")
 
@@ -29,7 +29,7 @@ def memory_of(monkeypatch):
 )
 def test_a_container_may_have_less_than_its_machine(monkeypatch, memory_of, tmp_path, limit, total):
     memory_of(900)
-    monkeypatch.setattr(machine_memory, "CONTAINER_LIMITS", [tmp_path / "memory.max"])
+    monkeypatch.setattr(memory, "CONTAINER_LIMITS", [tmp_path / "memory.max"])
     if limit is not None:
         (tmp_path / "memory.max").write_text(limit)
     assert total_memory() == total

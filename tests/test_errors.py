@@ -4,8 +4,7 @@ import errno
 
 import pytest
 
-from finegrain.by_product import by_product
-from finegrain.errors import UserError
+from finegrain.errors import UserError, by_product
 from finegrain.whole_files import written_whole
 
 
