@@ -6,8 +6,8 @@ import tracemalloc
 import pytest
 from special_files import make_special_files
 
+from finegrain.datasets.layouts.annotation_file import annotation_files
 from finegrain.datasets.layouts.cub_lists import read_id_list
-from finegrain.datasets.layouts.find_annotations import annotation_files
 from finegrain.datasets.scan import scan_image
 from finegrain.decode import UnreadableImage, open_rgb
 from finegrain.errors import UserError

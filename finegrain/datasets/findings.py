@@ -10,7 +10,6 @@ from finegrain.datasets.crops import CROP
 from finegrain.datasets.data_folder import duplicate_rows
 from finegrain.datasets.gather import Unreadable
 from finegrain.datasets.layouts import Layout, Listing, Record
-from finegrain.datasets.layouts.left_out import left_out_lines
 from finegrain.datasets.official_split import OFFICIAL_VALID
 from finegrain.datasets.retrieval import retrieval_lines
 from finegrain.datasets.summary import class_table, counted, list_few, small_classes
@@ -27,6 +26,26 @@ def tell_source(
         print(line)
     for notice in listing.notices:
         print(f"notice   {notice}")
+
+
+def left_out_lines(listing: Listing, layout: Layout, records: Collection[Record]) -> list[str]:
+    """A line for each kind of thing that a layout did not take, with their count and a few."""
+    left_out = list(listing.left_out)
+    if not layout.own_index:
+        taken = {record.path for record in records}
+        unlabelled = [path.name for path in listing.all_images if path not in taken]
+        no_images = [path.name for path in listing.ignored + listing.broken_links]
+        left_out += [
+            ("hidden files and files that are no images", no_images),
+            ("images without a class", unlabelled),
+            ("folders without images", [name for name, got in listing.folders.items() if not got]),
+            ("folders inside class folders", [path.name for path in listing.unentered]),
+        ]
+    return [f"ignored  {what}: {len(names)} ({_few(names)})" for what, names in left_out if names]
+
+
+def _few(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def tell_findings(

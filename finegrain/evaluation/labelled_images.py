@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from finegrain.datasets.layouts import class_folders, list_source
+from finegrain.datasets.layouts import list_source
+from finegrain.datasets.layouts.by_name import read_class_folders
 from finegrain.datasets.manifest import MANIFEST, DataSet, open_data_set
 from finegrain.errors import UserError
 from finegrain.evaluation.answer_images import LabelledImages
@@ -64,7 +65,7 @@ def labelled_folder(folder: Path, classes: list[str]) -> list[LabelledImages]:
     listing.folders = {name: images for name, images in listing.folders.items() if images}
     _refuse_unknown(folder, list(listing.folders), classes)
     index = {name: number for number, name in enumerate(classes)}
-    records = list(class_folders.read(listing))
+    records = list(read_class_folders(listing))
     return [
         LabelledImages(
             FOLDER_SPLIT,

@@ -4,9 +4,12 @@ from collections.abc import Collection
 from pathlib import Path
 
 from finegrain.datasets.class_names import natural_key
-from finegrain.datasets.layouts.annotated_paths import image_folder
-from finegrain.datasets.layouts.annotation_file import read_annotation_file, refuse_leaving
-from finegrain.datasets.layouts.find_annotations import data_folder_of
+from finegrain.datasets.layouts.annotation_file import (
+    data_folder_of,
+    image_folder,
+    read_annotation_file,
+    refuse_leaving,
+)
 from finegrain.decode import IMAGE_SUFFIXES
 from finegrain.errors import UserError
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finegrain.datasets.crops import box_edges, place_boxes
+from finegrain.datasets.findings import left_out_lines
 from finegrain.datasets.gather import not_listed, read_records
 from finegrain.datasets.layouts import Box, OfficialSplit, Record, find_layout, list_source
-from finegrain.datasets.layouts.left_out import left_out_lines
 from finegrain.datasets.official_split import keep_official_split, read_official_split
 from finegrain.errors import UserError
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from finegrain.datasets.findings import left_out_lines
 from finegrain.datasets.gather import read_records
 from finegrain.datasets.layouts import Record, find_layout, list_source
-from finegrain.datasets.layouts.left_out import left_out_lines
 from finegrain.errors import UserError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

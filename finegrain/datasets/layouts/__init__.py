@@ -1,21 +1,25 @@
 """The table of layouts, and which of them a source follows.
 
-To add a layout: write a module beside this one with a `LAYOUT = Layout(...)`, and put it in
-`known_layouts`. The first row that matches wins, so layouts with an index file of their own
-stand before those that go by names.
+To add a layout: write a module beside this one with a `LAYOUT = Layout(...)`, or a row of
+`by_name.py` where names tell it all, and put it in `known_layouts`. The first row that matches
+wins, so layouts with an index file of their own stand before those that go by names.
 """
 
 from finegrain.datasets.layouts import (
-    class_folders,
+    by_name,
     csv_labels,
     cub,
     json_annotations,
     market1501,
-    type_num,
-    typeid_randhash,
 )
-from finegrain.datasets.layouts.layout import Box, Layout, OfficialSplit, Record
-from finegrain.datasets.layouts.listing import Listing, list_source
+from finegrain.datasets.layouts.layout import (
+    Box,
+    Layout,
+    Listing,
+    OfficialSplit,
+    Record,
+    list_source,
+)
 from finegrain.errors import UserError
 
 __all__ = [
@@ -37,19 +41,15 @@ def known_layouts() -> dict[str, Layout]:
         cub.LAYOUT,
         csv_labels.LAYOUT,
         market1501.LAYOUT,
-        class_folders.LAYOUT,
-        type_num.LAYOUT,
-        typeid_randhash.LAYOUT,
+        by_name.CLASS_FOLDERS,
+        by_name.TYPE_NUM,
+        by_name.TYPEID_RANDHASH,
     )
     return {layout.name: layout for layout in table}
 
 
 def find_layout(listing: Listing, name: str = "auto") -> Layout:
-    """The layout that a source follows.
-
-    Args:
-        listing: the source.
-        name: `auto`, or a layout's name to force it.
+    """The layout that a source follows, or with a `name` other than `auto` the one of that name.
 
     Raises:
         UserError: no images, an unknown name, or no layout fits.

@@ -1,4 +1,4 @@
-"""The JSON of annotations that FGVC, iNaturalist and COCO share.
+"""The JSON of annotations that FGVC, iNaturalist and COCO share: find it, read it, its images.
 
     {"images": [{"id": 7, "file_name": "category_3/7.jpg"}, ...],
      "annotations": [{"image_id": 7, "category_id": 2}, ...],
@@ -8,14 +8,25 @@ Files of test images have `images` only; some FGVC files have neither `images` n
 """
 
 import json
+import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from finegrain.errors import UserError
-from finegrain.regular_file import read_regular
+from finegrain.regular_file import open_regular, read_regular
+
+# What FGVC, iNaturalist and COCO files of labelled images have in common.
+KEYS = (b'"annotations"', b'"image_id"', b'"category_id"')
+# Where more stand, they are notes beside each image and no table of all.
+MOST_FILES = 20
+# COCO keeps its JSON files in a folder of this name, beside the folders of images.
+COCO_FOLDER = "annotations"
+# The folder of images is found by so many of them; it may stand in one of this name.
+SAMPLE = 100
+COMMON_FOLDER = "images"
 
 # (where it stands, such as "train.json: images[3]"; the object)
 Entry = tuple[str, dict[str, Any]]
@@ -37,6 +48,34 @@ class AnnotationFile:
     images: dict[str, str | None]
     labels: dict[str, list[str]]
     categories: dict[str, str | None] | None
+
+
+def annotation_files(folder: Path) -> list[Path]:
+    """The JSON files in a folder, or in its folder `annotations`, that label images by id."""
+    found = []
+    for place in (folder, folder / COCO_FOLDER):
+        files = [path for path in place.glob("*.json") if not path.name.startswith(".")]
+        if len(files) <= MOST_FILES:
+            found += [path for path in sorted(files) if _labels_images(path)]
+    return found
+
+
+def data_folder_of(annotation_file: Path) -> Path:
+    """The folder that a JSON's paths must stay in."""
+    folder = annotation_file.parent
+    return folder.parent if folder.name == COCO_FOLDER else folder
+
+
+def _labels_images(path: Path) -> bool:
+    try:
+        with (
+            open_regular(path) as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
+        ):
+            return all(text.find(key) >= 0 for key in KEYS)
+    except (OSError, ValueError):
+        # Empty files cannot be mapped; what cannot be read is no annotation file of ours.
+        return False
 
 
 def read_annotation_file(path: Path) -> AnnotationFile:
@@ -148,3 +187,44 @@ def _file_name(entry: dict[str, Any], where: str) -> str | None:
 def _name(entry: dict[str, Any]) -> str | None:
     name = entry.get("name")
     return name if isinstance(name, str) else None
+
+
+def image_folder(annotation_file: Path, root: Path, names: Sequence[str]) -> Path:
+    """The folder that a JSON's file names count from.
+
+    iNaturalist counts from the data folder; FGVC and COCO from a folder in it that is named like
+    the JSON (`train` for `train.json`, `train2017` for `instances_train2017.json`). The one that
+    holds the most images of a sample is it.
+
+    Args:
+        annotation_file: the JSON.
+        root: the data folder.
+        names: the file names, relative, all inside the data folder.
+
+    Raises:
+        UserError: none of the names is there.
+    """
+    folders = _candidates(annotation_file, root)
+    step = max(1, len(names) // SAMPLE)
+    found = [sum((folder / name).is_file() for name in names[::step]) for folder in folders]
+    if any(found):
+        return folders[found.index(max(found))]
+    for folder in folders:
+        if any((folder / name).is_file() for name in names):
+            return folder
+    raise UserError(
+        f"none of the {len(names)} images that {annotation_file} names is there, such as "
+        f"{names[0]} in {' or '.join(map(str, folders))}; put the JSON beside its images"
+    )
+
+
+def _candidates(annotation_file: Path, root: Path) -> list[Path]:
+    stem = annotation_file.stem.lower()
+    folders = [root]
+    for place in (root, root / COMMON_FOLDER):
+        inside = sorted(path for path in place.glob("*") if path.is_dir())
+        named = [path for path in inside if path.name.lower() in stem]
+        folders += sorted(named, key=lambda path: -len(path.name))
+    if (root / COMMON_FOLDER).is_dir():
+        folders.append(root / COMMON_FOLDER)
+    return folders

@@ -10,8 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from finegrain.datasets.layouts.layout import Layout, Record
-from finegrain.datasets.layouts.listing import Listing
+from finegrain.datasets.layouts.layout import Layout, Listing, Record
 from finegrain.errors import UserError
 
 COLUMNS = ("id", "label")
@@ -22,7 +21,7 @@ LEAST_SHARE = 0.1
 def matches(listing: Listing) -> bool:
     """There is a label list whose ids name a fair share of the images."""
     index = _index_images(listing)
-    for table in find_label_lists(listing):
+    for table in _find_label_lists(listing):
         ids = [identity for identity, _, _ in _read_rows(table)]
         found = sum(identity in index for identity in ids)
         if found and found >= LEAST_SHARE * max(len(ids), len(listing.all_images)):
@@ -37,12 +36,12 @@ def read(listing: Listing) -> Iterator[Record]:
         UserError: there is no label list or several, a row has no id or label, or two rows or
             two images share an id.
     """
-    tables = find_label_lists(listing)
+    tables = _find_label_lists(listing)
     if len(tables) != 1:
-        seen = "no CSV with the columns id,label stands" if not tables else "several CSVs with the "
-        seen += (
-            "" if not tables else f"columns id,label ({', '.join(p.name for p in tables)}) stand"
-        )
+        seen = "no CSV with the columns id,label stands"
+        if tables:
+            names = ", ".join(table.name for table in tables)
+            seen = f"several CSVs with the columns id,label ({names}) stand"
         raise UserError(f"{seen} in {listing.folder} or beside it; leave exactly one there")
     (table,) = tables
     index = _index_images(listing)
@@ -69,7 +68,7 @@ def read(listing: Listing) -> Iterator[Record]:
         yield Record(path, label, identity, problem)
 
 
-def find_label_lists(listing: Listing) -> list[Path]:
+def _find_label_lists(listing: Listing) -> list[Path]:
     """The label lists in the source, or else beside it if it has its images in itself."""
     inside = _label_lists_in(listing.folder)
     if inside or not listing.images:

@@ -1,25 +1,32 @@
 """CUB-200-2011 as its archive unpacks: four or five lists beside a folder `images/`.
 
 Wah et al. 2011, "The Caltech-UCSD Birds-200-2011 Dataset", CNS-TR-2011-001. NABirds has the same
-lists.
+lists. Besides labels it brings along an official split, and a box an image.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 
-from finegrain.datasets.layouts.cub_extras import boxes, official_split
-from finegrain.datasets.layouts.cub_files import (
+from finegrain.datasets.layouts.cub_lists import (
+    BOXES,
+    CLASSES,
+    FORMS,
+    IMAGES,
+    LABELS,
     PREFIX,
+    SPLIT,
+    IdList,
     cub_folder,
     cub_folders,
     find_files,
     image_folder,
+    read_id_list,
 )
-from finegrain.datasets.layouts.cub_lists import CLASSES, IMAGES, LABELS, IdList, read_id_list
-from finegrain.datasets.layouts.layout import Layout, Record
-from finegrain.datasets.layouts.listing import Listing
+from finegrain.datasets.layouts.layout import Box, Layout, Listing, OfficialSplit, Record
 from finegrain.errors import UserError
 
 DIGITS_OF_ID = 3
+PARTS = {"1": "train", "0": "test"}
 
 
 def matches(listing: Listing) -> bool:
@@ -101,6 +108,58 @@ def _class_of(image: str, images: IdList, classes: IdList, labels: IdList) -> st
             f"which {classes.path.name} does not list; add the class or remove the image"
         )
     return labels.values[image]
+
+
+def official_split(listing: Listing, records: Collection[Record]) -> OfficialSplit:
+    """Read `train_test_split.txt`.
+
+    Raises:
+        UserError: the list is missing or damaged, or an image has no line in it.
+    """
+    lines = _list_of(SPLIT, listing, records, "give --split seeded")
+    for image, part in lines.values.items():
+        if part not in PARTS:
+            raise UserError(f"{lines.where(image)} has {part!r}, not {FORMS[SPLIT]}; mend it")
+    parts = {record.id: PARTS[lines.values[record.id]] for record in records if not record.problem}
+    return OfficialSplit(lines.path, parts)
+
+
+def boxes(listing: Listing, records: Collection[Record]) -> dict[str, Box]:
+    """Read `bounding_boxes.txt`: image id -> its box.
+
+    Raises:
+        UserError: the list is missing or damaged, or an image has no line in it.
+    """
+    lines = _list_of(BOXES, listing, records, "leave --crop boxes away")
+    return {record.id: _box(record.id, lines) for record in records if not record.problem}
+
+
+def _list_of(name: str, listing: Listing, records: Collection[Record], way_out: str) -> IdList:
+    root = cub_folder(listing)
+    if not (root / name).is_file():
+        raise UserError(f"{root / name} is missing; unpack the archive again or {way_out}")
+    lines, images = read_id_list(root, name), read_id_list(root, IMAGES)
+    for record in records:
+        if not record.problem and record.id not in lines.values:
+            raise UserError(
+                f"the image {record.id} ({images.where(record.id)}) has no line in {lines.path}; "
+                f"add it or {way_out}"
+            )
+    strangers = [image for image in lines.values if image not in images.values]
+    listing.left_out.append((f"ids in {name} that {IMAGES} does not list", strangers))
+    return lines
+
+
+def _box(image: str, lines: IdList) -> Box:
+    try:
+        left, top, width, height = map(float, lines.values[image].split())
+    except ValueError:
+        left = width = top = height = math.nan
+    if not all(map(math.isfinite, (left, top, width, height))):
+        raise UserError(
+            f"{lines.where(image)} has {lines.values[image]!r}, not {FORMS[BOXES]}; mend it"
+        )
+    return Box(left, top, width, height, lines.where(image))
 
 
 LAYOUT = Layout(

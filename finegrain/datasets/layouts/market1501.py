@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from finegrain.datasets.layouts.layout import Layout, Record
-from finegrain.datasets.layouts.listing import Listing
+from finegrain.datasets.layouts.layout import Layout, Listing, Record
 from finegrain.datasets.retrieval import CAMERA, IDENTITY
 from finegrain.errors import UserError
 
