@@ -88,7 +88,7 @@ def explain_each(settings: Settings, run: "FinishedRun") -> None:
 
     from finegrain.explain.figures import class_figure, percentage, save_figure
     from finegrain.explain.grad_cam import GradCam
-    from finegrain.explain.heat import lay_over
+    from finegrain.explain.photograph import lay_over
     from finegrain.models.classifier import classifier
 
     asked = None if settings.class_name is None else class_index(run.classes, settings.class_name)
@@ -111,8 +111,8 @@ def explain_each(settings: Settings, run: "FinishedRun") -> None:
 def explain_pair(settings: Settings, run: "FinishedRun") -> None:
     """Write one picture of two photographs and print whether they show the same class."""
     from finegrain.explain.figures import pair_figure, percentage, save_figure
-    from finegrain.explain.heat import lay_over
-    from finegrain.explain.pair_cam import PairCam
+    from finegrain.explain.grad_cam import PairCam
+    from finegrain.explain.photograph import lay_over
     from finegrain.models.multi_loss import same_class
     from finegrain.runs.run_config import MULTI_LOSS
 

@@ -8,10 +8,8 @@ from keras import ops, tree
 from finegrain.demo.training_images import Neighbour, TrainingImages
 from finegrain.embeddings.embedding_source import model_source
 from finegrain.embeddings.nearest import unit_rows
-from finegrain.explain.grad_cam import GradCam
-from finegrain.explain.heat import lay_over
-from finegrain.explain.pair_cam import PairCam
-from finegrain.explain.photograph import Photograph
+from finegrain.explain.grad_cam import GradCam, PairCam
+from finegrain.explain.photograph import Photograph, lay_over
 from finegrain.models.classifier import classifier
 from finegrain.models.multi_loss import same_class
 from finegrain.runs.finished_run import FinishedRun

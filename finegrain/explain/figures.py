@@ -72,11 +72,7 @@ def pair_figure(
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
+    """Write a figure as PNG; UserError where the file cannot be written."""
     with warnings.catch_warnings():
         # Names in scripts that Matplotlib's font lacks are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")

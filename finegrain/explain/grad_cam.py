@@ -1,4 +1,10 @@
-"""Grad-CAM: which part of the picture speaks for a class."""
+"""Grad-CAM: which part of a picture speaks for a class, or makes two pictures the same class.
+
+Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
+Localization", arXiv 1610.02391. The map is the backbone's last one, so it serves every backbone
+and every head of the project, on every backend. The backbone runs forward once; only what stands
+above the map is differentiated.
+"""
 
 from collections.abc import Sequence
 
@@ -6,19 +12,17 @@ import keras
 import numpy as np
 from keras import ops
 
-from finegrain.explain.feature_map import below_map, logits_above_map
 from finegrain.explain.gradients import gradients
-from finegrain.explain.heat import fitted, lay_over, weighted_heat
+from finegrain.explain.photograph import fitted, lay_over
+from finegrain.models.backbone import BACKBONE_LAYER
 from finegrain.models.heads.category import CATEGORY
+from finegrain.models.heads.same_class import SAME_CLASS, SQUARED_DIFFERENCE
+from finegrain.models.image_heads import EMBEDDING
+from finegrain.tensor import Tensor
 
 
 class GradCam:
-    """Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
-    Localization", arXiv 1610.02391.
-
-    The score is the class's number before the softmax, the map the backbone's last one, so it
-    serves every backbone and every head of the project, on every backend. The backbone runs
-    forward once; only the head is differentiated.
+    """Heat of a class; the score is the class's number before the softmax.
 
     Args:
         model: a training model, or its `classifier`.
@@ -26,8 +30,9 @@ class GradCam:
 
     def __init__(self, model: keras.Model):
         self.image_size = tuple(model.get_layer("image").output.shape[1:3])
-        self._below = below_map(model)
-        self._logits = logits_above_map(model, CATEGORY)
+        self._below = _below_map(model)
+        self._dense = model.get_layer(CATEGORY)
+        self._above = keras.Model(_map_tensor(model), self._dense.input)
 
     def heats(self, images: np.ndarray, class_indices: Sequence[int] | None = None) -> np.ndarray:
         """Heat of a batch of images.
@@ -40,36 +45,132 @@ class GradCam:
             (N, h, w) float32, 0 to 1, of the feature map's size; all 0 where no part of the
             picture speaks for the class.
         """
-        maps = self._maps(images)
+        maps = _feature_maps(self._below, images)
         if class_indices is None:
             class_indices = ops.convert_to_numpy(self._logits(maps)).argmax(axis=1)
-        asked = ops.one_hot(np.asarray(class_indices), self._logits.dense.units)
+        asked = ops.one_hot(np.asarray(class_indices), self._dense.units)
         (slopes,) = gradients(lambda given: ops.multiply(self._logits(given), asked), [maps])
         return weighted_heat(maps, slopes)
 
     def heat(self, pixels: np.ndarray, class_index: int | None = None) -> np.ndarray:
-        """Heat of one picture of any size.
-
-        Args:
-            pixels: (H, W, 3) uint8, RGB.
-            class_index: the class asked about; None for the likeliest.
-
-        Returns:
-            (h, w) float32, as `heats`.
-        """
+        """Heat of one picture of any size, (H, W, 3) uint8; (h, w), as `heats`."""
         asked = None if class_index is None else [class_index]
         return self.heats(fitted(pixels, self.image_size)[None], asked)[0]
 
     def overlay(self, pixels: np.ndarray, class_index: int | None = None) -> np.ndarray:
-        """A picture coloured by its heat.
-
-        Args: see `heat`.
-
-        Returns:
-            (H, W, 3) uint8; the plain picture where there is no heat.
-        """
+        """A picture coloured by its heat, (H, W, 3) uint8; plain where there is none."""
         return lay_over(pixels, self.heat(pixels, class_index))
 
-    def _maps(self, images: np.ndarray) -> np.ndarray:
-        maps = self._below(ops.convert_to_tensor(images, dtype="float32"), training=False)
-        return ops.convert_to_numpy(ops.cast(maps, "float32"))
+    def _logits(self, maps: Tensor) -> Tensor:
+        return _logits(self._dense, self._above(maps, training=False))
+
+
+class PairCam:
+    """Heat of two images at once.
+
+    The score is the log odds of "the same class". For "another class" it is differentiated as
+    it stands: hot is what one image has and the other lacks. For "the same class" that would
+    not do: the head takes the square of the embeddings' difference, which has no slope just
+    where the two agree, and elsewhere asks each image for what it lacks. So of the score only
+    that part is differentiated that comes from both images together: the score of the two, less
+    each one's score against an empty map. Of (a - b)^2 that leaves -2ab: hot is what both have
+    and the head goes by.
+
+    Args:
+        model: a multi-loss training model.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.image_size = tuple(model.get_layer("image").output.shape[1:3])
+        self._below = _below_map(model)
+        self._embed = keras.Model(_map_tensor(model), model.get_layer(EMBEDDING).output)
+        self._difference = model.get_layer(SQUARED_DIFFERENCE)
+        self._dense = model.get_layer(SAME_CLASS)
+
+    def heats(
+        self, pixels_1: np.ndarray, pixels_2: np.ndarray, same: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Heat of two pictures of any sizes.
+
+        Args:
+            pixels_1: (H, W, 3) uint8, RGB.
+            pixels_2: the same, perhaps of another size.
+            same: ask what speaks for the same class; False for another class.
+
+        Returns:
+            Two (h, w) float32 arrays, 0 to 1, of the feature map's size; all 0 where nothing
+            speaks for the answer.
+        """
+        images = np.stack([fitted(pixels, self.image_size) for pixels in (pixels_1, pixels_2)])
+        maps = _feature_maps(self._below, images)
+        slopes = gradients(self._shared if same else self._apart, [maps[:1], maps[1:]])
+        heat_1, heat_2 = weighted_heat(maps, np.concatenate(slopes))
+        return heat_1, heat_2
+
+    def _odds(self, map_1: Tensor, map_2: Tensor) -> Tensor:
+        """(1,) log odds of "the same class"."""
+        embeddings = [self._embed(given, training=False) for given in (map_1, map_2)]
+        logits = _logits(self._dense, self._difference(embeddings))
+        return logits[:, 1] - logits[:, 0]
+
+    def _shared(self, map_1: Tensor, map_2: Tensor) -> Tensor:
+        empty = ops.zeros_like(map_1)
+        return self._odds(map_1, map_2) - self._odds(map_1, empty) - self._odds(empty, map_2)
+
+    def _apart(self, map_1: Tensor, map_2: Tensor) -> Tensor:
+        return -self._odds(map_1, map_2)
+
+
+def weighted_heat(feature_maps: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+    """Grad-CAM's heat (equations 1 and 2).
+
+    Each channel of the map counts as much as the score's gradient on it, averaged over all
+    places; what speaks against is cut off. The hottest place of an image gets 1.
+
+    Args:
+        feature_maps: (N, h, w, D) float.
+        gradients: (N, h, w, D) float, of the score with respect to the maps.
+
+    Returns:
+        (N, h, w) float32, 0 to 1; all 0 where nothing speaks for the score, or where a number
+        is not finite.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        weights = gradients.astype(np.float64).mean(axis=(1, 2))
+        heat = np.einsum("nhwd,nd->nhw", feature_maps.astype(np.float64), weights)
+    heat[~np.isfinite(heat).all(axis=(1, 2))] = 0
+    heat = np.maximum(heat, 0)
+    hottest = heat.max(axis=(1, 2), keepdims=True)
+    return np.divide(heat, hottest, out=np.zeros_like(heat), where=hottest > 0).astype(np.float32)
+
+
+def _below_map(model: keras.Model) -> keras.Model:
+    """`image` (B, H, W, 3), RGB 0 to 255 -> (B, h, w, D) feature map of the backbone."""
+    return keras.Model(model.get_layer("image").output, _map_tensor(model), name="below_map")
+
+
+def _feature_maps(below: keras.Model, images: np.ndarray) -> np.ndarray:
+    maps = below(ops.convert_to_tensor(images, dtype="float32"), training=False)
+    return ops.convert_to_numpy(ops.cast(maps, "float32"))
+
+
+def _logits(dense: keras.layers.Dense, inputs: Tensor) -> Tensor:
+    """What a Dense layer computes before its activation, (B, C).
+
+    A softmax ties all classes together, and one that is sure has no gradient left.
+    """
+    logits = ops.matmul(ops.cast(inputs, "float32"), ops.cast(dense.kernel, "float32"))
+    return logits if dense.bias is None else logits + dense.bias
+
+
+def _map_tensor(model: keras.Model) -> Tensor:
+    """The backbone's output as the model's other layers take it."""
+    backbone = model.get_layer(BACKBONE_LAYER)
+    for layer in model.layers:
+        if layer is backbone:
+            continue
+        # A nested model's own `output` is the tensor inside it, so its takers are asked.
+        for tensor in keras.tree.flatten(layer.input):
+            if tensor._keras_history.operation is backbone:
+                return tensor
+    raise ValueError(f"no layer of {model.name!r} takes the output of {BACKBONE_LAYER!r}")

@@ -26,7 +26,7 @@ def gradients(score: Score, values: Sequence[np.ndarray]) -> list[np.ndarray]:
     """
     found = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[keras.backend.backend()]
     tensors = [ops.convert_to_tensor(value, dtype="float32") for value in values]
-    return [np.asarray(ops.convert_to_numpy(one)) for one in found(score, tensors)]
+    return [np.asarray(ops.convert_to_numpy(slope)) for slope in found(score, tensors)]
 
 
 def _tensorflow(score: Score, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
@@ -54,6 +54,6 @@ def _torch(score: Score, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
             return [torch.zeros_like(tensor) for tensor in tensors]
         found = torch.autograd.grad(total, tensors, allow_unused=True)
     return [
-        torch.zeros_like(tensor) if one is None else one.detach()
-        for one, tensor in zip(found, tensors, strict=True)
+        torch.zeros_like(tensor) if slope is None else slope.detach()
+        for slope, tensor in zip(found, tensors, strict=True)
     ]

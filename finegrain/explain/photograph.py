@@ -1,13 +1,16 @@
-"""A photograph twice: as people look at it, and as the model takes it."""
+"""A photograph as people look at it, as a model takes it, and coloured by what a model looks at."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from finegrain.decode import open_rgb, read_pixels
 
 SHOWN_SIDE = 800
+STRENGTH = 0.55
+COLOURS = "turbo"
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,7 @@ class Photograph:
 
 
 def read_photograph(path: Path, image_size: tuple[int, int]) -> Photograph:
-    """Decode an image file for a person and for a model.
-
-    Args:
-        path: the file.
-        image_size: (height, width) that the model takes.
+    """Decode an image file for a person and for a model that takes (height, width) pixels.
 
     Raises:
         UnreadableImage: it cannot be decoded.
@@ -38,3 +37,44 @@ def read_photograph(path: Path, image_size: tuple[int, int]) -> Photograph:
     image = open_rgb(path, at_least=(SHOWN_SIDE, SHOWN_SIDE))
     image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
     return Photograph(path, np.asarray(image), read_pixels(path, image_size))
+
+
+def fitted(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture squeezed to (height, width) pixels, as `read_pixels` squeezes photographs.
+
+    Raises:
+        ValueError: the array is no picture, (H, W, 3) uint8.
+    """
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+        raise ValueError(f"`pixels` must be (H,W,3) uint8. Received: {pixels.dtype} {pixels.shape}")
+    if pixels.shape[:2] == tuple(size):
+        return pixels
+    height, width = size
+    image = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(image)
+
+
+def lay_over(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Colour a picture by its heat, from blue over green and yellow to red; cold is left alone.
+
+    Args:
+        pixels: (H, W, 3) uint8, RGB.
+        heat: (h, w) float, 0 to 1, over the whole picture.
+
+    Returns:
+        (H, W, 3) uint8; where all heat around is 0, the picture itself.
+    """
+    import matplotlib
+
+    height, width = pixels.shape[:2]
+    spread = Image.fromarray(heat.astype(np.float32)).resize(
+        (width, height), Image.Resampling.BICUBIC
+    )
+    spread = np.clip(np.asarray(spread), 0, 1)
+    colours = matplotlib.colormaps[COLOURS](spread)[..., :3] * 255
+    spread = spread[..., None]
+    # A yellow flower and yellow heat would pass for one another.
+    grey = pixels.mean(axis=2, keepdims=True)
+    paled = pixels + (grey - pixels) * np.minimum(1, 3 * spread)
+    share = STRENGTH * np.minimum(1, 2 * spread)
+    return np.rint(paled * (1 - share) + colours * share).astype(np.uint8)

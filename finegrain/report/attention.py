@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from finegrain.decode import UnreadableImage, open_rgb, read_pixels
-from finegrain.explain.heat import lay_over
+from finegrain.explain.photograph import lay_over
 from finegrain.report.photographs import Photographs, Picture, fitted, jpeg_address
 
 BATCH = 8

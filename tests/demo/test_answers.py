@@ -13,10 +13,8 @@ from finegrain.decode import read_pixels
 from finegrain.demo.answers import Answers
 from finegrain.demo.training_images import TrainingImages, open_training_images
 from finegrain.errors import UserError
-from finegrain.explain.grad_cam import GradCam
-from finegrain.explain.heat import lay_over
-from finegrain.explain.pair_cam import PairCam
-from finegrain.explain.photograph import read_photograph
+from finegrain.explain.grad_cam import GradCam, PairCam
+from finegrain.explain.photograph import lay_over, read_photograph
 from finegrain.models.classifier import embedder
 from finegrain.models.multi_loss import same_class
 from finegrain.runs.finished_run import open_finished_run

@@ -4,9 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from finegrain.explain.grad_cam import GradCam
-from finegrain.explain.heat import lay_over, weighted_heat
-from finegrain.explain.pair_cam import PairCam
+from finegrain.explain.grad_cam import GradCam, PairCam, weighted_heat
+from finegrain.explain.photograph import lay_over
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import classifier, embedder, softmax_model

@@ -8,8 +8,7 @@ from finished_runs import SIDE, small_backbone
 from finegrain.embeddings.embedding_source import model_source
 from finegrain.evaluation.answer_images import answering_model
 from finegrain.evaluation.same_class_scores import same_class_scores
-from finegrain.explain.grad_cam import GradCam
-from finegrain.explain.pair_cam import PairCam
+from finegrain.explain.grad_cam import GradCam, PairCam
 from finegrain.exporting.served import served_model
 from finegrain.features.cut import (
     cut_above_backbone,
