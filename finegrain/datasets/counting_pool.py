@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from finegrain.datasets.channel_statistics import CHANNELS, VALUES, count_values
 from finegrain.errors import UserError
+from finegrain.read_ahead import usable_cores
 
 CHUNK_IMAGES = 32
 # Chunks at work or waiting for each process, so that none stands idle.
@@ -58,13 +59,6 @@ def count_in_processes(parts: dict[str, list[Path]], processes: int = 0) -> dict
             for chunk in _chunks(parts):
                 add(chunk, count_values(chunk[1]))
     return counts
-
-
-def usable_cores() -> int:
-    """Cores that this process may use, which can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _chunks(parts: dict[str, list[Path]]) -> Iterator[Chunk]:

@@ -6,10 +6,9 @@ from one photograph show one background, and a split with crops is the split wit
 
 import hashlib
 import math
-import os
 import sys
 from collections.abc import Collection, Mapping
-from multiprocessing.pool import ThreadPool
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +17,9 @@ from tqdm import tqdm
 from finegrain.datasets.crop_file import Edges, crop_jpeg
 from finegrain.datasets.gather import Unreadable
 from finegrain.datasets.layouts import Box, Layout, Listing, Record
+from finegrain.datasets.scan import AHEAD, MOST_THREADS
 from finegrain.errors import UserError
+from finegrain.read_ahead import read_ahead, usable_cores
 
 # The column of a table that holds each image's `Edges`.
 CROP = "crop"
@@ -114,11 +115,10 @@ def make_crops(table: pd.DataFrame, workers: int | None = None) -> pd.DataFrame:
         The table with `name`, `sha1`, `bytes`, `width` and `height` of the crops instead of the
         photographs.
     """
-    workers = workers or min(os.cpu_count() or 1, 8)
+    workers = workers or min(usable_cores(), MOST_THREADS)
     interval = 0.2 if sys.stderr.isatty() else 10.0
     tasks = list(zip(table["file"], table[CROP], strict=True))
-    with ThreadPool(workers) as pool:
-        coming = pool.imap(_sum_and_size, tasks, chunksize=8)
+    with closing(read_ahead(_sum_and_size, tasks, workers, AHEAD * workers)) as coming:
         made = list(tqdm(coming, "cropping", len(tasks), unit=" images", mininterval=interval))
     return table.assign(
         name=[_jpeg_name(name) for name in table["name"]],

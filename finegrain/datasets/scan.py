@@ -2,11 +2,10 @@
 
 import builtins
 import hashlib
-import os
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import imagehash
@@ -15,12 +14,16 @@ from PIL import Image
 from tqdm import tqdm
 
 from finegrain.decode import UnreadableImage, open_sized
+from finegrain.read_ahead import read_ahead, usable_cores
 from finegrain.regular_file import open_regular
 
 # phash looks at 32 x 32 pixels; twice that is enough to average from.
 ENOUGH_PIXELS = (64, 64)
 THUMBNAIL_SIDE = 8
 CHUNK_BYTES = 1 << 20
+MOST_THREADS = 8
+# Images under way for each thread.
+AHEAD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,10 @@ def scan_images(paths: list[Path], workers: int | None = None) -> Iterator[Scan 
     Yields:
         For each path, in order, its `Scan`, or the reason why it cannot be read.
     """
-    workers = workers or min(os.cpu_count() or 1, 8)
+    workers = workers or min(usable_cores(), MOST_THREADS)
     # On a terminal the bar moves; in a log file it adds a line now and then.
     interval = 0.2 if sys.stderr.isatty() else 10.0
-    with ThreadPool(workers) as pool:
-        scans = pool.imap(scan_image, paths, chunksize=8)
+    with closing(read_ahead(scan_image, paths, workers, AHEAD * workers)) as scans:
         yield from tqdm(scans, "reading images", len(paths), unit=" images", mininterval=interval)
 
 

@@ -1,13 +1,16 @@
 """Views of photographs, decoded ahead by a few threads."""
 
+import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from finegrain.decode import UnreadableImage
+from finegrain.read_ahead import read_ahead
 
 BATCHES_AHEAD = 2
 
@@ -42,26 +45,24 @@ def decoded_views(
     by_image = np.lexsort((views, images))
     batches = [by_image[start : start + batch] for start in range(0, len(rows), batch)]
 
-    def read(image: int, wanted: np.ndarray) -> np.ndarray | UnreadableImage:
+    def wanted() -> Iterator[tuple[int, list[int]]]:
+        for places in batches:
+            for image in np.unique(images[places]):
+                yield image, views[places[images[places] == image]].tolist()
+
+    def read(wanted: tuple[int, list[int]]) -> np.ndarray | UnreadableImage:
         try:
-            return photos.views(image, wanted.tolist())
+            return photos.views(*wanted)
         except UnreadableImage as error:
             return error
 
-    with ThreadPoolExecutor(workers, thread_name_prefix="photos") as pool:
-        waiting = []
-        try:
-            for number in range(len(batches) + BATCHES_AHEAD):
-                if number < len(batches):
-                    places = batches[number]
-                    some = np.unique(images[places])
-                    wanted = [views[places[images[places] == image]] for image in some]
-                    waiting.append((some, places, pool.map(read, some, wanted)))
-                if number >= BATCHES_AHEAD:
-                    some, places, answers = waiting.pop(0)
-                    yield _gathered(rows[places], images[places], some, list(answers))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    photos_a_batch = math.ceil(batch * len(np.unique(images)) / max(1, len(rows)))
+    ahead = max(1, BATCHES_AHEAD * photos_a_batch)
+    with closing(read_ahead(read, wanted(), workers, ahead)) as decoded:
+        for places in batches:
+            some = np.unique(images[places])
+            answers = list(islice(decoded, len(some)))
+            yield _gathered(rows[places], images[places], some, answers)
 
 
 def _gathered(

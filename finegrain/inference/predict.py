@@ -1,10 +1,10 @@
 """Class probabilities of any number of image files."""
 
 import os
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from tqdm import tqdm
 from finegrain.decode import UnreadableImage, read_pixels
 from finegrain.inference.inference import AGREEMENT_IMAGES, Inference
 from finegrain.inference.keras_engine import KerasEngine
+from finegrain.read_ahead import read_ahead
 
 if TYPE_CHECKING:
     import keras
@@ -98,8 +99,12 @@ def decoded_batches(
         those that could not be decoded, which are black, number of the file -> reason.
     """
     batch_size = min(batch_size, len(paths))
-    decoded = _decode_ahead(list(paths), image_size, ahead=2 * batch_size)
-    with tqdm(total=len(paths), unit="image", disable=None if progress else True) as bar:
+    workers = min(MOST_DECODING_THREADS, os.cpu_count() or 1)
+    read = partial(_read, image_size=image_size)
+    with (
+        closing(read_ahead(read, paths, workers, 2 * batch_size)) as decoded,
+        tqdm(total=len(paths), unit="image", disable=None if progress else True) as bar,
+    ):
         for start in range(0, len(paths), batch_size):
             count = min(batch_size, len(paths) - start)
             # Bytes, a quarter of the memory: the model casts them itself.
@@ -134,24 +139,6 @@ def _probabilities(classifier: Inference, batch: np.ndarray, flip: bool) -> np.n
         (mirrored,) = classifier.run(np.ascontiguousarray(batch[:, :, ::-1]))
         answer = (answer + mirrored) / 2
     return answer
-
-
-def _decode_ahead(
-    paths: list[Path], image_size: tuple[int, int], ahead: int
-) -> Iterator[np.ndarray | UnreadableImage]:
-    """Yield the pixels of each path in order, with at most `ahead` files under way."""
-    waiting: deque[Future[np.ndarray | UnreadableImage]] = deque()
-    remaining = iter(paths)
-    pool = ThreadPoolExecutor(min(MOST_DECODING_THREADS, os.cpu_count() or 1))
-    try:
-        for path in islice(remaining, ahead):
-            waiting.append(pool.submit(_read, path, image_size))
-        while waiting:
-            yield waiting.popleft().result()
-            for path in islice(remaining, 1):
-                waiting.append(pool.submit(_read, path, image_size))
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _read(path: Path, image_size: tuple[int, int]) -> np.ndarray | UnreadableImage:

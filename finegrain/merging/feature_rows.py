@@ -1,13 +1,14 @@
 """Rows of joined embeddings as mini-batches: from memory, or streamed from disk."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from finegrain.merging.joined_features import JoinedFeatures
+from finegrain.read_ahead import read_ahead
 
 # Neighbouring rows read at once from disk; few enough that a buffer of them mixes all classes.
 BLOCK_ROWS = 16
@@ -123,12 +124,8 @@ class FeatureRows:
         buffer_rows = max(1, BUFFER_BYTES // (row_bytes * batch_size)) * batch_size
         order = shuffled_in_blocks(len(self), BLOCK_ROWS, buffer_rows, rng)
         buffers = [order[at : at + buffer_rows] for at in range(0, len(order), buffer_rows)]
-        with ThreadPoolExecutor(1) as ahead:
-            waiting = ahead.submit(self._read, names, buffers[0])
-            for number, chosen in enumerate(buffers):
-                values = waiting.result()
-                if number + 1 < len(buffers):
-                    waiting = ahead.submit(self._read, names, buffers[number + 1])
+        with closing(read_ahead(partial(self._read, names), buffers, workers=1, ahead=1)) as read:
+            for chosen, values in zip(buffers, read, strict=True):
                 labels = self.labels[chosen]
                 for at in range(0, len(chosen), batch_size):
                     part = slice(at, at + batch_size)
