@@ -95,14 +95,15 @@ def make_run(data: Path, run: Path, settings: Settings) -> None:
     from finegrain.models.backbone import build_backbone
     from finegrain.models.backbone_table import find_backbone
     from finegrain.models.multi_loss import multi_loss_model
-    from finegrain.runs.prediction_table import (
+    from finegrain.runs.predictions import (
         PREDICTIONS,
+        joined_answers,
         prediction_rows,
         read_predictions,
+        top_answers,
         write_predictions,
     )
     from finegrain.runs.run_folder import RunFolder, describe_data
-    from finegrain.runs.top_answers import joined_answers, top_answers
 
     opened = open_data_set(data)
     spec, size = find_backbone(settings.backbone), (settings.image_size,) * 2

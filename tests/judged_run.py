@@ -54,8 +54,7 @@ def make_run(folder: Path, data_folder: Path, recipe: str = "multi-loss", hidden
     from finegrain.models.backbone_table import find_backbone
     from finegrain.models.classifier import softmax_model
     from finegrain.models.multi_loss import multi_loss_model
-    from finegrain.runs.results import write_results
-    from finegrain.runs.run_folder import RunFolder, describe_data
+    from finegrain.runs.run_folder import RunFolder, describe_data, write_results
 
     keras.utils.set_random_seed(3)
     data, spec = open_data_set(data_folder), find_backbone("mobilenet_v2_0.35")

@@ -24,9 +24,8 @@ from finegrain.folder_kinds import DATA_SET, KEPT_FILES, RUN, kind_of
 from finegrain.locks import LOCK, folder_held
 from finegrain.outputs import OutputFile, check_output_file
 from finegrain.own_pictures import is_own_picture, sign
-from finegrain.runs.prediction_table import COLUMNS, PREDICTIONS
-from finegrain.runs.results import RESULTS
-from finegrain.runs.run_folder import CONFIG, MODEL
+from finegrain.runs.predictions import COLUMNS, PREDICTIONS
+from finegrain.runs.run_folder import CONFIG, MODEL, RESULTS
 
 
 def photograph(path: Path, seed: int = 0) -> Path:

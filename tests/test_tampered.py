@@ -34,8 +34,7 @@ def folder(original, tmp_path, monkeypatch) -> Path:
 
 def open_run():
     from finegrain.runs.finished_run import open_finished_run
-    from finegrain.runs.run_data import open_run_data
-    from finegrain.runs.run_folder import RunFolder
+    from finegrain.runs.run_folder import RunFolder, open_run_data
 
     open_finished_run(Path("runs/softmax"))
     open_run_data(Path("runs/softmax"), Path("data"))
@@ -69,8 +68,7 @@ def report():
 def compare():
     import importlib.util
 
-    from finegrain.runs.results import read_results
-    from finegrain.runs.run_folder import RunFolder
+    from finegrain.runs.run_folder import RunFolder, read_results
 
     spec = importlib.util.spec_from_file_location("compare", TOOLS / "compare.py")
     tool = importlib.util.module_from_spec(spec)

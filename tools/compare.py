@@ -32,8 +32,7 @@ class Settings:
 
 def main(settings: Settings) -> None:
     load_keras()
-    from finegrain.runs.results import read_results
-    from finegrain.runs.run_folder import RunFolder
+    from finegrain.runs.run_folder import RunFolder, read_results
 
     rows = []
     for path in settings.run:

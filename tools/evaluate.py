@@ -75,9 +75,7 @@ def main(settings: Settings) -> None:
     from finegrain.evaluation.measure_lines import measure_lines
     from finegrain.evaluation.same_class_scores import same_class_scores
     from finegrain.runs.finished_run import open_finished_run
-    from finegrain.runs.results import read_results
-    from finegrain.runs.run_data import open_run_data
-    from finegrain.runs.run_folder import MODEL, RunFolder
+    from finegrain.runs.run_folder import MODEL, RunFolder, open_run_data, read_results
 
     run = open_finished_run(settings.run)
     if settings.images is None:

@@ -89,7 +89,7 @@ def read_spread(paths: list[Path], image_size: tuple[int, int], count: int) -> "
 def photographs(settings: Settings) -> list[Path]:
     """Files to compare on; some of them may be unreadable."""
     from finegrain.decode import IMAGE_SUFFIXES
-    from finegrain.runs.run_data import open_run_data
+    from finegrain.runs.run_folder import open_run_data
 
     if settings.images is None:
         try:

@@ -8,7 +8,7 @@ import numpy as np
 
 from finegrain.embeddings.nearest import nearest, unit_rows
 from finegrain.embeddings.run_embeddings import run_embeddings
-from finegrain.runs.run_data import open_run_data
+from finegrain.runs.run_folder import open_run_data
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from finegrain.errors import UserError
 from finegrain.features.feature_key import network_digest
 from finegrain.models.backbone import weights_digest
 from finegrain.regular_file import refuse_special
-from finegrain.runs.run_data import open_run_data
-from finegrain.runs.run_folder import RunFolder, versions
+from finegrain.runs.run_folder import RunFolder, open_run_data, versions
 
 EMBEDDINGS = "embeddings.h5"
 

@@ -15,8 +15,7 @@ from finegrain.inference.predict import decoded_batches, sample_images
 from finegrain.models.classifier import representation
 from finegrain.models.full_precision import in_full_precision
 from finegrain.models.heads.category import CATEGORY
-from finegrain.runs.prediction_table import prediction_rows
-from finegrain.runs.top_answers import TopAnswers, joined_answers, top_answers
+from finegrain.runs.predictions import TopAnswers, joined_answers, prediction_rows, top_answers
 
 # Embeddings are kept of so many images a split at most: 160 MB for Xception.
 MOST_COMPARED = 20_000

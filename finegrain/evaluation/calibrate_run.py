@@ -26,10 +26,8 @@ from finegrain.evaluation.temperature import (
     head_weights,
 )
 from finegrain.runs.finished_run import FinishedRun, open_finished_run
-from finegrain.runs.results import read_results
-from finegrain.runs.run_data import open_run_data
-from finegrain.runs.run_folder import MODEL, RunFolder
-from finegrain.runs.top_answers import TopAnswers
+from finegrain.runs.predictions import TopAnswers
+from finegrain.runs.run_folder import MODEL, RunFolder, open_run_data, read_results
 
 # A change of the temperature below this is no change.
 NOTHING = 1e-3

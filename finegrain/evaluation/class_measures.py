@@ -13,7 +13,7 @@ from finegrain.evaluation.calibration_error import (
     expected_calibration_error,
 )
 from finegrain.evaluation.log_loss import SMALLEST
-from finegrain.runs.top_answers import TOP
+from finegrain.runs.predictions import TOP
 
 CLASS_MEASURES = (
     "top1_accuracy",

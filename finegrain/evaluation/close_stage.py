@@ -22,9 +22,8 @@ from finegrain.evaluation.model_picture import (
 from finegrain.evaluation.same_class_scores import same_class_scores
 from finegrain.evaluation.stage_errors import JUDGED_SPLITS, answers, split_error_of
 from finegrain.runs.finished_run import load_model
-from finegrain.runs.prediction_table import PREDICTIONS
-from finegrain.runs.results import read_results, write_results
-from finegrain.runs.run_folder import MODEL
+from finegrain.runs.predictions import PREDICTIONS
+from finegrain.runs.run_folder import MODEL, read_results, write_results
 from finegrain.runs.stage_folder import StageFolder
 from finegrain.training.session import Session
 from finegrain.training.stage import Stage

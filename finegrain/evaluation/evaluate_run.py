@@ -22,7 +22,7 @@ from finegrain.evaluation.bootstrap import PERCENTILES, RESAMPLES
 from finegrain.evaluation.calibrated_model import file_digest
 from finegrain.evaluation.evaluate import Compared, PairScore, evaluate_split
 from finegrain.evaluation.evaluation_file import EVALUATION, write_evaluation
-from finegrain.runs.prediction_table import (
+from finegrain.runs.predictions import (
     COLUMNS,
     PREDICTIONS,
     read_sound_predictions,

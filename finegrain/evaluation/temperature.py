@@ -11,7 +11,7 @@ from scipy.special import logsumexp, softmax
 
 from finegrain.errors import UserError
 from finegrain.models.heads.category import CATEGORY
-from finegrain.runs.top_answers import TopAnswers, joined_answers, top_answers
+from finegrain.runs.predictions import TopAnswers, joined_answers, top_answers
 
 SMALLEST, LARGEST = 0.05, 20.0
 # Logits held at a time for fitting: 400 MB.

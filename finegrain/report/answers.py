@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from finegrain.runs.top_answers import NO_CLASS, TOP
+from finegrain.runs.predictions import NO_CLASS, TOP
 
 
 @dataclass(frozen=True, eq=False)

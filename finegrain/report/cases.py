@@ -9,7 +9,7 @@ from finegrain.report.answers import Answers
 from finegrain.report.attention import Question
 from finegrain.report.nearest import Neighbour
 from finegrain.report.photographs import Photographs, Picture
-from finegrain.runs.top_answers import NO_CLASS
+from finegrain.runs.predictions import NO_CLASS
 
 NEIGHBOURS = 5
 # So many of five neighbours make a majority that is said aloud.

@@ -14,7 +14,7 @@ from finegrain.report.copies import Copy, equal_files, like_pictures, without_re
 from finegrain.report.nearest import Neighbour, nearest_training
 from finegrain.report.photographs import Photographs, Picture
 from finegrain.report.run_record import RunRecord
-from finegrain.runs.run_data import open_run_data
+from finegrain.runs.run_folder import open_run_data
 
 
 @dataclass

@@ -9,9 +9,8 @@ from finegrain.errors import UserError
 from finegrain.evaluation.evaluation_file import EVALUATION, read_evaluation
 from finegrain.evaluation.history_plot import read_history
 from finegrain.report.answers import Answers, answers_of
-from finegrain.runs.prediction_table import PREDICTIONS, read_sound_predictions
-from finegrain.runs.results import read_results
-from finegrain.runs.run_folder import MODEL, RunFolder
+from finegrain.runs.predictions import PREDICTIONS, read_sound_predictions
+from finegrain.runs.run_folder import MODEL, RunFolder, read_results
 
 # Of the held-out splits the one to look at: choices are made on the validation.
 SPLITS_LOOKED_AT = ("valid", "test")

@@ -22,7 +22,6 @@ class FinishedRun:
     """What answers questions after training.
 
     Attributes:
-        folder: the run's folder.
         recipe: `softmax` or `multi-loss`.
         classes: class names in index order.
         class_counts: (C,) training images a class.
@@ -39,11 +38,7 @@ class FinishedRun:
     category_ids: list[str] | None = None
 
     def model(self) -> keras.Model:
-        """The finished training model.
-
-        Raises:
-            UserError: the file is damaged.
-        """
+        """The finished training model; a `UserError` where the file is damaged."""
         return load_model(self.folder / MODEL, self.recipe, self.image_size, len(self.classes))
 
     def classifier(self) -> keras.Model:
@@ -85,13 +80,7 @@ def open_finished_run(folder: Path) -> FinishedRun:
 
 
 def load_model(file: Path, recipe: str, image_size: tuple[int, int], classes: int) -> keras.Model:
-    """The training model in a run's model.keras.
-
-    Args:
-        file: the model.
-        recipe: `softmax` or `multi-loss`.
-        image_size: (height, width) that the run's model has.
-        classes: as many as it tells apart.
+    """The training model in a run's model.keras, for images of (height, width).
 
     Raises:
         UserError: there is none, or it is damaged or another run's.

@@ -15,17 +15,13 @@ MIN_DELTA = 1e-4
 
 @dataclass(frozen=True)
 class Verdict:
-    """What follows from the epochs so far.
+    """What follows from the epochs so far."""
 
-    Attributes:
-        best_epoch: index of the epoch with the lowest loss, the earliest of equals; None before
-            the first.
-        reductions: how many times the learning rate has been lowered.
-        stop: whether training should end.
-    """
-
+    # Index of the epoch with the lowest loss, the earliest of equals; None before the first.
     best_epoch: int | None
+    # How many times the learning rate has been lowered.
     reductions: int
+    # Whether training should end.
     stop: bool
 
 

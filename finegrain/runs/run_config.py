@@ -70,9 +70,5 @@ class RunConfig(Record):
 
 
 def read_config(folder: Path) -> RunConfig:
-    """The config of a run.
-
-    Raises:
-        UserError: it cannot be read, is damaged, or was written by a newer version.
-    """
+    """The config of a run; a `UserError` where it is damaged or a newer version's."""
     return read_record(folder / CONFIG, RunConfig, "restore it or train again")

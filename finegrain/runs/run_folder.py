@@ -2,40 +2,56 @@
 
 import contextlib
 import json
+import math
 import platform
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import keras
+from annotated_types import Ge
+from pydantic import NonNegativeInt
 
 from finegrain.datasets.category_ids import category_ids
-from finegrain.datasets.manifest import DataSet
+from finegrain.datasets.manifest import DataSet, open_data_set
 from finegrain.errors import UserError
+from finegrain.flags import Probability
 from finegrain.models.full_precision import in_full_precision
-from finegrain.records import stamped
+from finegrain.records import Record, Typed, read_record, stamped
 from finegrain.runs.recorded_settings import completed, refuse_differences
 from finegrain.runs.run_config import CONFIG, RunConfig, read_config
-from finegrain.runs.stage_folder import StageFolder
-from finegrain.runs.stage_state import STATE
+from finegrain.runs.stage_folder import STATE, StageFolder
 from finegrain.whole_files import written_whole
 
 CLASSES = "classes.json"
 MODEL = "model.keras"
+RESULTS = "results.json"
 
 
+class StageNumbers(Typed):
+    """What one stage reached; without the error of a split that the data set lacks."""
+
+    epochs: NonNegativeInt
+    seconds: Annotated[float, Ge(0)]
+    valid_error: Probability = math.nan
+    test_error: Probability = math.nan
+
+
+class Results(Record):
+    """The content of `results.json`."""
+
+    model_from: str | None
+    stages: dict[str, StageNumbers]
+
+
+@dataclass(frozen=True)
 class RunFolder:
-    """`runs/<name>/`: config.json, classes.json, one folder a stage, model.keras.
+    """`runs/<name>/`: config.json, classes.json, one folder a stage, model.keras."""
 
-    Args:
-        path: the folder.
-        config: every setting, with the digests of data and weights.
-    """
-
-    def __init__(self, path: Path, config: RunConfig):
-        self.path = path
-        self.config = config
+    path: Path
+    config: RunConfig
 
     @classmethod
     def start(
@@ -94,11 +110,7 @@ class RunFolder:
 
     @classmethod
     def recorded(cls, path: Path) -> RunConfig | None:
-        """The config of the run in a folder, None if there is none yet.
-
-        Raises:
-            UserError: it is damaged.
-        """
+        """The config of the run in a folder, None if there is none yet."""
         return cls.open(path).config if (path / CONFIG).is_file() else None
 
     def stage(
@@ -121,6 +133,47 @@ class RunFolder:
             finished.save(file)
 
 
+def read_results(run: RunFolder) -> dict[str, Any]:
+    """`model_from`, the stage of model.keras (None before the first), and `stages`, by name.
+
+    Raises:
+        UserError: the file is damaged, or was written by a newer version.
+    """
+    file = run.path / RESULTS
+    if not file.is_file():
+        return {"model_from": None, "stages": {}}
+    mend = "delete it and start the training command again, which measures the finished stages anew"
+    return read_record(file, Results, mend).content
+
+
+def write_results(run: RunFolder, results: dict[str, Any]) -> None:
+    """Replace the run's results."""
+    with written_whole(run.path / RESULTS) as file:
+        file.write_text(json.dumps(stamped(results), indent=1), encoding="utf-8")
+
+
+def open_run_data(run_folder: Path, moved_to: Path | None = None) -> DataSet:
+    """Open the data set a run was trained on, or where it `moved_to`; images may be gone since.
+
+    Raises:
+        UserError: no such run, or its data set is gone, damaged or no longer the same.
+    """
+    recorded = RunFolder.open(run_folder).config.data
+    folder, digest = Path(recorded.folder), recorded.digest
+    if moved_to is None and not folder.is_dir():
+        raise UserError(
+            f"the data set {folder} that {run_folder} was trained on is gone; tell with --data "
+            "where it stands now"
+        )
+    data = open_data_set(moved_to or folder, may_lack_images=True)
+    if data.digest != digest:
+        raise UserError(
+            f"the data set {data.folder} is no longer the one {run_folder} was trained on; give "
+            "that one with --data, or make it again as it was"
+        )
+    return data
+
+
 def describe_data(data: DataSet) -> dict[str, Any]:
     """What a run's config says of its data set: folder, digest, images a split and a class.
 
@@ -139,9 +192,9 @@ def describe_data(data: DataSet) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
-    packages = ("keras", keras.backend.backend(), "numpy", "pillow")
-    found = {"python": platform.python_version(), "backend": keras.backend.backend()}
-    for package in packages:
+    backend = keras.backend.backend()
+    found = {"python": platform.python_version(), "backend": backend}
+    for package in ("keras", backend, "numpy", "pillow"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -3,21 +3,62 @@
 import csv
 import json
 import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import keras
+from annotated_types import Ge
+from pydantic import Field, StringConstraints, field_validator
 
 from finegrain.errors import UserError, by_product
 from finegrain.quiet import damage_not_warned_of
-from finegrain.records import stamped
+from finegrain.records import Record, read_record, stamped
 from finegrain.runs.plateau import Verdict
 from finegrain.runs.recorded_settings import completed, refuse_differences
-from finegrain.runs.stage_state import STATE, read_state
 from finegrain.whole_files import remove_partials, written_whole
 
 HISTORY = "history.csv"
+STATE = "state.json"
+# A name and no path: what is swept and loaded lies in the stage's own folder.
+Checkpoint = Annotated[str, StringConstraints(pattern=r"^epoch-\d{4,9}\.weights\.h5$")]
+# The loss that is watched and the accuracy that is told, in either recipe.
+WATCHED = (("val_category_loss", "val_loss"), ("val_category_accuracy", "val_accuracy"))
+
+
+class StageState(Record):
+    """The content of `state.json`."""
+
+    settings: dict[str, Any]
+    finished: bool
+    last: Checkpoint | None
+    best: Checkpoint | None
+    # A loss that left all bounds stands there as NaN or infinity.
+    history: list[dict[str, Annotated[float, Field(allow_inf_nan=True)]]]
+    preparation: Annotated[float, Ge(0)] = 0.0
+
+    @field_validator("history")
+    @classmethod
+    def _rows_are_whole(cls, rows: list[dict[str, float]]) -> list[dict[str, float]]:
+        for number, row in enumerate(rows, 1):
+            if row.keys() != rows[0].keys():
+                raise ValueError(f"epoch {number} has other columns than the first")
+            missing = {"seconds", "learning_rate"} - row.keys()
+            missing |= {names[-1] for names in WATCHED if not row.keys() & set(names)}
+            if missing:
+                raise ValueError(f"epoch {number} lacks {sorted(missing)[0]}")
+            for name, value in row.items():
+                most = 1.0 if name.endswith("accuracy") else sys.float_info.max
+                if not name.endswith("loss") and not 0 <= value <= most:
+                    raise ValueError(f"epoch {number} has the {name} {value}")
+        return rows
+
+
+def read_state(folder: Path) -> StageState:
+    """The state of a stage; a `UserError` where it is damaged or a newer version's."""
+    mend = f"delete the folder {folder} to train this stage again"
+    return read_record(folder / STATE, StageState, mend)
 
 
 class StageFolder:
@@ -87,10 +128,10 @@ class StageFolder:
         return self.preparation + sum(row["seconds"] for row in self.history)
 
     def save_epoch(self, model: keras.Model, row: dict[str, float], verdict: Verdict) -> None:
-        """Make an epoch final: checkpoint, state, history.
+        """Make an epoch final: checkpoint with the optimizer, state, history.
 
         Args:
-            model: compiled model after the epoch; its optimizer is saved with it.
+            model: compiled model after the epoch.
             row: the epoch's line of the history.
             verdict: of the history with this row.
 
@@ -119,14 +160,11 @@ class StageFolder:
         self._load(model, self.last)
 
     def load_best(self, model: keras.Model) -> None:
-        """Load the epoch with the lowest validation loss.
-
-        Raises:
-            UserError: the checkpoint is gone or damaged.
-        """
+        """Load the epoch with the lowest validation loss."""
         self._load(model, self.best)
 
     def _load(self, model: keras.Model, name: str | None) -> None:
+        """Raises a `UserError` where the checkpoint is gone or damaged."""
         file = self.path / str(name)
         try:
             with damage_not_warned_of():
@@ -139,12 +177,8 @@ class StageFolder:
 
     def _write_state(self) -> None:
         state = {
-            "settings": self.settings,
-            "finished": self.finished,
-            "last": self.last,
-            "best": self.best,
-            "preparation": self.preparation,
-            "history": self.history,
+            name: getattr(self, name)
+            for name in ("settings", "finished", "last", "best", "preparation", "history")
         }
         with written_whole(self.path / STATE) as file:
             file.write_text(json.dumps(stamped(state), indent=1), encoding="utf-8")

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from finegrain.evaluation.class_measures import class_measures, f1_statistic, per_class
-from finegrain.runs.prediction_table import prediction_rows
-from finegrain.runs.top_answers import top_answers
+from finegrain.runs.predictions import prediction_rows, top_answers
 
 
 def table_of(probabilities, labels):

@@ -19,8 +19,7 @@ from finegrain.evaluation.evaluate import (
     evaluate_split,
 )
 from finegrain.evaluation.pair_sampling import sample_pairs
-from finegrain.runs.prediction_table import COLUMNS, prediction_rows
-from finegrain.runs.top_answers import top_answers
+from finegrain.runs.predictions import COLUMNS, prediction_rows, top_answers
 
 
 def closeness(one, other):

@@ -11,13 +11,13 @@ from PIL import Image
 from finegrain.datasets.manifest import open_data_set
 from finegrain.evaluation.evaluate import evaluate_split
 from finegrain.evaluation.evaluation_file import write_evaluation
-from finegrain.runs.prediction_table import (
+from finegrain.runs.predictions import (
     prediction_rows,
     read_sound_predictions,
+    top_answers,
     write_predictions,
 )
 from finegrain.runs.run_folder import describe_data
-from finegrain.runs.top_answers import top_answers
 
 BEAGLE, EVIL, LONG = "beagle", "<script>alert('&amp;')</script>", "a" * 70
 CLASSES = [BEAGLE, EVIL, LONG, "NA"]

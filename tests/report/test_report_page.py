@@ -189,7 +189,7 @@ def test_ten_thousand_classes(tmp_path, script_here):
         top = f"class {given},0.6,class {(n + 7) % 10_000},0.1" + ",,0" * 3
         true = 0.6 if given == n else 0.01
         rows.append(f"valid/{n}.jpg,valid,class {n},class {given},0.6,{true},1,{top}")
-    from finegrain.runs.prediction_table import COLUMNS
+    from finegrain.runs.predictions import COLUMNS
 
     (run / "predictions.csv").write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
     status, _, error = script_here(REPORT, "--run", run)

@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from finegrain.evaluation.calibrated_model import file_digest, model_temperature
 from finegrain.evaluation.evaluation_file import read_evaluation
-from finegrain.runs.prediction_table import read_predictions
+from finegrain.runs.predictions import read_predictions
 
 
 @pytest.fixture(scope="module")

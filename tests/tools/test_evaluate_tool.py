@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from finegrain.evaluation.evaluate import MEASURES
 from finegrain.evaluation.evaluation_file import read_evaluation
-from finegrain.runs.prediction_table import read_predictions
+from finegrain.runs.predictions import read_predictions
 
 
 @pytest.fixture(scope="module")
