@@ -155,7 +155,7 @@ def chance_answers(labels: np.ndarray, classes: int, rng: np.random.Generator) -
 def embed(run: Path) -> None:
     """Compute the run's embeddings, if they are not there yet."""
     load_keras()
-    from finegrain.embeddings.run_embeddings import run_embeddings
+    from finegrain.embeddings.stored import run_embeddings
 
     started = time.monotonic()
     run_embeddings(run).close()

@@ -95,11 +95,9 @@ def main(settings: Settings) -> None:
     from finegrain.datasets.manifest import open_data_set
     from finegrain.embeddings.export import export_embeddings
     from finegrain.embeddings.export_file import Export
-    from finegrain.embeddings.exported_photos import data_set_photos, folder_photos
-    from finegrain.embeddings.exported_views import ViewPlan
     from finegrain.embeddings.feature_file import FeatureFile
     from finegrain.embeddings.gap_layout import check_gap_fits, gap_path, write_gap
-    from finegrain.runs.run_folder import versions
+    from finegrain.embeddings.photographs import ViewPlan, data_set_photos, folder_photos
     from finegrain.submission.unlabelled_images import unlabelled_images
 
     views = ViewPlan.parse(settings.views, settings.seed)
@@ -118,7 +116,6 @@ def main(settings: Settings) -> None:
         photos,
         views,
         settings.openvino,
-        {"versions": versions()},
         category_ids(data),
     )
     export_embeddings(export, sources, settings.workers)
@@ -136,8 +133,7 @@ def main(settings: Settings) -> None:
 
 def open_sources(settings: Settings) -> list:
     """The networks asked for; all names are looked at before the first is built."""
-    from finegrain.embeddings.embedding_source import check_different_names, pretrained_source
-    from finegrain.embeddings.run_source import run_source
+    from finegrain.embeddings.source import check_different_names, pretrained_source, run_source
     from finegrain.models.backbone import check_weights_name
     from finegrain.models.backbone_table import find_backbone
     from finegrain.runs.finished_run import open_finished_run

@@ -115,18 +115,15 @@ def main(settings: Settings) -> None:
 
 def embed(settings: Settings, images: dict) -> list:
     """The embeddings of query and gallery, (Q,D) and (G,D)."""
-    import numpy as np
+    from finegrain.embeddings.photographs import ExportedPhotos, ViewPlan
+    from finegrain.embeddings.stored import image_embeddings, mean_embeddings
 
-    from finegrain.embeddings.exported_photos import NO_LABEL, ExportedPhotos
-    from finegrain.embeddings.exported_views import ViewPlan
-    from finegrain.embeddings.image_embeddings import image_embeddings, mean_embeddings
-
-    photos = {}
-    for part, some in images.items():
-        none, ids = np.zeros(len(some.paths), np.int64), [path.stem for path in some.paths]
-        photos[part] = ExportedPhotos(
-            some.paths, some.names, ids, none + NO_LABEL, none, some.checksums
+    photos = {
+        part: ExportedPhotos.unlabelled(
+            some.paths, some.names, [path.stem for path in some.paths], some.checksums
         )
+        for part, some in images.items()
+    }
     name = "re_identification_flip.h5" if settings.flip else "re_identification.h5"
     views = ViewPlan("flip" if settings.flip else "plain")
     file = settings.run / name

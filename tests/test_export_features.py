@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from finegrain.decode import read_pixels
-from finegrain.embeddings import exported_views
+from finegrain.embeddings import photographs
 from finegrain.embeddings.feature_file import FeatureFile
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
@@ -151,7 +151,7 @@ def test_one_decoding_serves_all_backbones_of_a_size(
         decoded.append(path)
         return read_pixels(path, size)
 
-    monkeypatch.setattr(exported_views, "read_pixels", counted)
+    monkeypatch.setattr(photographs, "read_pixels", counted)
     call = (
         EXPORT,
         "--data",

@@ -15,7 +15,7 @@ from PIL import Image
 from finegrain.datasets.made_earlier import DUPLICATES, UNREADABLE
 from finegrain.datasets.manifest import CLASSES, MANIFEST, UNFINISHED
 from finegrain.datasets.statistics_file import STATISTICS
-from finegrain.embeddings.run_embeddings import EMBEDDINGS
+from finegrain.embeddings.stored import EMBEDDINGS
 from finegrain.errors import UserError
 from finegrain.evaluation.calibrated_model import TEMPERATURE
 from finegrain.evaluation.evaluation_file import EVALUATION

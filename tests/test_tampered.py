@@ -101,7 +101,7 @@ def open_temperature():
 def open_data():
     from finegrain.datasets.category_ids import category_ids
     from finegrain.datasets.manifest import open_data_set
-    from finegrain.embeddings.exported_photos import data_set_photos
+    from finegrain.embeddings.photographs import data_set_photos
 
     data = open_data_set("data")
     category_ids(data), data_set_photos(data)

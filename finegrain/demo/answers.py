@@ -6,8 +6,8 @@ import numpy as np
 from keras import ops, tree
 
 from finegrain.demo.training_images import Neighbour, TrainingImages
-from finegrain.embeddings.embedding_source import model_source
 from finegrain.embeddings.nearest import unit_rows
+from finegrain.embeddings.source import model_source
 from finegrain.explain.grad_cam import GradCam, PairCam
 from finegrain.explain.photograph import Photograph, lay_over
 from finegrain.models.classifier import classifier

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from finegrain.embeddings.nearest import nearest, unit_rows
-from finegrain.embeddings.run_embeddings import run_embeddings
+from finegrain.embeddings.stored import run_embeddings
 from finegrain.runs.run_folder import open_run_data
 
 

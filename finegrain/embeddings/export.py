@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from finegrain.embeddings.close_export import close_up
-from finegrain.embeddings.embedding_source import EmbeddingSource
-from finegrain.embeddings.export_file import Export, is_finished, open_export_file
-from finegrain.embeddings.exported_views import ExportedViews
+from finegrain.embeddings.export_file import Export, close_up, is_finished, open_export_file
+from finegrain.embeddings.photographs import ExportedViews
+from finegrain.embeddings.source import EmbeddingSource
 from finegrain.errors import UserError
 from finegrain.features.decoded_views import decoded_views
 from finegrain.features.feature_computer import FeatureComputer, FeatureOverflow
@@ -34,12 +33,7 @@ def export_embeddings(export: Export, sources: Sequence[EmbeddingSource], worker
 
     Stopped at any moment, even killed, a file keeps what was written until some seconds before.
     Memory holds the networks and three batches of pixels, however many photographs there are.
-    Images without a label that cannot be read have no rows; the file lists them.
-
-    Args:
-        export: what to export, and where to.
-        sources: the backbones.
-        workers: threads that decode.
+    Images without a checksum that cannot be read have no rows; the file lists them.
 
     Raises:
         UserError: see `open_export_file`; a labelled image can no longer be read, an embedding
@@ -59,10 +53,9 @@ def export_embeddings(export: Export, sources: Sequence[EmbeddingSource], worker
 
 
 def _target(export: Export, source: EmbeddingSource) -> _Target:
-    rows = sum(export.views.count(split) * len(some.paths) for split, some in export.photos.items())
     check_answers_fit(
         source.network,
-        min(BATCH, rows),
+        min(BATCH, sum(export.rows().values())),
         export.openvino,
         "take a smaller --image-size, or a machine with more memory",
     )
@@ -90,8 +83,7 @@ def _fill(export: Export, targets: list[_Target], size: tuple[int, int], workers
     total = sum(map(len, wanted.values()))
     with tqdm(total=total, unit="image", desc=f"  {size[0]} x {size[1]}", disable=None) as bar:
         for split, rows in wanted.items():
-            photos = export.photos[split]
-            views = ExportedViews(photos.paths, size, export.views, photos.labelled)
+            views = ExportedViews(export.photos[split], size, export.views)
             count = export.views.count(split)
             # Whole photographs, as far as that goes.
             batch = max(1, BATCH // count) * count

@@ -1,4 +1,4 @@
-"""The file of an export: opened or made, and refused when made from something else."""
+"""The file of an export: made or opened to go on, refused when made from something else, closed."""
 
 import contextlib
 import json
@@ -11,21 +11,24 @@ from typing import Any
 import h5py
 import numpy as np
 
-from finegrain.embeddings.embedding_source import EmbeddingSource
-from finegrain.embeddings.exported_photos import ExportedPhotos
-from finegrain.embeddings.exported_views import ViewPlan
+from finegrain.embeddings.photographs import ExportedPhotos, ViewPlan
+from finegrain.embeddings.source import EmbeddingSource
 from finegrain.errors import UserError
 from finegrain.features.feature_key import network_digest
 from finegrain.memory import size_in_words
 from finegrain.models.backbone import weights_digest
 from finegrain.models.image_heads import EMBEDDING
 from finegrain.regular_file import refuse_special
+from finegrain.runs.run_folder import versions
 from finegrain.stores.row_layout import RowKind
 from finegrain.stores.row_store import DamagedStore, RowStore
-from finegrain.whole_files import remove_partials
+from finegrain.whole_files import remove_partials, written_whole
 
 CLASS = "class"
 ROW_COLUMNS = ("path", "id", "label", "group", "view")
+UNREADABLE, UNREADABLE_ID, REASON = "unreadable", "unreadable_id", "unreadable_reason"
+# Rows copied at a time.
+BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,6 @@ class Export:
         photos: split -> its photographs.
         views: which views of each there are.
         openvino: whether OpenVINO may compute.
-        notes: further attributes, such as versions.
         category_ids: what a JSON's leaderboard calls the classes, in their order; None where
             it takes the names.
     """
@@ -50,7 +52,6 @@ class Export:
     photos: Mapping[str, ExportedPhotos]
     views: ViewPlan
     openvino: bool
-    notes: Mapping[str, Any]
     category_ids: list[str] | None = None
 
     def path(self, source: EmbeddingSource) -> Path:
@@ -63,6 +64,46 @@ class Export:
             split: len(photos.paths) * self.views.count(split)
             for split, photos in self.photos.items()
         }
+
+    def columns(self) -> dict[str, dict[str, Any]]:
+        """What describes the rows: column -> split -> entries; and the classes."""
+        columns: dict[str, dict[str, Any]] = {name: {} for name in ROW_COLUMNS}
+        for split, photos in self.photos.items():
+            count = self.views.count(split)
+            columns["path"][split] = photos.names * count
+            columns["id"][split] = photos.ids * count
+            columns["label"][split] = np.tile(photos.labels, count)
+            columns["group"][split] = np.tile(photos.groups, count)
+            columns["view"][split] = np.repeat(np.arange(count), len(photos.names))
+        # Not an attribute: those hold 64 KB at most.
+        columns[CLASS] = {"names": self.classes}
+        if self.category_ids is not None:
+            columns[CLASS]["category_ids"] = self.category_ids
+        return columns
+
+
+def export_key(export: Export, source: EmbeddingSource) -> dict[str, Any]:
+    """All that the rows of a file depend on, as JSON values."""
+    return {
+        "backbone": source.title,
+        "weights": weights_digest(source.network),
+        "network": network_digest(source.network),
+        "image_size": list(source.image_size),
+        "views": export.views.described(),
+        "data": export.data_digest,
+        "images": {split: photos.digest() for split, photos in export.photos.items()},
+        "engine": "openvino" if export.openvino else "keras",
+    }
+
+
+def stored_key(path: Path) -> dict[str, Any] | None:
+    """What the rows of a file were made from; None where it does not tell."""
+    with contextlib.suppress(OSError, KeyError, ValueError, RuntimeError, TypeError):
+        refuse_special(path)
+        with h5py.File(path, "r", locking=False) as file:
+            key = json.loads(file.attrs["key"])
+            return key if isinstance(key, dict) else None
+    return None
 
 
 def open_export_file(export: Export, source: EmbeddingSource) -> RowStore:
@@ -82,9 +123,7 @@ def open_export_file(export: Export, source: EmbeddingSource) -> RowStore:
             raise UserError(_why_not(path, key, error)) from error
     else:
         _check_room(path, kinds[EMBEDDING].row_bytes * sum(export.rows().values()))
-        store = RowStore.create(
-            path, key, kinds, export.rows(), export_columns(export), export_notes(export, source)
-        )
+        store = RowStore.create(path, key, kinds, export.rows(), export.columns(), _notes(source))
     if not store.writable:
         store.close()
         raise UserError(f"another process is filling {path}; wait until it has ended")
@@ -97,59 +136,74 @@ def is_finished(store: RowStore) -> bool:
     return all(store.done(split).all() for split in store.splits)
 
 
-def export_key(export: Export, source: EmbeddingSource) -> dict[str, Any]:
-    """All that the rows of a file depend on, as JSON values."""
-    return {
-        "backbone": source.title,
-        "weights": weights_digest(source.network),
-        "network": network_digest(source.network),
-        "image_size": list(source.image_size),
-        "views": export.views.described(),
-        "data": export.data_digest,
-        "images": {split: photos.digest() for split, photos in export.photos.items()},
-        "engine": "openvino" if export.openvino else "keras",
-    }
+def close_up(
+    store: RowStore,
+    export: Export,
+    source: EmbeddingSource,
+    unreadable: Mapping[str, Mapping[int, str]],
+) -> None:
+    """Make a file final and close it: photographs that could not be read lose their rows.
+
+    Args:
+        store: filled but for those.
+        export: what it belongs to.
+        source: of its embeddings.
+        unreadable: split -> image index -> reason, which the file lists.
+    """
+    store.flush()
+    if not is_finished(store):
+        _write_without_gaps(store, export, source, unreadable)
+    store.close()
 
 
-def export_columns(export: Export) -> dict[str, dict[str, Any]]:
-    """What describes the rows: column -> split -> entries; and the classes."""
-    columns: dict[str, dict[str, Any]] = {name: {} for name in ROW_COLUMNS}
+def _write_without_gaps(
+    store: RowStore,
+    export: Export,
+    source: EmbeddingSource,
+    unreadable: Mapping[str, Mapping[int, str]],
+) -> None:
+    columns, kept = export.columns(), {}
+    columns |= {UNREADABLE: {}, UNREADABLE_ID: {}, REASON: {}}
     for split, photos in export.photos.items():
-        count = export.views.count(split)
-        columns["path"][split] = photos.names * count
-        columns["id"][split] = photos.ids * count
-        columns["label"][split] = np.tile(photos.labels, count)
-        columns["group"][split] = np.tile(photos.groups, count)
-        columns["view"][split] = np.repeat(np.arange(count), len(photos.names))
-    # Not an attribute: those hold 64 KB at most.
-    columns[CLASS] = {"names": export.classes}
-    if export.category_ids is not None:
-        columns[CLASS]["category_ids"] = export.category_ids
-    return columns
+        # Row `view * N + image`; an image with one view missing is given up.
+        whole = store.done(split).reshape(-1, max(1, len(photos.names))).all(axis=0)
+        kept[split] = np.flatnonzero(np.tile(whole, export.views.count(split)))
+        for name in ROW_COLUMNS:
+            entries = columns[name][split]
+            columns[name][split] = [entries[row] for row in kept[split]]
+        lost = np.flatnonzero(~whole).tolist()
+        if lost:
+            columns[UNREADABLE][split] = [photos.names[image] for image in lost]
+            columns[UNREADABLE_ID][split] = [photos.ids[image] for image in lost]
+            columns[REASON][split] = [unreadable[split].get(image, "") for image in lost]
+    key, counts = export_key(export, source), {split: len(rows) for split, rows in kept.items()}
+    with written_whole(store.path) as beside:
+        final = RowStore.create(beside, key, store.kinds, counts, columns, _notes(source))
+        for split, rows in kept.items():
+            for start in range(0, len(rows), BLOCK):
+                some = rows[start : start + BLOCK]
+                values = {EMBEDDING: store.read(EMBEDDING, split, some)}
+                final.write(split, np.arange(start, start + len(some)), values)
+        final.close()
 
 
-def export_notes(export: Export, source: EmbeddingSource) -> dict[str, Any]:
+def _notes(source: EmbeddingSource) -> dict[str, Any]:
     """Attributes that tell where a file comes from, without being part of what it is."""
-    return {**export.notes, "made_from": source.made_from}
+    return {"versions": versions(), "made_from": source.made_from}
 
 
 def _check_rows(store: RowStore, kinds: Mapping[str, RowKind], export: Export) -> None:
     """Raise DamagedStore unless a store is one of this export; a finished one may lack images."""
-    rows = export.rows()
-    expected = set(rows) if is_finished(store) else rows
-    there = set(store.splits) if is_finished(store) else store.splits
-    if store.kinds != kinds or there != expected:
+    rows, finished = export.rows(), is_finished(store)
+    same = set(store.splits) == set(rows) if finished else store.splits == rows
+    if store.kinds != kinds or not same:
         store.close()
         raise DamagedStore(f"{store.path} has not the rows that it was made for")
 
 
 def _why_not(path: Path, key: Mapping[str, Any], error: DamagedStore) -> str:
-    made_from = None
-    with contextlib.suppress(OSError, KeyError, ValueError, RuntimeError):
-        refuse_special(path)
-        with h5py.File(path, "r", locking=False) as file:
-            made_from = json.loads(file.attrs["key"])
-    if not isinstance(made_from, dict) or made_from == key:
+    made_from = stored_key(path)
+    if made_from is None or made_from == key:
         return f"{error}; remove it and start the same command again, which makes it anew"
     other = [name for name in key if made_from.get(name) != key[name]]
     return (

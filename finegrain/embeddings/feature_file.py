@@ -1,15 +1,15 @@
 """Read an exported file of embeddings."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
 
-from finegrain.embeddings.close_export import REASON, UNREADABLE, UNREADABLE_ID
-from finegrain.embeddings.export_file import CLASS
-from finegrain.embeddings.exported_views import KINDS
-from finegrain.embeddings.split_rows import SplitRows, Unreadable
+from finegrain.embeddings.export_file import CLASS, REASON, UNREADABLE, UNREADABLE_ID
+from finegrain.embeddings.photographs import KINDS
 from finegrain.errors import UserError
 from finegrain.models.image_heads import EMBEDDING
 from finegrain.records import refuse_newer
@@ -18,11 +18,37 @@ from finegrain.stores.row_layout import DONE, RowNumbers, schema_of
 AGAIN = "start the recipes/export_features.py command that made it again"
 
 
+class Unreadable(NamedTuple):
+    """An image without a row: its path, its id and why it could not be read."""
+
+    path: str
+    image_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SplitRows:
+    """What the rows of a split are, all in the same order.
+
+    Attributes:
+        paths: (N,) str, relative to the data set or folder.
+        ids: (N,) str, what a submission calls the images.
+        labels: (N,) class indices, -1 without a label.
+        groups: (N,) numbers of groups of duplicates, 0 for none.
+        views: (N,) numbers of the views.
+        unreadable: images without a row.
+    """
+
+    paths: np.ndarray
+    ids: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    views: np.ndarray
+    unreadable: list[Unreadable]
+
+
 class FeatureFile:
     """An exported file, opened to be read; close it, or use it in a `with`.
-
-    Args:
-        path: the file.
 
     Attributes:
         name: the file's name without suffix.
@@ -46,9 +72,9 @@ class FeatureFile:
         try:
             self._file = h5py.File(path, "r", locking=False)
         except OSError as error:
-            reason = str(error).splitlines()[0]
             raise UserError(
-                f"{path} is no HDF5 file, damaged or cut short ({reason}); remove it and {AGAIN}"
+                f"{path} is no HDF5 file, damaged or cut short ({_reason(error)}); remove it and "
+                f"{AGAIN}"
             ) from error
         try:
             self._read_layout()
@@ -134,25 +160,15 @@ class FeatureFile:
         return data.asstr()[:] if len(data) else np.empty(0, object)
 
     def read(self, split: str, rows: RowNumbers) -> np.ndarray:
-        """Some rows in the order asked for; neighbours in the file are read at once.
-
-        Args:
-            split: of the rows.
-            rows: (B,) numbers.
-
-        Returns:
-            (B, D) float32, all finite.
+        """Some rows in the order asked for, (B,D) float32; neighbours are read at once.
 
         Raises:
             UserError: a number is not finite, or the disk fails; names file, row and image.
         """
         numbers = np.asarray(rows, np.int64)
         order = np.argsort(numbers, kind="stable")
-        data, out = (
-            self._file[f"{EMBEDDING}/{split}"],
-            np.empty((len(numbers), self.width), "float32"),
-        )
-        ordered = numbers[order]
+        data, ordered = self._file[f"{EMBEDDING}/{split}"], numbers[order]
+        out = np.empty((len(numbers), self.width), "float32")
         ends = np.flatnonzero(np.diff(ordered) != 1) + 1
         try:
             for part in np.split(np.arange(len(numbers)), ends):
@@ -160,9 +176,8 @@ class FeatureFile:
                     first = ordered[part[0]]
                     out[order[part]] = data[first : first + len(part)]
         except OSError as error:
-            reason = str(error).splitlines()[0]
             raise UserError(
-                f"{self.path} cannot be read ({reason}); remove it and {AGAIN}"
+                f"{self.path} cannot be read ({_reason(error)}); remove it and {AGAIN}"
             ) from error
         if not np.isfinite(out).all():
             row = int(numbers[np.flatnonzero(~np.isfinite(out).all(axis=1))[0]])
@@ -184,7 +199,9 @@ class FeatureFile:
 
 
 def _reason(error: Exception) -> str:
-    lines = str(error.args[0] if error.args else error).splitlines()
+    # A KeyError puts its message in quotes.
+    message = error.args[0] if isinstance(error, KeyError) and error.args else error
+    lines = str(message).splitlines()
     return lines[0] if lines else type(error).__name__
 
 

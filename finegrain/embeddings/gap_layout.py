@@ -21,46 +21,6 @@ def gap_path(folder: Path, title: str) -> Path:
     return folder / f"gap_{title}.h5"
 
 
-def write_gap(features: FeatureFile, path: Path) -> None:
-    """Write an export in the older layout, a block of rows at a time.
-
-    `train` (N, D) float32 and `label` (N,) int64 hold the training and validation photographs,
-    class by class and then by file name as text, as `flow_from_directory` reads a folder; `test`
-    (M, D) float32 those of the one folder without labels, by file name as text. Beside them stand
-    `train_path`, `test_path` and `classes`.
-
-    Args:
-        features: a finished export of plain views.
-        path: the file to write, replaced if it is there.
-
-    Raises:
-        UserError: there are several folders without labels, or several views.
-    """
-    check_gap_fits([split for split in features.splits if _unlabelled(features, split)])
-    train = _ordered(features, [split for split in LABELLED if split in features.splits])
-    test = _ordered(features, [split for split in features.splits if _unlabelled(features, split)])
-    rows = len(train) + len(test)
-    names = {
-        split: [features.splits[split].paths[row] for split, row in places]
-        for split, places in (("train", train), ("test", test))
-    }
-    needed = rows * features.width * 4 + table_bytes(
-        {"path": names, "class": {"": features.classes}}
-    )
-    with written_whole(path, needed) as beside, h5py.File(beside, "w") as file:
-        file.attrs[SCHEMA_KEY] = SCHEMA
-        for name, places in (("train", train), ("test", test)):
-            _copy(
-                features,
-                places,
-                file.create_dataset(name, (len(places), features.width), "float32"),
-            )
-            file.create_dataset(f"{name}_path", data=names[name], dtype=h5py.string_dtype())
-        labels = [features.splits[split].labels[row] for split, row in train]
-        file.create_dataset("label", data=np.array(labels, np.int64))
-        file.create_dataset("classes", data=features.classes, dtype=h5py.string_dtype())
-
-
 def check_gap_fits(folders: Sequence[object]) -> None:
     """Refuse several folders without labels: the layout has one `test`.
 
@@ -74,24 +34,44 @@ def check_gap_fits(folders: Sequence[object]) -> None:
         )
 
 
-def _unlabelled(features: FeatureFile, split: str) -> bool:
-    return split not in (*LABELLED, "test")
+def write_gap(features: FeatureFile, path: Path) -> None:
+    """Write the plain views of an export in the older layout, a block of rows at a time.
+
+    `train` (N, D) float32 and `label` (N,) int64 hold the training and validation photographs,
+    class by class and then by file name as text, as `flow_from_directory` reads a folder; `test`
+    (M, D) float32 those of the one folder without labels, by file name as text. Beside them stand
+    `train_path`, `test_path` and `classes`.
+
+    Raises:
+        UserError: there are several folders without labels.
+    """
+    unlabelled = [split for split in features.splits if split not in (*LABELLED, "test")]
+    check_gap_fits(unlabelled)
+    labelled = [split for split in LABELLED if split in features.splits]
+    places = {"train": _ordered(features, labelled), "test": _ordered(features, unlabelled)}
+    names = {
+        name: [features.splits[split].paths[row] for split, row in rows]
+        for name, rows in places.items()
+    }
+    needed = features.width * 4 * sum(map(len, places.values()))
+    needed += table_bytes({"path": names, "class": {"": features.classes}})
+    with written_whole(path, needed) as beside, h5py.File(beside, "w") as file:
+        file.attrs[SCHEMA_KEY] = SCHEMA
+        for name, rows in places.items():
+            data = file.create_dataset(name, (len(rows), features.width), "float32")
+            _copy(features, rows, data)
+            file.create_dataset(f"{name}_path", data=names[name], dtype=h5py.string_dtype())
+        labels = [features.splits[split].labels[row] for split, row in places["train"]]
+        file.create_dataset("label", data=np.array(labels, np.int64))
+        file.create_dataset("classes", data=features.classes, dtype=h5py.string_dtype())
 
 
 def _ordered(features: FeatureFile, splits: list[str]) -> list[tuple[str, int]]:
     """(split, row) of the plain views, in the order of the layout."""
     places = [
-        (int(label), path.rpartition("/")[2], split, row)
-        for split in splits
-        for row, (path, label, view) in enumerate(
-            zip(
-                features.splits[split].paths,
-                features.splits[split].labels,
-                features.splits[split].views,
-                strict=True,
-            )
-        )
-        if view == 0
+        (int(rows.labels[row]), rows.paths[row].rpartition("/")[2], split, int(row))
+        for split, rows in ((split, features.splits[split]) for split in splits)
+        for row in np.flatnonzero(rows.views == 0)
     ]
     return [(split, row) for _, _, split, row in sorted(places)]
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finegrain.embeddings.feature_file import FeatureFile
-from finegrain.embeddings.split_rows import SplitRows
+from finegrain.embeddings.feature_file import FeatureFile, SplitRows
 from finegrain.errors import UserError
 from finegrain.merging.differences import (
     check_classes,

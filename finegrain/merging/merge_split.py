@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from finegrain.datasets.split import split_images
-from finegrain.embeddings.exported_views import AUGMENTED
+from finegrain.embeddings.photographs import AUGMENTED
 from finegrain.errors import UserError
 from finegrain.merging.feature_rows import FeatureRows
 from finegrain.merging.joined_features import JoinedFeatures

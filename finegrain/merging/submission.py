@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finegrain.embeddings.split_rows import SplitRows
+from finegrain.embeddings.feature_file import SplitRows
 from finegrain.errors import UserError
 from finegrain.evaluation.log_loss import clipped
 from finegrain.merging.answers import answer

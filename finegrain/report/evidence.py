@@ -6,7 +6,7 @@ from pathlib import Path
 
 from finegrain.datasets.manifest import DataSet
 from finegrain.embeddings.feature_file import FeatureFile
-from finegrain.embeddings.run_embeddings import EMBEDDINGS, run_embeddings
+from finegrain.embeddings.stored import EMBEDDINGS, run_embeddings
 from finegrain.errors import UserError
 from finegrain.report.attention import Question, attention_pictures
 from finegrain.report.cases import NEIGHBOURS, questions_of

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from finished_runs import SIDE, small_backbone
 
-from finegrain.embeddings.embedding_source import model_source
+from finegrain.embeddings.source import model_source
 from finegrain.evaluation.answer_images import answering_model
 from finegrain.evaluation.same_class_scores import same_class_scores
 from finegrain.explain.grad_cam import GradCam, PairCam

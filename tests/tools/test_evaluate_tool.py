@@ -218,7 +218,7 @@ def test_help_needs_no_keras(script):
 
 
 def test_the_embeddings_of_a_run_are_made_once(own, capsys):
-    from finegrain.embeddings.run_embeddings import run_embeddings
+    from finegrain.embeddings.stored import run_embeddings
 
     run, _ = own
     with run_embeddings(run, openvino=False) as features:
@@ -246,7 +246,7 @@ def test_the_embeddings_of_a_run_are_made_once(own, capsys):
 def test_embeddings_of_another_model_or_a_damaged_file_are_made_anew(own, capsys):
     import keras
 
-    from finegrain.embeddings.run_embeddings import run_embeddings
+    from finegrain.embeddings.stored import run_embeddings
 
     run, _ = own
     (run / "embeddings.h5").write_bytes(b"cut short")
@@ -269,7 +269,7 @@ def test_embeddings_of_another_model_or_a_damaged_file_are_made_anew(own, capsys
 
 
 def test_embeddings_of_images_that_are_gone(judged, tmp_path):
-    from finegrain.embeddings.run_embeddings import run_embeddings
+    from finegrain.embeddings.stored import run_embeddings
     from finegrain.errors import UserError
 
     run = shutil.copytree(judged[0], tmp_path / "run")

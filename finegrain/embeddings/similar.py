@@ -1,19 +1,18 @@
 """The images among which similar ones are looked for, with their embeddings by a run."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from finegrain.datasets.layouts import list_source
 from finegrain.datasets.manifest import MANIFEST, open_data_set
-from finegrain.embeddings.exported_photos import NO_LABEL, ExportedPhotos, data_set_photos
-from finegrain.embeddings.feature_file import FeatureFile
-from finegrain.embeddings.image_embeddings import image_embeddings
-from finegrain.embeddings.run_embeddings import run_embeddings
-from finegrain.embeddings.split_rows import Unreadable
+from finegrain.embeddings.feature_file import FeatureFile, Unreadable
+from finegrain.embeddings.photographs import ExportedPhotos, data_set_photos
+from finegrain.embeddings.stored import image_embeddings, run_embeddings
 from finegrain.errors import UserError
 from finegrain.runs.run_folder import RunFolder
 
@@ -40,48 +39,27 @@ class KnownImage:
     split: str
 
 
+@dataclass(frozen=True)
 class SimilarIndex:
-    """Known images and their embeddings; close it, or use it in a `with`.
+    """Known images, in the order of the rows of their embeddings, and images without a row."""
 
-    Attributes:
-        images: all of them, in the order of the rows.
-        unreadable: images without a row.
-    """
-
-    def __init__(self, folder: Path, features: FeatureFile, is_data_set: bool):
-        self._features = features
-        self.images: list[KnownImage] = []
-        self.unreadable: list[Unreadable] = []
-        for split, rows in features.splits.items():
-            self.unreadable += rows.unreadable
-            for name in rows.paths:
-                parts = PurePosixPath(name).parts
-                label = parts[-2] if len(parts) > 1 else ""
-                kind = split if is_data_set else ""
-                self.images.append(KnownImage(folder / name, name, label, kind))
+    features: FeatureFile
+    images: list[KnownImage]
+    unreadable: list[Unreadable]
 
     def blocks(self, size: int = BLOCK) -> Iterator[np.ndarray]:
         """The embeddings, (B,D), in the order of the images."""
-        for split, rows in self._features.splits.items():
+        for split, rows in self.features.splits.items():
             for start in range(0, len(rows.paths), size):
                 some = np.arange(start, min(start + size, len(rows.paths)))
-                yield self._features.read(split, some)
-
-    def close(self) -> None:
-        """Close the file of embeddings."""
-        self._features.close()
-
-    def __enter__(self) -> "SimilarIndex":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+                yield self.features.read(split, some)
 
 
+@contextlib.contextmanager
 def open_index(
     run_folder: Path, folder: Path, openvino: bool = True, workers: int = 2
-) -> SimilarIndex:
-    """Open a folder of known images; embeddings that are not stored yet are computed.
+) -> Iterator[SimilarIndex]:
+    """A folder of known images; embeddings that are not stored yet are computed.
 
     They are stored in the run folder: `embeddings.h5` for its own data set, below `similar/` for
     any other. Stopped at any moment, the same call goes on.
@@ -96,31 +74,34 @@ def open_index(
         UserError: no such folder, no readable image in it, or see `image_embeddings`.
     """
     is_data_set = (folder / MANIFEST).is_file()
+    with _embeddings(run_folder, folder, is_data_set, openvino, workers) as features:
+        images, unreadable = [], []
+        for split, rows in features.splits.items():
+            unreadable += rows.unreadable
+            for name in rows.paths:
+                label = PurePosixPath(name).parent.name
+                images.append(KnownImage(folder / name, name, label, split if is_data_set else ""))
+        if not images:
+            raise UserError(
+                f"none of the {len(unreadable)} images in {folder} can be read, the first is "
+                f"{unreadable[0].path} ({unreadable[0].reason}); give another --index"
+            )
+        yield SimilarIndex(features, images, unreadable)
+
+
+def _embeddings(
+    run_folder: Path, folder: Path, is_data_set: bool, openvino: bool, workers: int
+) -> FeatureFile:
     if is_data_set:
         data = open_data_set(folder, may_lack_images=True)
         if RunFolder.open(run_folder).config.data.digest == data.digest:
-            features = run_embeddings(run_folder, folder, openvino, workers)
-            return _not_empty(folder, SimilarIndex(folder, features, True))
-        # Without checksums an image that cannot be read is left out instead of refused.
-        photos = {
-            split: replace(some, checksums=[]) for split, some in data_set_photos(data).items()
-        }
+            return run_embeddings(run_folder, folder, openvino, workers)
+        photos = data_set_photos(data, all_readable=False)
     else:
         photos = {"images": _photos_in(folder)}
     where = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
     path = run_folder / STORED / f"{folder.resolve().name or 'images'}-{where}.h5"
-    features = image_embeddings(path, run_folder, photos, None, openvino, workers)
-    return _not_empty(folder, SimilarIndex(folder, features, is_data_set))
-
-
-def _not_empty(folder: Path, index: SimilarIndex) -> SimilarIndex:
-    if index.images:
-        return index
-    index.close()
-    raise UserError(
-        f"none of the {len(index.unreadable)} images in {folder} can be read, the first is "
-        f"{index.unreadable[0].path} ({index.unreadable[0].reason}); give another --index"
-    )
+    return image_embeddings(path, run_folder, photos, None, openvino, workers)
 
 
 def _photos_in(folder: Path) -> ExportedPhotos:
@@ -133,6 +114,5 @@ def _photos_in(folder: Path) -> ExportedPhotos:
             f"--index {folder} holds no images, in itself or in its folders; give a data set "
             "folder or a folder of images"
         )
-    none = np.zeros(len(paths), np.int64)
     names = [path.relative_to(folder).as_posix() for path in paths]
-    return ExportedPhotos(paths, names, [path.stem for path in paths], none + NO_LABEL, none, [])
+    return ExportedPhotos.unlabelled(paths, names, [path.stem for path in paths])

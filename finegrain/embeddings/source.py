@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ from finegrain.errors import UserError
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import BackboneSpec
 from finegrain.models.classifier import image_embedding, representation
+from finegrain.runs.finished_run import open_finished_run
 
 
 @dataclass(frozen=True)
@@ -57,21 +59,27 @@ def pretrained_source(
     keras.utils.set_random_seed(seed)
     image, embedding = image_embedding(build_backbone(spec, weights, (side, side)), spec)
     network = keras.Model(image, [embedding], name="below")
-    made_from = {"backbone": spec.name, "weights": weights}
-    return EmbeddingSource(spec.name, _title(spec), network, made_from)
+    alpha = spec.arguments.get("alpha")
+    title = spec.build.__name__ + (f"_{alpha}" if alpha else "")
+    return EmbeddingSource(spec.name, title, network, {"backbone": spec.name, "weights": weights})
 
 
 def model_source(name: str, model: keras.Model, made_from: Mapping[str, Any]) -> EmbeddingSource:
-    """The embeddings of a trained model.
-
-    Args:
-        name: of the file.
-        model: finished model, `image` -> its heads; see `representation` for the layer taken.
-        made_from: as JSON values.
-    """
+    """The embeddings of a trained model, of the layer that `representation` names."""
     output = model.get_layer(representation(model)).output
     network = keras.Model(model.get_layer("image").output, [output], name="below")
     return EmbeddingSource(name, name, network, made_from)
+
+
+def run_source(folder: Path) -> EmbeddingSource:
+    """The embeddings of a run's finished model, named by its folder.
+
+    Raises:
+        UserError: the run is not finished or damaged.
+    """
+    run = open_finished_run(folder)
+    made_from = {"run": folder.as_posix(), "recipe": run.recipe, "classes": len(run.classes)}
+    return model_source(folder.resolve().name, run.model(), made_from)
 
 
 def check_different_names(names: Sequence[str]) -> None:
@@ -86,8 +94,3 @@ def check_different_names(names: Sequence[str]) -> None:
                 f"--backbones names {name} twice, and each makes a file of its name; leave one "
                 "out, or export it to another --output"
             )
-
-
-def _title(spec: BackboneSpec) -> str:
-    alpha = spec.arguments.get("alpha")
-    return spec.build.__name__ + (f"_{alpha}" if alpha else "")

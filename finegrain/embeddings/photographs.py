@@ -1,0 +1,213 @@
+"""Which photographs are exported, and which views of each: as it is, mirrored, or augmented."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from finegrain.datasets.manifest import DataSet
+from finegrain.datasets.split import SPLITS
+from finegrain.decode import UnreadableImage, read_pixels
+from finegrain.errors import UserError
+from finegrain.images.augment import Augmentation, SeededTransform
+
+KINDS = PLAIN, FLIP, AUGMENTED = "plain", "flip", "augmented"
+# Keeps the chance behind exported views apart from that behind a training's.
+EXPORTED_VIEW = 15_485_863
+MOST_VIEWS = 1000
+
+
+@dataclass(frozen=True)
+class ExportedPhotos:
+    """The photographs of one split.
+
+    Attributes:
+        paths: N image files.
+        names: their paths relative to the data set or folder, with `/`.
+        ids: what a submission calls them.
+        labels: (N,) int64 class indices, all -1 in a folder without labels.
+        groups: (N,) int64 numbers of groups of duplicates, 0 for none.
+        checksums: digests of their content; where there are none, a photograph that cannot be
+            read is left out instead of refused.
+    """
+
+    paths: list[Path]
+    names: list[str]
+    ids: list[str]
+    labels: np.ndarray
+    groups: np.ndarray
+    checksums: list[str]
+
+    @classmethod
+    def unlabelled(
+        cls, paths: list[Path], names: list[str], ids: list[str], checksums: Sequence[str] = ()
+    ) -> "ExportedPhotos":
+        """Photographs of which no class and no group is known."""
+        none = np.zeros(len(paths), np.int64)
+        return cls(paths, names, ids, none - 1, none, list(checksums))
+
+    def digest(self) -> str:
+        """SHA-256 over names, content, sizes and times of change, in their order."""
+        digest = hashlib.sha256()
+        contents = self.checksums or [""] * len(self.names)
+        for path, name, content in zip(self.paths, self.names, contents, strict=True):
+            try:
+                state = path.stat()
+                seen = f"{state.st_size} {state.st_mtime_ns}"
+            except OSError:
+                seen = "absent"
+            line = f"{name} {content} {seen}\n"
+            digest.update(line.encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
+
+def data_set_photos(data: DataSet, all_readable: bool = True) -> dict[str, ExportedPhotos]:
+    """The photographs of a data set by split.
+
+    Args:
+        data: the data set.
+        all_readable: refuse a photograph that cannot be read, rather than leave it out.
+    """
+    photos = {}
+    for split in data.splits:
+        rows = data.rows(split)
+        # Manifests of earlier versions know no groups.
+        groups = rows["group"] if "group" in rows else [""] * len(rows)
+        photos[split] = ExportedPhotos(
+            data.paths(split),
+            list(rows["path"]),
+            [PurePosixPath(path).stem for path in rows["path"]],
+            data.labels(split),
+            np.array([int(group or 0) for group in groups], np.int64),
+            list(rows["sha1"]) if all_readable else [],
+        )
+    return photos
+
+
+def folder_photos(folders: Mapping[Path, Mapping[str, Path]]) -> dict[str, ExportedPhotos]:
+    """The photographs of folders without labels; a folder's name is that of its split.
+
+    Instead of a folder there may be a JSON that lists images beside it or below its folder.
+    Where the data set has a split of that name, or another folder has it, the split is called
+    `images-<name>` or `<name>-2`.
+
+    Args:
+        folders: folder or JSON -> id -> image file.
+    """
+    photos: dict[str, ExportedPhotos] = {}
+    for folder, path_of in folders.items():
+        is_list = folder.is_file()
+        name = (folder.stem if is_list else folder.resolve().name) or "images"
+        name = f"images-{name}" if name in SPLITS else name
+        split, number = name, 1
+        while split in photos:
+            number += 1
+            split = f"{name}-{number}"
+        base, paths = folder.parent if is_list else folder, list(path_of.values())
+        names = [
+            (path.relative_to(base) if path.is_relative_to(base) else path).as_posix()
+            for path in paths
+        ]
+        photos[split] = ExportedPhotos.unlabelled(paths, names, list(path_of))
+    return photos
+
+
+@dataclass(frozen=True)
+class ViewPlan:
+    """The views of each photograph; view 0 is always the photograph as it is.
+
+    Attributes:
+        kind: `plain`, `flip` (view 1 is the mirror image) or `augmented`.
+        augmented: number of augmented views of a training photograph beside the plain one.
+        seed: of the augmentation.
+    """
+
+    kind: str = PLAIN
+    augmented: int = 0
+    seed: int = 0
+
+    @classmethod
+    def parse(cls, text: str, seed: int) -> "ViewPlan":
+        """What `--views` says: `plain`, `flip` or a number of augmented views.
+
+        Raises:
+            UserError: it says anything else.
+        """
+        if text in (PLAIN, FLIP):
+            return cls(text)
+        if text.isdecimal() and len(text) <= len(str(MOST_VIEWS)) and 1 <= int(text) <= MOST_VIEWS:
+            return cls(AUGMENTED, int(text), seed)
+        raise UserError(
+            f"--views {text[:40]!r} is unknown; give plain, flip, or a number of augmented views, "
+            f"1 to {MOST_VIEWS}"
+        )
+
+    def count(self, split: str) -> int:
+        """Views of a photograph of a split; only training photographs are augmented."""
+        if self.kind == FLIP:
+            return 2
+        return 1 + (self.augmented if split == "train" else 0)
+
+    def described(self) -> dict[str, Any]:
+        """All that the views depend on, as JSON values."""
+        described: dict[str, Any] = {"kind": self.kind}
+        if self.kind == AUGMENTED:
+            ranges = asdict(Augmentation())
+            described |= {"augmented": self.augmented, "seed": self.seed, "ranges": ranges}
+        return described
+
+
+@dataclass(frozen=True)
+class ExportedViews:
+    """Views of photographs at an image size (height, width), by number; threads may share them."""
+
+    photos: ExportedPhotos
+    image_size: tuple[int, int]
+    plan: ViewPlan
+
+    @property
+    def paths(self) -> list[Path]:
+        """The N image files."""
+        return self.photos.paths
+
+    @cached_property
+    def _transform(self) -> SeededTransform:
+        return SeededTransform(Augmentation().generator())
+
+    def views(self, index: int, numbers: Sequence[int]) -> np.ndarray:
+        """Some of a photograph's views, always the same; it is decoded once for all of them.
+
+        Args:
+            index: of the photograph, 0 to N - 1.
+            numbers: of K views.
+
+        Returns:
+            (K, H, W, 3) uint8, RGB 0 to 255.
+
+        Raises:
+            UnreadableImage: it cannot be read, and may be left out.
+            UserError: it cannot be read, and has a checksum.
+        """
+        path = self.paths[index]
+        try:
+            pixels = read_pixels(path, self.image_size)
+        except UnreadableImage as error:
+            if not self.photos.checksums:
+                raise
+            raise UserError(
+                f"{path} can no longer be read ({error}); put it back, or make the data set "
+                "again with img2keras.py"
+            ) from error
+        return np.stack([self._view(pixels, index, int(number)) for number in numbers])
+
+    def _view(self, pixels: np.ndarray, index: int, number: int) -> np.ndarray:
+        if number == 0:
+            return pixels
+        if self.plan.kind == FLIP:
+            return pixels[:, ::-1]
+        rng = np.random.default_rng([self.plan.seed, EXPORTED_VIEW, index, number])
+        return self._transform(pixels, int(rng.integers(2**32)))
