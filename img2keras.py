@@ -155,7 +155,7 @@ def check_together(settings: Settings) -> None:
 
 def settle_statistics(output: Path, rows, settings: Settings) -> None:
     """Measure the pixels if that is wanted; else see that no older numbers are taken for these."""
-    from finegrain.datasets.statistics_file import (
+    from finegrain.datasets.channel_statistics import (
         STATISTICS,
         remove_outdated_statistics,
         statistics_table,

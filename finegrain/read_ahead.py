@@ -1,11 +1,18 @@
 """Work done ahead by threads, its results in order."""
 
 import os
+import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice
 from typing import TypeVar
+
+from tqdm import tqdm
+
+# Of images at work or waiting, for each thread; and the threads that are worth their memory.
+AHEAD_A_THREAD, MOST_THREADS = 8, 8
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,3 +54,23 @@ def read_ahead(
             yield result
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def progress(what: str, total: int, items: Iterable[T] | None = None) -> "tqdm[T]":
+    """A bar on stderr that counts images, none where there are none."""
+    # On a terminal the bar moves; in a log file it adds a line now and then.
+    interval = 0.2 if sys.stderr.isatty() else 10.0
+    return tqdm(items, what, total, unit=" images", mininterval=interval, disable=not total)
+
+
+def over_images(
+    function: Callable[[T], R], images: Sequence[T], what: str, workers: int | None = None
+) -> Iterator[R]:
+    """Read ahead as `read_ahead` does, with a progress bar on stderr.
+
+    Pillow decodes outside Python's lock, so threads use all cores. `workers` is their number;
+    None is one a core, eight at most.
+    """
+    workers = workers or min(usable_cores(), MOST_THREADS)
+    with closing(read_ahead(function, images, workers, AHEAD_A_THREAD * workers)) as coming:
+        yield from progress(what, len(images), coming)

@@ -91,8 +91,7 @@ def main(settings: Settings) -> None:
 
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
-    from finegrain.datasets.category_ids import category_ids
-    from finegrain.datasets.manifest import open_data_set
+    from finegrain.datasets.manifest import category_ids, open_data_set
     from finegrain.embeddings.export import export_embeddings
     from finegrain.embeddings.export_file import Export
     from finegrain.embeddings.feature_file import FeatureFile

@@ -69,7 +69,7 @@ class Settings:
 
 
 def main(settings: Settings) -> None:
-    from finegrain.datasets.open_retrieval import open_retrieval
+    from finegrain.datasets.retrieval import open_retrieval
     from finegrain.embeddings.nearest import cosine_distances
     from finegrain.embeddings.re_identification import Sightings, places_in_gallery
     from finegrain.embeddings.re_ranking import re_ranked_distances

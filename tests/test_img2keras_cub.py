@@ -14,8 +14,8 @@ from commands import REPOSITORY, command, obey_ctrl_c
 from drawn_cub import BIRDS, SIZE, box_of, edit, make_cub, numbered, picture, plain
 from PIL import Image
 
+from finegrain.datasets.gather import checksum
 from finegrain.datasets.manifest import open_data_set
-from finegrain.datasets.scan import checksum
 from finegrain.errors import UserError
 
 NAMES = [numbered(number) for number in range(3)]

@@ -12,9 +12,8 @@ from finished_runs import make_run
 from matplotlib.figure import Figure
 from PIL import Image
 
-from finegrain.datasets.made_earlier import DUPLICATES, UNREADABLE
-from finegrain.datasets.manifest import CLASSES, MANIFEST, UNFINISHED
-from finegrain.datasets.statistics_file import STATISTICS
+from finegrain.datasets.channel_statistics import STATISTICS
+from finegrain.datasets.manifest import CLASSES, DUPLICATES, MANIFEST, UNFINISHED, UNREADABLE
 from finegrain.embeddings.stored import EMBEDDINGS
 from finegrain.errors import UserError
 from finegrain.evaluation.calibrated_model import TEMPERATURE

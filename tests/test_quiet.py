@@ -16,7 +16,7 @@ DECODE_ALL = """
 import sys
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from finegrain.datasets.scan import scan_image
+from finegrain.datasets.gather import scan_image
 
 paths = sorted(Path(sys.argv[1]).rglob("*.*"))
 with ThreadPool(4) as pool:

@@ -6,9 +6,9 @@ import tracemalloc
 import pytest
 from special_files import make_special_files
 
+from finegrain.datasets.gather import scan_image
 from finegrain.datasets.layouts.annotation_file import annotation_files
 from finegrain.datasets.layouts.cub_lists import read_id_list
-from finegrain.datasets.scan import scan_image
 from finegrain.decode import UnreadableImage, open_rgb
 from finegrain.errors import UserError
 from finegrain.regular_file import open_regular, read_regular

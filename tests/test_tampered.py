@@ -99,8 +99,7 @@ def open_temperature():
 
 
 def open_data():
-    from finegrain.datasets.category_ids import category_ids
-    from finegrain.datasets.manifest import open_data_set
+    from finegrain.datasets.manifest import category_ids, open_data_set
     from finegrain.embeddings.photographs import data_set_photos
 
     data = open_data_set("data")

@@ -3,19 +3,32 @@
 A photograph adds to a table of how often each channel has each of its 256 values. Counts are whole
 numbers, so the table is the same in whatever order the photographs come and over however many
 processes they are spread; mean and standard deviation follow from it without rounding on the way.
+They stand in `statistics.json` of a data folder, split by split.
 """
 
+import contextlib
+import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from finegrain.decode import UnreadableImage, open_rgb
-from finegrain.errors import UserError
+from finegrain.datasets.class_names import class_order
+from finegrain.datasets.counting_pool import count_in_processes
+from finegrain.datasets.manifest import digest
+from finegrain.datasets.split import SPLITS
+from finegrain.regular_file import read_regular
+from finegrain.whole_files import written_whole
 
-CHANNELS, VALUES = 3, 256
+STATISTICS = "statistics.json"
+ALL = "all"
+MEASURED = (
+    "every pixel of every image at full size, upright, 8-bit RGB from 0 to 255; "
+    "population standard deviation; red, green, blue"
+)
 
 
 @dataclass(frozen=True)
@@ -32,37 +45,14 @@ class ChannelStatistics:
 
     images: int
     pixels: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-
-def count_values(paths: Iterable[Path]) -> np.ndarray:
-    """Count the values of images, one after the other, at their full size.
-
-    Returns:
-        (3, 256) int64: how often red, green and blue have each value.
-
-    Raises:
-        UserError: an image cannot be read.
-    """
-    counts = np.zeros(CHANNELS * VALUES, np.int64)
-    for path in paths:
-        try:
-            counts += open_rgb(path).histogram()
-        except UnreadableImage as error:
-            raise UserError(
-                f"{path} cannot be read any more ({error}); start the same command again, which "
-                "leaves it out"
-            ) from error
-    return counts.reshape(CHANNELS, VALUES)
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 def statistics_of(images: int, counts: np.ndarray) -> ChannelStatistics:
-    """Mean and standard deviation from a table of counts.
+    """Mean and standard deviation from the table of counts of so many images, one at least.
 
-    Args:
-        images: how many images were counted, at least one.
-        counts: (3, 256) int64, from `count_values`; tables of several lists add up.
+    `counts` are (3, 256) int64, from `count_values`; tables of several lists add up.
     """
     mean, std = [], []
     for channel in counts.tolist():
@@ -72,9 +62,67 @@ def statistics_of(images: int, counts: np.ndarray) -> ChannelStatistics:
         squares = sum(value * value * count for value, count in enumerate(channel))
         mean.append(total / pixels)
         std.append(math.sqrt((pixels * squares - total * total) / (pixels * pixels)))
-    return ChannelStatistics(images, pixels, _rgb(mean), _rgb(std))
+    return ChannelStatistics(images, pixels, tuple(mean), tuple(std))
 
 
-def _rgb(values: Sequence[float]) -> tuple[float, float, float]:
-    red, green, blue = values
-    return red, green, blue
+def write_statistics(
+    output: Path, rows: pd.DataFrame, processes: int = 0
+) -> tuple[dict[str, ChannelStatistics], float]:
+    """Measure the images of a finished data folder and write its `statistics.json`.
+
+    `rows` are its manifest; for `processes` see `count_in_processes`.
+
+    Returns:
+        `train`, `valid`, `test` where there are such images, and `all` -> what was measured; and
+        the seconds it took.
+
+    Raises:
+        UserError: an image cannot be read, or the file cannot be written.
+    """
+    started = time.monotonic()
+    parts = {
+        split: [output / path for path in rows["path"][rows["split"] == split]] for split in SPLITS
+    }
+    parts = {split: paths for split, paths in parts.items() if paths}
+    counts = count_in_processes(parts, processes)
+    measured = {split: statistics_of(len(parts[split]), counts[split]) for split in parts}
+    measured[ALL] = statistics_of(len(rows), np.sum(list(counts.values()), axis=0))
+    content = {
+        "measured": MEASURED,
+        "data": _digest(rows),
+        **{split: asdict(statistics) for split, statistics in measured.items()},
+    }
+    with written_whole(output / STATISTICS) as beside:
+        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return measured, time.monotonic() - started
+
+
+def remove_outdated_statistics(output: Path, rows: pd.DataFrame) -> bool:
+    """Remove a `statistics.json` of ours that tells of another data set; True if there was one."""
+    path = output / STATISTICS
+    with contextlib.suppress(OSError, ValueError):
+        content = json.loads(read_regular(path))
+        ours = isinstance(content, dict) and content.get("measured") == MEASURED
+        if ours and content.get("data") != _digest(rows):
+            path.unlink()
+            return True
+    return False
+
+
+def statistics_table(measured: dict[str, ChannelStatistics]) -> str:
+    """A line a split: images, pixels, mean and standard deviation of red, green and blue."""
+    lines = [f"{'':<8}{'images':>9}{'pixels':>16}   {'mean of red, green, blue':<24}   deviation"]
+    for split, found in measured.items():
+        mean, std = ("".join(f"{value:8.3f}" for value in of) for of in (found.mean, found.std))
+        lines.append(f"{split:<8}{found.images:>9}{found.pixels:>16}   {mean}   {std.lstrip()}")
+    return "\n".join(lines)
+
+
+def throughput(found: ChannelStatistics, seconds: float) -> str:
+    """How fast the images were measured, in words."""
+    images, pixels = found.images / seconds, found.pixels / seconds
+    return f"{images:.0f} images and {pixels / 1e6:.0f} million pixels a second"
+
+
+def _digest(rows: pd.DataFrame) -> str:
+    return digest(rows, class_order(rows["label"]))

@@ -4,21 +4,20 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from finegrain.datasets.channel_statistics import CHANNELS, VALUES, count_values
+from finegrain.decode import UnreadableImage, open_rgb
 from finegrain.errors import UserError
-from finegrain.read_ahead import usable_cores
+from finegrain.read_ahead import progress, usable_cores
 
+CHANNELS, VALUES = 3, 256
 CHUNK_IMAGES = 32
 # Chunks at work or waiting for each process, so that none stands idle.
 CHUNKS_AHEAD = 3
@@ -28,13 +27,10 @@ Chunk = tuple[str, list[Path]]
 
 
 def count_in_processes(parts: dict[str, list[Path]], processes: int = 0) -> dict[str, np.ndarray]:
-    """Count the values of several lists of images, with a progress bar on stderr.
+    """Count the values of several lists of images by name, with a progress bar on stderr.
 
-    Only the images being decoded are in memory, one a process.
-
-    Args:
-        parts: name -> image files.
-        processes: 0 is one a core; with 1, or few images, this process does the work itself.
+    Only the images being decoded are in memory, one a process. With 0 `processes` there is one a
+    core; with 1, or few images, this process does the work itself.
 
     Returns:
         name -> (3, 256) int64, see `count_values`.
@@ -45,8 +41,7 @@ def count_in_processes(parts: dict[str, list[Path]], processes: int = 0) -> dict
     counts = {name: np.zeros((CHANNELS, VALUES), np.int64) for name in parts}
     total = sum(map(len, parts.values()))
     processes = min(processes or usable_cores(), -(-total // CHUNK_IMAGES))
-    interval = 0.2 if sys.stderr.isatty() else 10.0
-    with tqdm(None, "measuring pixels", total, unit=" images", mininterval=interval) as bar:
+    with progress("measuring pixels", total) as bar:
 
         def add(chunk: Chunk, counted: np.ndarray) -> None:
             name, paths = chunk
@@ -59,6 +54,24 @@ def count_in_processes(parts: dict[str, list[Path]], processes: int = 0) -> dict
             for chunk in _chunks(parts):
                 add(chunk, count_values(chunk[1]))
     return counts
+
+
+def count_values(paths: Iterable[Path]) -> np.ndarray:
+    """How often red, green and blue have each value in some images at full size: (3, 256) int64.
+
+    Raises:
+        UserError: an image cannot be read.
+    """
+    counts = np.zeros(CHANNELS * VALUES, np.int64)
+    for path in paths:
+        try:
+            counts += open_rgb(path).histogram()
+        except UnreadableImage as error:
+            raise UserError(
+                f"{path} cannot be read any more ({error}); start the same command again, which "
+                "leaves it out"
+            ) from error
+    return counts.reshape(CHANNELS, VALUES)
 
 
 def _chunks(parts: dict[str, list[Path]]) -> Iterator[Chunk]:

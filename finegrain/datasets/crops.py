@@ -5,21 +5,21 @@ from one photograph show one background, and a split with crops is the split wit
 """
 
 import hashlib
+import io
 import math
-import sys
 from collections.abc import Collection, Mapping
-from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
-from finegrain.datasets.crop_file import Edges, crop_jpeg
 from finegrain.datasets.gather import Unreadable
 from finegrain.datasets.layouts import Box, Layout, Listing, Record
-from finegrain.datasets.scan import AHEAD, MOST_THREADS
+from finegrain.decode import UnreadableImage, open_rgb
 from finegrain.errors import UserError
-from finegrain.read_ahead import read_ahead, usable_cores
+from finegrain.read_ahead import over_images
+
+# Left, top, right and bottom, in pixels of the upright photograph; right and bottom lie outside.
+Edges = tuple[int, int, int, int]
 
 # The column of a table that holds each image's `Edges`.
 CROP = "crop"
@@ -27,14 +27,15 @@ JPEG_SUFFIXES = (".jpg", ".jpeg")
 # Boxes drawn by hand often end a fraction of a pixel outside; that is no news.
 TOLERANCE = 1.0
 
+JPEG_QUALITY = 95
+# Colours at full resolution: feathers differ in small coloured marks.
+JPEG_SUBSAMPLING = "4:4:4"
+
 
 def read_boxes(
     listing: Listing, layout: Layout, records: Collection[Record], crop: str
 ) -> dict[str, Box] | None:
-    """The boxes of a source by image id if crops are wanted, else None.
-
-    Args:
-        crop: `none` or `boxes`.
+    """The boxes of a source by image id if `crop` is `boxes` and not `none`, else None.
 
     Raises:
         UserError: the layout has no boxes, or they are missing or damaged.
@@ -80,14 +81,9 @@ def place_boxes(
 ) -> tuple[pd.DataFrame, Unreadable, list[str]]:
     """Tell for each photograph which part is to be cut out.
 
-    Args:
-        table: from `gather_images`.
-        boxes: image id -> its box.
-        margin: see `box_edges`.
-
     Returns:
-        The table with the column `crop`, without the images whose box leaves nothing; these,
-        with the reason; and the images whose box had to be clipped.
+        The table of `gather_images` with the column `crop`, without the images whose box leaves
+        nothing; these, with the reason; and the images whose box had to be clipped.
     """
     crops, nothing_left, clipped = [], [], []
     for row in table.itertuples():
@@ -105,21 +101,14 @@ def place_boxes(
 
 
 def make_crops(table: pd.DataFrame, workers: int | None = None) -> pd.DataFrame:
-    """Learn what the files of the crops will be, with several threads and a progress bar.
-
-    Args:
-        table: from `place_boxes`.
-        workers: threads; None is one a core, eight at most.
+    """Learn what the files of the crops will be, with several threads, see `over_images`.
 
     Returns:
-        The table with `name`, `sha1`, `bytes`, `width` and `height` of the crops instead of the
-        photographs.
+        The table of `place_boxes` with `name`, `sha1`, `bytes`, `width` and `height` of the crops
+        instead of the photographs.
     """
-    workers = workers or min(usable_cores(), MOST_THREADS)
-    interval = 0.2 if sys.stderr.isatty() else 10.0
     tasks = list(zip(table["file"], table[CROP], strict=True))
-    with closing(read_ahead(_sum_and_size, tasks, workers, AHEAD * workers)) as coming:
-        made = list(tqdm(coming, "cropping", len(tasks), unit=" images", mininterval=interval))
+    made = list(over_images(_sum_and_size, tasks, "cropping", workers))
     return table.assign(
         name=[_jpeg_name(name) for name in table["name"]],
         sha1=[sha1 for sha1, _ in made],
@@ -127,6 +116,30 @@ def make_crops(table: pd.DataFrame, workers: int | None = None) -> pd.DataFrame:
         width=[right - left for left, _, right, _ in table[CROP]],
         height=[bottom - top for _, top, _, bottom in table[CROP]],
     )
+
+
+def crop_jpeg(path: Path, edges: Edges, expected_sha1: str | None = None) -> bytes:
+    """The JPEG that holds the part of a photograph inside `edges`, upright, RGB.
+
+    The same photograph and edges give the same bytes with the same release of Pillow;
+    `expected_sha1` is the checksum that they had when they were made before.
+
+    Raises:
+        UserError: the photograph cannot be read, or gives other bytes than before.
+    """
+    try:
+        part = open_rgb(path).crop(edges)
+    except UnreadableImage as unreadable:
+        raise UserError(
+            f"{path} could be read before and now cannot ({unreadable}); start the same command "
+            "again"
+        ) from unreadable
+    written = io.BytesIO()
+    part.save(written, "JPEG", quality=JPEG_QUALITY, subsampling=JPEG_SUBSAMPLING)
+    content = written.getvalue()
+    if expected_sha1 is not None and hashlib.sha1(content).hexdigest() != expected_sha1:
+        raise UserError(f"{path} was changed meanwhile; start the same command again")
+    return content
 
 
 def _sum_and_size(task: tuple[Path, Edges]) -> tuple[str, int]:

@@ -9,12 +9,17 @@ from typing import Any
 
 import pandas as pd
 
-from finegrain.datasets.category_ids import CATEGORY_ID
 from finegrain.datasets.class_names import class_order
 from finegrain.datasets.crops import CROP
 from finegrain.datasets.gather import Unreadable
-from finegrain.datasets.made_earlier import DUPLICATES, UNREADABLE
-from finegrain.datasets.manifest import CLASSES, COLUMNS, MANIFEST
+from finegrain.datasets.manifest import (
+    CATEGORY_ID,
+    CLASSES,
+    COLUMNS,
+    DUPLICATES,
+    MANIFEST,
+    UNREADABLE,
+)
 from finegrain.datasets.place_images import Placement, place_images
 from finegrain.datasets.retrieval import CAMERA, IDENTITY
 from finegrain.datasets.split import SPLITS

@@ -16,17 +16,20 @@ were: JPEG quality 30, half size, 20 and 30 % brighter, greyscale: all; cropped 
 crops of one photograph and 5 mix several. Mirrored copies are not looked for.
 """
 
+import itertools
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-
-from finegrain.datasets.near_hashes import near_pairs
 
 NEAR_DISTANCE = 10
 LIKE = 0.9
 # A picture with less contrast (standard deviation, in grey levels) has nothing to compare.
 LEAST_CONTRAST = 2.0
+HASH_BITS = 64
+# Comparing two hashes takes as long as this many steps of a sort.
+COST_OF_MEETING = 8
 
 
 def group_duplicates(
@@ -85,10 +88,8 @@ def _group_alike(hashes: np.ndarray, pictures: np.ndarray, distance: int) -> np.
                 if not candidates:
                     continue
                 like = pictures[candidates] @ pictures[image] >= LIKE
-                found = [c for c, is_like in zip(candidates, like, strict=True) if is_like]
-                waiting[near] = [
-                    c for c, is_like in zip(candidates, like, strict=True) if not is_like
-                ]
+                found = list(itertools.compress(candidates, like))
+                waiting[near] = list(itertools.compress(candidates, ~like))
                 groups[found], reached[found] = start, True
                 frontier += found
     return groups
@@ -108,3 +109,61 @@ def _number_by_first(groups: np.ndarray) -> np.ndarray:
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[inverse.reshape(-1)]
+
+
+def near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
+    """All pairs of hashes that differ in few bits, without comparing all pairs.
+
+    Pigeonhole: cut the 64 bits into `distance + k` bands; two hashes that differ in at most
+    `distance` bits agree in at least k bands. So it is enough to compare hashes that agree in
+    some choice of k bands, and those stand side by side after sorting by these bands. A larger k
+    means more sortings and fewer chance meetings; k grows with the number of hashes, which keeps
+    the work near n log n (see `choose_bands`).
+
+    Args:
+        hashes: (N,) uint64, all different.
+        distance: bits that may differ, 0 to 63.
+
+    Returns:
+        (P, 2) int64 indices, first < second, each pair once, in ascending order.
+    """
+    agreeing = choose_bands(len(hashes), distance)
+    found = [np.empty((0, 2), np.int64)]
+    for mask in _masks(distance + agreeing, agreeing):
+        found += _pairs_agreeing(hashes, mask, distance)
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def choose_bands(count: int, distance: int) -> int:
+    """How many bands must agree, so that sorting plus chance meetings cost least."""
+
+    def cost(agreeing: int) -> float:
+        sortings = math.comb(distance + agreeing, agreeing)
+        meetings = count**2 / 2 ** (HASH_BITS * agreeing / (distance + agreeing) + 1)
+        return sortings * (count * math.log2(count + 2) + COST_OF_MEETING * meetings)
+
+    return min(range(1, 5), key=cost)
+
+
+def _masks(bands: int, agreeing: int) -> Iterator[np.uint64]:
+    edges = [HASH_BITS * band // bands for band in range(bands + 1)]
+    ones = [(1 << high) - (1 << low) for low, high in itertools.pairwise(edges)]
+    for chosen in itertools.combinations(ones, agreeing):
+        yield np.uint64(sum(chosen))
+
+
+def _pairs_agreeing(hashes: np.ndarray, mask: np.uint64, distance: int) -> Iterator[np.ndarray]:
+    """Pairs within `distance` among hashes that are equal under a mask, in bounded memory."""
+    keys = hashes & mask
+    # A stable sort leaves equal keys in the order of their indices.
+    order = np.argsort(keys, kind="stable")
+    keys, hashes = keys[order], hashes[order]
+    # Step s compares each hash with the s-th after it, while that one still shares the key.
+    alive = np.arange(len(keys))
+    for step in itertools.count(1):
+        alive = alive[alive < len(keys) - step]
+        alive = alive[keys[alive] == keys[alive + step]]
+        if not len(alive):
+            return
+        near = alive[np.bitwise_count(hashes[alive] ^ hashes[alive + step]) <= distance]
+        yield np.stack([order[near], order[near + step]], axis=1)

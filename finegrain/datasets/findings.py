@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from finegrain.datasets.crop_file import JPEG_QUALITY
-from finegrain.datasets.crops import CROP
+from finegrain.datasets.crops import CROP, JPEG_QUALITY
 from finegrain.datasets.data_folder import duplicate_rows
 from finegrain.datasets.gather import Unreadable
 from finegrain.datasets.layouts import Layout, Listing, Record

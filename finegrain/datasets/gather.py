@@ -1,19 +1,53 @@
-"""From the records of a layout to a table of readable photographs."""
+"""From the records of a layout to a table of readable photographs, each opened once."""
 
+import builtins
+import hashlib
 from collections import Counter
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import imagehash
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from finegrain.datasets.class_names import check_class_name, has_control_signs, natural_key
 from finegrain.datasets.layouts import Layout, Listing, Record
-from finegrain.datasets.scan import scan_images
+from finegrain.decode import UnreadableImage, open_sized
 from finegrain.errors import UserError
+from finegrain.read_ahead import over_images
+from finegrain.regular_file import open_regular
+
+# phash looks at 32 x 32 pixels; twice that is enough to average from.
+ENOUGH_PIXELS = (64, 64)
+THUMBNAIL_SIDE = 8
+CHUNK_BYTES = 1 << 20
 
 # (path below the source, reason) of each image that cannot be read.
 Unreadable = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What one readable image is.
+
+    Attributes:
+        sha1: checksum of the file, 40 hexadecimal digits.
+        bytes: size of the file.
+        width, height: pixels, after EXIF orientation.
+        hash: 64-bit perceptual hash: which of the 8 x 8 lowest frequencies of the grey picture
+            lie above their median (Zauner 2010, "Implementation and Benchmarking of Perceptual
+            Image Hash Functions").
+        thumbnail: 64 bytes, the grey picture at 8 x 8, row by row, 0 to 255.
+    """
+
+    sha1: str
+    bytes: int
+    width: int
+    height: int
+    hash: int
+    thumbnail: builtins.bytes
 
 
 def read_records(listing: Listing, layout: Layout) -> list[Record]:
@@ -50,7 +84,7 @@ def read_records(listing: Listing, layout: Layout) -> list[Record]:
 def gather_images(
     records: list[Record], source: Path, workers: int | None = None
 ) -> tuple[pd.DataFrame, Unreadable]:
-    """Scan all images.
+    """Scan all images, see `scan_images`.
 
     Returns:
         A table of the readable ones (columns `file` with the path, `name` with the file name in
@@ -60,23 +94,61 @@ def gather_images(
     """
     problems = {record.path: _problem(record) for record in records}
     paths = [path for path, problem in problems.items() if problem is None]
-    scans = dict(zip(paths, scan_images(paths, workers), strict=True)) if paths else {}
+    scans = dict(zip(paths, scan_images(paths, workers), strict=True))
     rows, unreadable = [], []
     for record in records:
-        below = _below(record.path, source)
-        problem = problems[record.path]
-        scan = scans[record.path] if problem is None else problem
+        source_path = _below(record.path, source)
+        scan = problems[record.path] or scans[record.path]
         if isinstance(scan, str):
-            unreadable.append((below, scan))
-        else:
-            named = {"file": record.path, "name": record.file_name, "source": below}
-            named["image_id"] = record.id
-            if record.category_id is not None:
-                named["category_id"] = record.category_id
-            if record.part is not None:
-                named["part"] = record.part
-            rows.append({**named, "label": record.label, **record.columns, **asdict(scan)})
+            unreadable.append((source_path, scan))
+            continue
+        named = {
+            "file": record.path,
+            "name": record.file_name,
+            "source": source_path,
+            "image_id": record.id,
+            "category_id": record.category_id,
+            "part": record.part,
+            "label": record.label,
+        }
+        own = {column: value for column, value in named.items() if value is not None}
+        rows.append({**own, **record.columns, **asdict(scan)})
     return pd.DataFrame(rows), unreadable
+
+
+def scan_images(paths: list[Path], workers: int | None = None) -> Iterator[Scan | str]:
+    """For each path, in order, its `Scan`, or the reason why it cannot be read.
+
+    `workers` are threads, see `over_images`. Only the images being decoded are in memory: 20,000
+    photographs of 500 x 375 take seconds on 2 cores and some 100 MB.
+    """
+    return over_images(scan_image, paths, "reading images", workers)
+
+
+def scan_image(path: Path) -> Scan | str:
+    """Scan one image; the whole file is decoded, so that truncation is found."""
+    try:
+        image, (width, height) = open_sized(path, at_least=ENOUGH_PIXELS)
+        sha1, size = checksum(path)
+    except UnreadableImage as unreadable:
+        return str(unreadable)
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    thumbnail = image.convert("L").resize(side, Image.Resampling.BOX).tobytes()
+    bits = imagehash.phash(image, hash_size=8).hash
+    number = int.from_bytes(np.packbits(bits).tobytes(), "big")
+    return Scan(sha1, size, width, height, number, thumbnail)
+
+
+def checksum(path: Path) -> tuple[str, int]:
+    """SHA-1 of a file in hexadecimal digits, and its size in bytes; memory is bounded."""
+    digest, size = hashlib.sha1(), 0
+    with open_regular(path) as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+    return digest.hexdigest(), size
 
 
 def check_classes(records: list[Record], table: pd.DataFrame, unreadable: Unreadable) -> None:
@@ -85,17 +157,19 @@ def check_classes(records: list[Record], table: pd.DataFrame, unreadable: Unread
     Raises:
         UserError: a class has a single readable image, or none.
     """
-    records = [record for record in records if record.part is None]
+    first: dict[str, Path] = {}
+    for record in records:
+        if record.part is None:
+            first.setdefault(record.label, record.path)
     readable = Counter(table["label"]) if len(table) else Counter()
-    few = [name for name in dict.fromkeys(r.label for r in records) if readable[name] < 2]
+    few = [label for label in first if readable[label] < 2]
     if not few:
         return
-    first = next(record.path for record in records if record.label == few[0])
     count = "a single" if readable[few[0]] else "no"
     lost = f" ({len(unreadable)} files cannot be read)" if unreadable else ""
     more = f", and {len(few) - 1} more classes likewise" if len(few) > 1 else ""
     raise UserError(
-        f"the class {few[0]} has {count} readable image{lost}, such as {first}{more}, but "
+        f"the class {few[0]} has {count} readable image{lost}, such as {first[few[0]]}{more}, but "
         "training and validation need one each; add images or take the class away"
     )
 

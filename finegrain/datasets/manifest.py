@@ -19,8 +19,12 @@ MANIFEST = "manifest.csv"
 CLASSES = "classes.json"
 # Stands in a data folder while images are being placed; lists every file being made.
 UNFINISHED = ".unfinished.csv"
+DUPLICATES = "duplicates.csv"
+UNREADABLE = "unreadable.csv"
 ClassName = Annotated[str, StringConstraints(min_length=1)]
 COLUMNS = ("path", "label", "split", "width", "height", "sha1")
+# What leaderboards call a class; only of data sets made from a JSON of annotations.
+CATEGORY_ID = "category_id"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +68,7 @@ class DataSet:
 def open_data_set(folder: Path | str, may_lack_images: bool = False) -> DataSet:
     """Open a data set folder and check that it can be trained on.
 
-    Args:
-        folder: the folder.
-        may_lack_images: do not look whether the images are all there; for who can do without.
+    With `may_lack_images` nobody looks whether the images are all there.
 
     Raises:
         UserError: no such folder, no or a broken manifest, an unfinished or altered folder,
@@ -76,8 +78,7 @@ def open_data_set(folder: Path | str, may_lack_images: bool = False) -> DataSet:
     again = f"python img2keras.py --source PHOTOS --output '{folder}'"
     if not folder.is_dir():
         raise UserError(f"there is no data set folder {folder}; make it with: {again}")
-    if (folder / UNFINISHED).exists():
-        raise UserError(f"{folder} was not finished; start the same img2keras.py command again")
+    refuse_unfinished(folder)
     for name in (MANIFEST, CLASSES):
         if not (folder / name).is_file():
             raise UserError(f"{folder} has no {name}; make the data set with: {again}")
@@ -93,6 +94,12 @@ def open_data_set(folder: Path | str, may_lack_images: bool = False) -> DataSet:
             f"is {missing[0]}; start the img2keras.py command that made the folder again"
         )
     return DataSet(folder, classes, table, digest(table, classes))
+
+
+def refuse_unfinished(folder: Path) -> None:
+    """Refuse a data set folder in which images are being placed, or were as a run was killed."""
+    if (folder / UNFINISHED).exists():
+        raise UserError(f"{folder} was not finished; start the same img2keras.py command again")
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
@@ -137,12 +144,8 @@ def digest(table: pd.DataFrame, classes: list[str]) -> str:
 def read_class_names(path: Path, mend: str) -> list[str]:
     """The class names of a `classes.json`, in index order.
 
-    Args:
-        path: the file.
-        mend: what to do about a damaged one, a clause.
-
     Raises:
-        UserError: it is no list of different names.
+        UserError: it is no list of different names; `mend` is what to do about it, a clause.
     """
     classes = read_json(path, mend)
     try:
@@ -152,6 +155,25 @@ def read_class_names(path: Path, mend: str) -> list[str]:
     if len(set(classes)) != len(classes):
         raise UserError(f"{path} is no list of different class names; {mend}")
     return classes
+
+
+def category_ids(data: DataSet) -> list[str] | None:
+    """What a leaderboard calls the classes, in the order of `data.classes`; None: by their names.
+
+    Raises:
+        UserError: the manifest gives a class no id, several, or that of another class.
+    """
+    if CATEGORY_ID not in data.table:
+        return None
+    pairs = data.table[["label", CATEGORY_ID]].drop_duplicates()
+    id_of = dict(pairs.itertuples(index=False, name=None))
+    one_each = len(pairs) == len(id_of) == len(set(id_of.values()))
+    if not one_each or set(id_of) != set(data.classes) or not all(id_of.values()):
+        raise UserError(
+            f"{data.folder / MANIFEST} does not give each class a {CATEGORY_ID} of its own; make "
+            "the data set again"
+        )
+    return [id_of[name] for name in data.classes]
 
 
 def _check_rows(table: pd.DataFrame, classes: list[str], folder: Path) -> None:

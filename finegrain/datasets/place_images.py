@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from finegrain.datasets.crop_file import Edges, crop_jpeg
-from finegrain.datasets.folder_change import FolderChange
-from finegrain.datasets.made_earlier import (
+from finegrain.datasets.crops import Edges, crop_jpeg
+from finegrain.datasets.folder_change import (
+    FolderChange,
     Made,
     is_ours,
     read_made,

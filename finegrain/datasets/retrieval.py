@@ -5,38 +5,57 @@ that is seen and the camera that saw it. No training knows them.
 """
 
 from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from finegrain.datasets.class_names import natural_key
+from finegrain.datasets.manifest import MANIFEST, read_manifest, refuse_unfinished
 from finegrain.datasets.split import RETRIEVAL
+from finegrain.errors import UserError
 
 IDENTITY, CAMERA = "identity", "camera"
 # In a gallery: a detection of nobody that anybody looks for.
 DISTRACTOR = 0
+MAKE = "make it with img2keras.py from the folder that holds bounding_box_test and query"
+
+
+@dataclass(frozen=True, eq=False)
+class RetrievalImages:
+    """The query or the gallery.
+
+    Attributes:
+        paths: N image files.
+        names: their paths below the data set folder, with `/`.
+        checksums: SHA-1 of each file.
+        identities: (N,) int64; 0 for distractors.
+        cameras: (N,) int64.
+    """
+
+    paths: list[Path]
+    names: list[str]
+    checksums: list[str]
+    identities: np.ndarray
+    cameras: np.ndarray
 
 
 def apart(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The images to learn from, whose split is to be drawn, and the others as manifest rows.
-
-    Args:
-        table: from `gather_images`, with the column `part` where there are images for retrieval.
+    """Divide the table of `gather_images` by its column `part`, which is where retrieval is.
 
     Returns:
-        Both without `part`; the second with `path`, `split` and `group`, ordered by part and
-        file name.
+        The images to learn from, whose split is to be drawn; and the others as rows of the
+        manifest, with `path`, `split` and `group`, ordered by part and file name.
     """
     if "part" not in table:
         return table, table.iloc[:0].assign(path="", split="", group=0)
     learned = table[table["part"].isna()].drop(columns="part").reset_index(drop=True)
     rows = table[table["part"].notna()].rename(columns={"part": "split"})
     rows = rows.assign(path=rows["split"] + "/" + rows["label"] + "/" + rows["name"], group=0)
+    parts, paths = rows["split"].tolist(), rows["path"].tolist()
     order = sorted(
-        range(len(rows)),
-        key=lambda row: (
-            RETRIEVAL.index(rows["split"].iloc[row]),
-            natural_key(rows["path"].iloc[row]),
-        ),
+        range(len(rows)), key=lambda row: (RETRIEVAL.index(parts[row]), natural_key(paths[row]))
     )
     return learned, rows.iloc[order].reset_index(drop=True)
 
@@ -50,14 +69,54 @@ def retrieval_lines(rows: pd.DataFrame) -> list[str]:
     """A line for the query and one for the gallery: images, identities, cameras, distractors."""
     lines = []
     for part in RETRIEVAL:
-        some = rows[rows["split"] == part]
-        if not len(some):
+        images = rows[rows["split"] == part]
+        if not len(images):
             continue
-        people = set(some[IDENTITY]) - {str(DISTRACTOR)}
-        distractors = Counter(some[IDENTITY])[str(DISTRACTOR)]
+        people = Counter(images[IDENTITY])
+        distractors = people.pop(str(DISTRACTOR), 0)
         lines.append(
-            f"{part:8} {len(some)} images of {len(people)} identities by "
-            f"{some[CAMERA].nunique()} cameras"
+            f"{part:8} {len(images)} images of {len(people)} identities by "
+            f"{images[CAMERA].nunique()} cameras"
             + (f", {distractors} of them distractors" if distractors else "")
         )
     return lines
+
+
+def open_retrieval(folder: Path) -> dict[str, RetrievalImages]:
+    """The query and the gallery of a data set folder, in the order of its manifest.
+
+    Raises:
+        UserError: no such folder, no or a broken manifest, none of these images, or some are
+            missing.
+    """
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        raise UserError(f"{folder} is no data set folder (it has no {MANIFEST}); {MAKE}")
+    refuse_unfinished(folder)
+    table = read_manifest(manifest)
+    opened = {}
+    for part in RETRIEVAL:
+        rows = table[table["split"] == part]
+        if not len(rows) or IDENTITY not in rows or CAMERA not in rows:
+            raise UserError(f"{manifest} has no {part} images with identity and camera; {MAKE}")
+        names = list(rows["path"])
+        paths = [folder / name for name in names]
+        missing = [path for path in paths if not path.is_file()]
+        if missing:
+            raise UserError(
+                f"{len(missing)} of {len(paths)} {part} images in {manifest} are missing, the "
+                f"first is {missing[0]}; start the img2keras.py command that made the folder again"
+            )
+        numbers = [_numbers(rows[column], manifest) for column in (IDENTITY, CAMERA)]
+        opened[part] = RetrievalImages(paths, names, list(rows["sha1"]), *numbers)
+    return opened
+
+
+def _numbers(column: pd.Series, manifest: Path) -> np.ndarray:
+    try:
+        return column.to_numpy(str).astype(np.int64)
+    except ValueError as error:
+        raise UserError(
+            f"{manifest} has the {column.name} {str(error).rpartition(': ')[2]}, which is no "
+            "number; make the data set again"
+        ) from error

@@ -8,7 +8,8 @@ from keras.utils import img_to_array, load_img
 
 from finegrain.images.photo_files import PhotoFiles, PixelSource
 from finegrain.images.pixel_store import PixelStore
-from finegrain.images.threaded_batches import ThreadedBatches, usable_cores
+from finegrain.images.threaded_batches import ThreadedBatches
+from finegrain.read_ahead import usable_cores
 from finegrain.stores.store_folder import StoreFolder
 
 

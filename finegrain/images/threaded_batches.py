@@ -1,6 +1,5 @@
 """Batches of images, made in threads as one thread would make them."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +8,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 R = TypeVar("R")
-
-
-def usable_cores() -> int:
-    """CPU cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class ThreadedBatches(ABC):

@@ -14,8 +14,7 @@ import keras
 from annotated_types import Ge
 from pydantic import NonNegativeInt
 
-from finegrain.datasets.category_ids import category_ids
-from finegrain.datasets.manifest import DataSet, open_data_set
+from finegrain.datasets.manifest import DataSet, category_ids, open_data_set
 from finegrain.errors import UserError
 from finegrain.flags import Probability
 from finegrain.models.full_precision import in_full_precision

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from finegrain.datasets.channel_statistics import count_values, statistics_of
-from finegrain.datasets.counting_pool import CHUNK_IMAGES, count_in_processes
-from finegrain.datasets.statistics_file import (
+from finegrain.datasets.channel_statistics import (
     STATISTICS,
     remove_outdated_statistics,
+    statistics_of,
     write_statistics,
 )
+from finegrain.datasets.counting_pool import CHUNK_IMAGES, count_in_processes, count_values
 from finegrain.errors import UserError
 
 

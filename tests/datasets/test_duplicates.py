@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
-from finegrain.datasets.duplicates import group_duplicates
-from finegrain.datasets.near_hashes import choose_bands, count_bits, near_pairs
-from finegrain.datasets.scan import Scan, scan_images
+from finegrain.datasets.duplicates import choose_bands, group_duplicates, near_pairs
+from finegrain.datasets.gather import Scan, scan_images
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -59,7 +58,7 @@ def test_near_pairs_are_all_and_only_the_near_ones(hashes: np.ndarray, distance:
 def test_any_number_of_agreeing_bands_finds_the_same(monkeypatch, agreeing: int):
     random = np.random.default_rng(0)
     hashes = np.unique(random.integers(0, 2**63, 150, dtype=np.uint64) & np.uint64(0xFF00FF0F0F))
-    monkeypatch.setattr("finegrain.datasets.near_hashes.choose_bands", lambda *_: agreeing)
+    monkeypatch.setattr("finegrain.datasets.duplicates.choose_bands", lambda *_: agreeing)
     found = near_pairs(hashes, 5).tolist()
     assert len(found) > 10
     assert [tuple(pair) for pair in found] == sorted(slow_near_pairs(hashes, 5))
@@ -67,11 +66,6 @@ def test_any_number_of_agreeing_bands_finds_the_same(monkeypatch, agreeing: int)
 
 def test_more_hashes_need_more_agreeing_bands():
     assert choose_bands(1_000, 10) < choose_bands(1_000_000, 10)
-
-
-def test_bits_are_counted():
-    words = np.random.default_rng(0).integers(0, 2**64, 500, dtype=np.uint64, endpoint=False)
-    assert count_bits(words).tolist() == [int(word).bit_count() for word in words]
 
 
 @settings(max_examples=60, deadline=None)

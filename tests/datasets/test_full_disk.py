@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from finegrain.datasets import place_images as module
-from finegrain.datasets.crop_file import crop_jpeg
+from finegrain.datasets.crops import crop_jpeg
+from finegrain.datasets.gather import checksum
 from finegrain.datasets.manifest import open_data_set
 from finegrain.datasets.place_images import Placement, place_images
-from finegrain.datasets.scan import checksum
 from finegrain.errors import UserError
 
 EDGES = (2, 2, 20, 18)

@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from finegrain.datasets.manifest import open_data_set
+from finegrain.datasets.manifest import DataSet, category_ids, open_data_set
 from finegrain.errors import UserError
 
 HEADER = "path,label,split,width,height,sha1,extra\n"
@@ -124,3 +125,27 @@ def test_a_broken_class_list_is_refused(folder: Path, content: str):
 def test_a_manifest_that_is_no_table_is_refused(folder: Path, content: bytes):
     (folder / "manifest.csv").write_bytes(content)
     assert "is no manifest" in refusal(folder)
+
+
+def data_set(labels: str, ids: list[str] | None) -> DataSet:
+    table = pd.DataFrame({"label": list(labels)})
+    if ids is not None:
+        table["category_id"] = ids
+    return DataSet(Path("data"), sorted(set(labels)), table, "")
+
+
+def test_ids_in_the_order_of_the_classes():
+    assert category_ids(data_set("baab", ["1", "20", "20", "1"])) == ["20", "1"]
+    assert category_ids(data_set("ab", None)) is None
+
+
+@pytest.mark.parametrize("ids", [["1", "2", "3"], ["1", "1", "1"], ["1", "1", ""]])
+def test_an_edited_manifest_is_refused(ids: list[str]):
+    with pytest.raises(UserError, match="does not give each class a category_id of its own"):
+        category_ids(data_set("aab", ids))
+
+
+def test_a_class_without_images_has_no_id():
+    data = DataSet(Path("data"), ["a", "b", "c"], data_set("ab", ["1", "2"]).table, "")
+    with pytest.raises(UserError, match="category_id"):
+        category_ids(data)

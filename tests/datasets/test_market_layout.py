@@ -11,7 +11,7 @@ from market_files import draw_market
 from finegrain.datasets.layouts import find_layout, list_source
 from finegrain.datasets.layouts.market1501 import parse
 from finegrain.datasets.manifest import MANIFEST, open_data_set
-from finegrain.datasets.open_retrieval import open_retrieval
+from finegrain.datasets.retrieval import open_retrieval
 from finegrain.decode import read_pixels
 from finegrain.errors import UserError
 

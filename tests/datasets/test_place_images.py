@@ -9,8 +9,8 @@ import pytest
 
 from finegrain.datasets import place_images as module
 from finegrain.datasets.folder_change import ASIDE, FolderChange
+from finegrain.datasets.gather import checksum
 from finegrain.datasets.place_images import Placement, place_images
-from finegrain.datasets.scan import checksum
 from finegrain.errors import UserError
 
 

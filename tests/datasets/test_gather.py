@@ -7,7 +7,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from finegrain.datasets.scan import Scan, scan_image, scan_images
+from finegrain.datasets.gather import Scan, scan_image, scan_images
 
 
 def save(path: Path, size: tuple[int, int] = (90, 60), seed: int = 0, **options) -> Path:
