@@ -11,9 +11,10 @@ from finegrain.runs.predictions import NO_CLASS, TOP
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """The answers for the photographs of one split.
+    """The answers for the N photographs of one split.
 
     Attributes:
+        classes: C names in index order.
         paths: (N,) objects of type str, as in the table.
         labels: (N,) int64, the class each photograph has.
         predicted: (N,) int64, the class it was given.
@@ -24,6 +25,7 @@ class Answers:
         unknown: rows left out because the run does not know one of their classes.
     """
 
+    classes: Sequence[str]
     paths: np.ndarray
     labels: np.ndarray
     predicted: np.ndarray
@@ -43,30 +45,25 @@ class Answers:
 
 
 def answers_of(table: pd.DataFrame, split: str, classes: Sequence[str]) -> Answers:
-    """The answers of one split, in the order of the table.
-
-    Args:
-        table: from `read_sound_predictions`.
-        split: `train`, `valid` or `test`.
-        classes: class names in index order.
-    """
-    rows = table[table["split"] == split]
+    """The answers of one split, in the order of the table from `read_sound_predictions`."""
     index_of = {name: number for number, name in enumerate(classes)}
-    labels, predicted = (_indices(rows[column], index_of) for column in ("true", "predicted"))
+
+    def indices(names: pd.Series) -> np.ndarray:
+        return np.array([index_of.get(name, NO_CLASS) for name in names], np.int64)
+
+    rows = table[table["split"] == split]
+    labels, predicted = indices(rows["true"]), indices(rows["predicted"])
     known = (labels != NO_CLASS) & (predicted != NO_CLASS)
     rows = rows[known]
     places = [f"top_{place}" for place in range(1, TOP + 1)]
     return Answers(
+        classes,
         rows["path"].to_numpy(object),
         labels[known],
         predicted[known],
         rows["probability"].to_numpy(np.float64),
         rows["true_probability"].to_numpy(np.float64),
-        np.stack([_indices(rows[name], index_of) for name in places], axis=1),
+        np.stack([indices(rows[name]) for name in places], axis=1),
         np.stack([rows[f"{name}_probability"].to_numpy(np.float64) for name in places], axis=1),
         int((~known).sum()),
     )
-
-
-def _indices(names: pd.Series, index_of: dict[str, int]) -> np.ndarray:
-    return np.array([index_of.get(name, NO_CLASS) for name in names], np.int64)

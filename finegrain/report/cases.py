@@ -1,19 +1,25 @@
-"""Single photographs to look at: what was answered, why, and what the model knows like them."""
+"""Single photographs to look at: which, what was answered, and what the model knows like them."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from finegrain.report.answers import Answers
-from finegrain.report.attention import Question
-from finegrain.report.nearest import Neighbour
+from finegrain.report.evidence import Evidence, questions_of
+from finegrain.report.neighbours import Neighbour
 from finegrain.report.photographs import Photographs, Picture
 from finegrain.runs.predictions import NO_CLASS
 
-NEIGHBOURS = 5
 # So many of five neighbours make a majority that is said aloud.
 MAJORITY = 0.6
+RULE = (
+    "A photograph is listed if the model, which has not been trained on it, gives it another "
+    "class with at least the probability that this class's own photographs get on average, while "
+    "its label gets less than its own photographs get on average (confident learning, Northcutt "
+    "et al. 2021, arXiv 1911.00068). First come those whose most similar training photographs are "
+    "of the class answered rather than of the label's."
+)
 
 
 @dataclass
@@ -56,41 +62,67 @@ def least_sure(answers: Answers, most: int) -> np.ndarray:
     return order[np.isfinite(gap[order])]
 
 
-def questions_of(
-    answers: Answers, rows: Iterable[int], classes: Sequence[str]
-) -> dict[Question, str]:
-    """What to ask Grad-CAM of each row: the answer, and the class that it should or might be."""
-    questions = {}
-    for row in rows:
-        answered, path = int(answers.predicted[row]), answers.paths[row]
-        second = int(answers.top[row, 1] if answers.right[row] else answers.labels[row])
-        for label in (answered, second):
-            if label != NO_CLASS:
-                questions[path, label] = f"what speaks for {classes[label]}"
-    return questions
+def likely_label_errors(answers: Answers) -> np.ndarray:
+    """Rows of photographs that are surer of another class than its own photographs are.
 
-
-def make_case(
-    answers: Answers,
-    row: int,
-    classes: Sequence[str],
-    photographs: Photographs,
-    attention: dict[Question, Picture],
-    nearest: dict[str, list[Neighbour]],
-) -> Case:
-    """All that is known of one photograph.
-
-    Args:
-        answers, row: the answer.
-        classes: names in index order.
-        photographs: of the data set.
-        attention: Grad-CAM's pictures, as far as there are any.
-        nearest: training photographs, as far as they are known.
+    The threshold of a class is the mean probability that its photographs give it. A row counts
+    if its answer is not its label, reaches the threshold of the class answered, and its label's
+    probability stays below the label's threshold. A class without photographs has no threshold,
+    and nothing is counted into it. First come those whose label's probability is furthest below
+    the answer's.
     """
-    path, label = answers.paths[row], int(answers.labels[row])
-    predicted = int(answers.predicted[row])
-    asked = questions_of(answers, [row], classes)
-    known = nearest.get(path, [])
+    images = np.bincount(answers.labels, minlength=len(answers.classes))
+    sums = np.bincount(answers.labels, answers.true_probability, len(answers.classes))
+    threshold = np.where(images > 0, sums / np.maximum(images, 1), np.inf)
+    rows = np.flatnonzero(
+        ~answers.right
+        & (answers.probability >= threshold[answers.predicted])
+        & (answers.true_probability < threshold[answers.labels])
+    )
+    margin = answers.probability[rows] - answers.true_probability[rows]
+    return rows[np.argsort(-margin, kind="stable")]
+
+
+def supported_first(
+    answers: Answers, rows: np.ndarray, nearest: dict[str, list[Neighbour]]
+) -> np.ndarray:
+    """The rows by how many more neighbours are of the answer than of the label.
+
+    A row without neighbours stands as if it had as many of each; of equals the first stays first.
+    """
+
+    def support(row: int) -> int:
+        labels = [near.label for near in nearest.get(answers.paths[row], [])]
+        return labels.count(answers.predicted[row]) - labels.count(answers.labels[row])
+
+    return np.array(sorted(rows.tolist(), key=support, reverse=True), np.int64)
+
+
+def make_case(answers: Answers, row: int, photographs: Photographs, evidence: Evidence) -> Case:
+    """All that is known of one photograph, as far as there are pictures and neighbours of it."""
+    path, classes = answers.paths[row], answers.classes
+    label, predicted = int(answers.labels[row]), int(answers.predicted[row])
+    asked, known = questions_of(answers, [row]), evidence.nearest.get(path, [])
+
+    def kind(number: int) -> str:
+        return {predicted: "predicted", label: "true"}.get(number, "other")
+
+    bars = [
+        (classes[number], float(share), kind(number))
+        for number, share in zip(answers.top[row], answers.top_probability[row], strict=True)
+        if number != NO_CLASS and np.isfinite(share)
+    ]
+    if label not in answers.top[row]:
+        bars.append((classes[label], float(answers.true_probability[row]), "true"))
+    nearest = [
+        (
+            photographs.picture(near.path, f"training photograph of {classes[near.label]}"),
+            classes[near.label],
+            near.similarity,
+            kind(near.label),
+        )
+        for near in known
+    ]
     return Case(
         path,
         photographs.picture(path, f"photograph of {classes[label]}, {path}"),
@@ -98,59 +130,26 @@ def make_case(
         classes[predicted],
         float(answers.probability[row]),
         float(answers.true_probability[row]),
-        _bars(answers, row, classes),
-        [attention[question] for question in asked if question in attention],
-        [
-            (
-                photographs.picture(one.path, f"training photograph of {classes[one.label]}"),
-                classes[one.label],
-                one.similarity,
-                _kind(one.label, label, predicted),
-            )
-            for one in known
-        ],
-        _remark([one.label for one in known], label, predicted, classes),
+        bars,
+        [evidence.attention[question] for question in asked if question in evidence.attention],
+        nearest,
+        _remark(answers, row, [near.label for near in known]),
     )
 
 
-def _bars(answers: Answers, row: int, classes: Sequence[str]) -> list[tuple[str, float, str]]:
-    label, predicted = int(answers.labels[row]), int(answers.predicted[row])
-    bars = [
-        (classes[number], float(share), _kind(int(number), label, predicted))
-        for number, share in zip(answers.top[row], answers.top_probability[row], strict=True)
-        if number != NO_CLASS and np.isfinite(share)
-    ]
-    if label not in answers.top[row]:
-        bars.append((classes[label], float(answers.true_probability[row]), "true"))
-    return bars
-
-
-def _kind(number: int, label: int, predicted: int) -> str:
-    if number == label:
-        return "true"
-    return "predicted" if number == predicted else "other"
-
-
-def _remark(labels: list[int], label: int, predicted: int, classes: Sequence[str]) -> str:
+def _remark(answers: Answers, row: int, labels: list[int]) -> str:
+    """What the classes of the neighbours say."""
     if not labels:
         return ""
-    own, given = labels.count(label), labels.count(predicted)
+    label, predicted = answers.labels[row], answers.predicted[row]
+    such = f"of the {len(labels)} most similar training photographs are"
     if label == predicted:
-        return f"{own} of the {len(labels)} most similar training photographs are of its class."
-    if given >= MAJORITY * len(labels):
-        return (
-            f"{given} of the {len(labels)} most similar training photographs are "
-            f"{classes[predicted]}: a look-alike, or a wrong label."
-        )
-    if own >= MAJORITY * len(labels):
-        return (
-            f"{own} of the {len(labels)} most similar training photographs are of its own class: "
-            "the classifier errs, the embedding knows better."
-        )
-    third = max(labels, key=labels.count)
-    if labels.count(third) >= MAJORITY * len(labels):
-        return (
-            f"{labels.count(third)} of the {len(labels)} most similar training photographs are "
-            f"{classes[third]}, neither its label nor the answer."
-        )
-    return "The most similar training photographs are of several classes."
+        return f"{labels.count(label)} {such} of its class."
+    most, count = Counter(labels).most_common(1)[0]
+    if count < MAJORITY * len(labels):
+        return "The most similar training photographs are of several classes."
+    if most == predicted:
+        return f"{count} {such} {answers.classes[most]}: a look-alike, or a wrong label."
+    if most == label:
+        return f"{count} {such} of its own class: the classifier errs, the embedding knows better."
+    return f"{count} {such} {answers.classes[most]}, neither its label nor the answer."

@@ -1,20 +1,38 @@
 """What the model itself adds to its answers: where it looks, and what it finds alike."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from finegrain.datasets.manifest import DataSet
+from finegrain.decode import UnreadableImage, open_rgb, read_pixels
 from finegrain.embeddings.feature_file import FeatureFile
 from finegrain.embeddings.stored import EMBEDDINGS, run_embeddings
 from finegrain.errors import UserError
-from finegrain.report.attention import Question, attention_pictures
-from finegrain.report.cases import NEIGHBOURS, questions_of
-from finegrain.report.copies import Copy, equal_files, like_pictures, without_repeats
-from finegrain.report.nearest import Neighbour, nearest_training
-from finegrain.report.photographs import Photographs, Picture
+from finegrain.explain.photograph import lay_over
+from finegrain.report.answers import Answers
+from finegrain.report.neighbours import (
+    Copy,
+    Neighbour,
+    equal_files,
+    like_pictures,
+    nearest_training,
+    without_repeats,
+)
+from finegrain.report.photographs import Photographs, Picture, fitted, jpeg_address
 from finegrain.report.run_record import RunRecord
+from finegrain.runs.predictions import NO_CLASS
 from finegrain.runs.run_folder import open_run_data
+
+BATCH = 8
+NEIGHBOURS = 5
+
+# A photograph's path and the class asked about.
+Question = tuple[str, int]
 
 
 @dataclass
@@ -22,7 +40,7 @@ class Evidence:
     """Pictures and neighbours of some rows, and copies across the split.
 
     Attributes:
-        attention: see `attention_pictures`.
+        attention: photographs coloured by what speaks for a class.
         nearest: see `nearest_training`.
         copies: held-out photographs with their copies in the training set.
         looked_for_copies: how; empty if not at all.
@@ -55,47 +73,37 @@ def gather_evidence(
     evidence = Evidence()
     if record.answers is None:
         return evidence
-    data_set = _open(record, data)
-    if data_set is not None:
+    data_set = None
+    try:
+        data_set = open_run_data(record.folder, data)
         evidence.copies = equal_files(data_set.table, record.split)
         evidence.looked_for_copies = "files that are equal byte for byte"
+    except UserError as error:
+        record.notes.append(f"The data set cannot be used: {error}.")
     if record.model_file.is_file():
-        questions = questions_of(record.answers, looked_at, record.classes)
-        evidence.attention = _attention(record, photographs, questions)
-        features = _features(record, data, data_set, most_embedded)
-        if features is not None:
-            with features:
-                paths = [record.answers.paths[row] for row in compared]
-                _compare(evidence, features, record, photographs, paths)
+        evidence.attention = _attention(
+            record, photographs, questions_of(record.answers, looked_at)
+        )
+        paths = [record.answers.paths[row] for row in compared]
+        try:
+            features = _features(record, data, data_set, most_embedded)
+            if features is not None:
+                with features:
+                    _compare(evidence, features, record.split, photographs, paths)
+        except UserError as error:
+            record.notes.append(f"Nearest training photographs are missing: {error}.")
     return evidence
 
 
-def _compare(
-    evidence: Evidence,
-    features: FeatureFile,
-    record: RunRecord,
-    photographs: Photographs,
-    paths: Sequence[str],
-) -> None:
-    try:
-        evidence.nearest = nearest_training(features, record.split, paths, NEIGHBOURS)
-        found = like_pictures(features, record.split, photographs)
-    except UserError as error:
-        record.notes.append(f"Nearest training photographs are missing: {error}.")
-        return
-    evidence.copies = without_repeats([*evidence.copies, *found])
-    evidence.looked_for_copies = (
-        "equal files, and nearly equal or mirrored pictures among those that the model finds most "
-        "alike"
-    )
-
-
-def _open(record: RunRecord, data: Path | None) -> DataSet | None:
-    try:
-        return open_run_data(record.folder, data)
-    except UserError as error:
-        record.notes.append(f"The data set cannot be used: {error}.")
-        return None
+def questions_of(answers: Answers, rows: Iterable[int]) -> dict[Question, str]:
+    """What to ask Grad-CAM of each row: the answer, and the class that it should or might be."""
+    questions = {}
+    for row in rows:
+        second = answers.top[row, 1] if answers.right[row] else answers.labels[row]
+        for label in (int(answers.predicted[row]), int(second)):
+            if label != NO_CLASS:
+                questions[answers.paths[row], label] = f"what speaks for {answers.classes[label]}"
+    return questions
 
 
 def _attention(
@@ -104,29 +112,60 @@ def _attention(
     from finegrain.explain.grad_cam import GradCam
     from finegrain.runs.finished_run import open_finished_run
 
+    pictures, waiting = {}, list(questions)
     try:
         cam = GradCam(open_finished_run(record.folder).model())
-        return attention_pictures(cam.heats, cam.image_size, photographs, questions)
+        for start in range(0, len(waiting), BATCH):
+            pixels = {}
+            for path, label in waiting[start : start + BATCH]:
+                # There is no picture of a photograph that cannot be read.
+                with contextlib.suppress(UnreadableImage, ValueError):
+                    pixels[path, label] = read_pixels(photographs.file(path), cam.image_size)
+            if not pixels:
+                continue
+            heats = cam.heats(np.stack(list(pixels.values())), [label for _, label in pixels])
+            for question, heat in zip(pixels, heats, strict=True):
+                pictures[question] = _laid_over(photographs, question[0], heat, questions[question])
     except (UserError, ValueError) as error:
         record.notes.append(f"Grad-CAM is missing: {error}.")
         return {}
+    return pictures
+
+
+def _laid_over(photographs: Photographs, path: str, heat: np.ndarray, alt: str) -> Picture:
+    side = photographs.side
+    image = open_rgb(photographs.file(path), at_least=(side, side))
+    small = image.resize(fitted(image.size, side), Image.Resampling.BOX, reducing_gap=2.0)
+    return Picture(alt, jpeg_address(Image.fromarray(lay_over(np.asarray(small), heat)), side))
 
 
 def _features(
     record: RunRecord, data: Path | None, data_set: DataSet | None, most: int
 ) -> FeatureFile | None:
-    is_stored = (record.folder / EMBEDDINGS).is_file()
-    count = 0 if data_set is None else len(data_set.table)
-    if not is_stored and (data_set is None or count > most):
-        if data_set is not None:
-            record.notes.append(
-                f"Nearest training photographs and nearly equal pictures are missing: embeddings "
-                f"of all {count} photographs would have to be computed; ask for them with "
-                f"--most-embedded {count}."
-            )
-        return None
-    try:
+    """The embeddings of the data set, None where they are neither stored nor to be computed."""
+    count = None if data_set is None else len(data_set.table)
+    if (record.folder / EMBEDDINGS).is_file() or (count is not None and count <= most):
         return run_embeddings(record.folder, data)
-    except UserError as error:
-        record.notes.append(f"Nearest training photographs are missing: {error}.")
-        return None
+    if count is not None:
+        record.notes.append(
+            "Nearest training photographs and nearly equal pictures are missing: embeddings "
+            f"of all {count} photographs would have to be computed; ask for them with "
+            f"--most-embedded {count}."
+        )
+    return None
+
+
+def _compare(
+    evidence: Evidence,
+    features: FeatureFile,
+    split: str,
+    photographs: Photographs,
+    paths: Sequence[str],
+) -> None:
+    evidence.nearest = nearest_training(features, split, paths, NEIGHBOURS)
+    found = like_pictures(features, split, photographs)
+    evidence.copies = without_repeats([*evidence.copies, *found])
+    evidence.looked_for_copies = (
+        "equal files, and nearly equal or mirrored pictures among those that the model finds most "
+        "alike"
+    )

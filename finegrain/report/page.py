@@ -8,16 +8,16 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from finegrain.report.class_rows import MOST_ROWS
+from finegrain.report.cases import RULE
 from finegrain.report.comparison import Difference, Disagreement
-from finegrain.report.headlines import headlines
-from finegrain.report.label_errors import RULE
-from finegrain.report.run_facts import setting_rows, stage_rows
+from finegrain.report.run_record import setting_rows, stage_rows
 from finegrain.report.run_view import RunView
 from finegrain.whole_files import written_whole
 
 TEMPLATES = Path(__file__).parent / "page"
 SPLIT_NAMES = {"train": "training", "valid": "validation", "test": "test"}
+# A mean confidence this far from the accuracy is worth a sentence.
+CLEARLY_OFF = 0.03
 
 
 def render_page(
@@ -57,7 +57,6 @@ def render_page(
         script_checksum=base64.b64encode(checksum).decode("ascii"),
         split_names=SPLIT_NAMES,
         label_error_rule=RULE,
-        most_rows=MOST_ROWS,
         headlines=headlines,
         setting_rows=setting_rows,
         stage_rows=stage_rows,
@@ -68,3 +67,29 @@ def write_page(path: Path, page: str) -> None:
     """Write the page; letters that no encoding knows, of odd file names, become signs."""
     with written_whole(path) as file:
         file.write_text(page, encoding="utf-8", errors="backslashreplace")
+
+
+def headlines(view: RunView) -> list[tuple[str, str]]:
+    """What a reader with one minute should know of a run: sentences, and the section of each."""
+    answers = view.record.answers
+    if answers is None:
+        return []
+    count, wrong = len(answers), view.mistake_count
+    said = [(f"{wrong} of {count} answers are wrong ({100 * wrong / count:.1f} %).", "mistakes")]
+    if view.pairs:
+        pair = view.pairs[0]
+        names = " and ".join(side.name for side in pair.sides)
+        text = f"Most often mistaken for each other: {names} ({pair.mistakes} of {pair.images})."
+        said.append((text, "pairs"))
+    excess = float(answers.probability.mean() - answers.right.mean())
+    if abs(excess) >= CLEARLY_OFF:
+        manner = "surer" if excess > 0 else "less sure"
+        text = f"It is {manner} than it is right, by {100 * abs(excess):.0f} points on average."
+        said.append((text, "measures"))
+    if view.label_error_count:
+        text = f"{view.label_error_count} labels should be looked at: they may be wrong."
+        said.append((text, "labels"))
+    if view.copies:
+        text = f"{view.copy_count} photographs have a copy among the training photographs."
+        said.append((text, "labels"))
+    return said

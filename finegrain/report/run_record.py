@@ -1,4 +1,4 @@
-"""All that a run folder tells, with a note of what it does not."""
+"""All that a run folder tells of a run, with a note of what it does not."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +70,11 @@ def read_run(folder: Path, split: str | None = None) -> RunRecord:
     """
     run = RunFolder.open(folder)
     record = RunRecord(folder, run.config.content)
-    record.classes = _classes(record)
+    try:
+        mend = "so nothing is known of the classes"
+        record.classes = read_class_names(folder / CLASSES, mend)
+    except UserError as error:
+        record.notes.append(f"{error}.")
     try:
         record.stages = [(name, rows) for name, rows in read_history(folder) if rows]
     except (OSError, ValueError, TypeError) as error:
@@ -89,14 +93,6 @@ def read_run(folder: Path, split: str | None = None) -> RunRecord:
         )
     _read_answers(record, split)
     return record
-
-
-def _classes(record: RunRecord) -> list[str]:
-    try:
-        return read_class_names(record.folder / CLASSES, "so nothing is known of the classes")
-    except UserError as error:
-        record.notes.append(f"{error}.")
-        return []
 
 
 def _read_answers(record: RunRecord, split: str | None) -> None:
@@ -129,3 +125,60 @@ def _read_answers(record: RunRecord, split: str | None) -> None:
             f"{PREDICTIONS} has no usable row of a {' or '.join(wanted)} split, so there is "
             "nothing to show of right and wrong answers."
         )
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line of the table; `code` values are digests, paths and versions."""
+
+    name: str
+    value: str
+    code: bool = False
+
+
+def run_facts(record: RunRecord) -> list[Fact]:
+    """The lines that the run's config can fill, in the order a reader asks."""
+    config = record.config
+    data, weights = config.get("data", {}), config.get("weights", {})
+    images = ", ".join(f"{count} {split}" for split, count in data.get("images", {}).items())
+    size = " × ".join(map(str, config.get("image_size", [])))
+    versions = ", ".join(f"{name} {number}" for name, number in config.get("versions", {}).items())
+    facts = [
+        Fact("Recipe", config.get("recipe", "")),
+        Fact("Backbone", config.get("backbone", "")),
+        Fact("Image size", f"{size} pixels" if size else ""),
+        Fact("Weights at the start", str(weights.get("name", "")), True),
+        Fact("Digest of the weights", weights.get("digest", "")[:12], True),
+        Fact("Precision", config.get("precision", "")),
+        Fact("Classes", str(len(record.classes)) if record.classes else ""),
+        Fact("Photographs", images),
+        Fact("Data set", data.get("folder", ""), True),
+        Fact("Digest of the data set", data.get("digest", "")[:12], True),
+        Fact("Run folder", str(record.folder), True),
+        Fact("Versions", versions, True),
+    ]
+    return [fact for fact in facts if fact.value]
+
+
+def setting_rows(record: RunRecord) -> list[tuple[str, str]]:
+    """Every setting of the run as the flag it was given by."""
+    settings = record.config.get("settings", {})
+    return [(f"--{name.replace('_', '-')}", str(value)) for name, value in settings.items()]
+
+
+def stage_rows(record: RunRecord) -> list[dict[str, str]]:
+    """The errors of each finished stage, as text."""
+    return [
+        {
+            "name": name,
+            "epochs": str(numbers["epochs"]),
+            "seconds": f"{numbers['seconds']:.0f}",
+            "valid": _percent(numbers.get("valid_error")),
+            "test": _percent(numbers.get("test_error")),
+        }
+        for name, numbers in sorted(record.results.items())
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"

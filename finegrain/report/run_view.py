@@ -8,14 +8,23 @@ import numpy as np
 from markupsafe import Markup
 
 from finegrain.report.answers import Answers
-from finegrain.report.cases import Case, least_sure, make_case, worst_mistakes
-from finegrain.report.class_order import look_alike_order, most_confused
-from finegrain.report.class_rows import ClassRow, class_notes, class_rows
-from finegrain.report.class_sizes import draw_class_sizes
-from finegrain.report.confusions import confused_pairs, count_classes, count_confusions
-from finegrain.report.curves import draw_curves
-from finegrain.report.evidence import Evidence, gather_evidence
-from finegrain.report.label_errors import likely_label_errors, supported_first
+from finegrain.report.cases import (
+    Case,
+    least_sure,
+    likely_label_errors,
+    make_case,
+    supported_first,
+    worst_mistakes,
+)
+from finegrain.report.charts import draw_class_sizes, draw_curves
+from finegrain.report.classes import ClassRow, PairView, class_notes, class_rows, view_pair
+from finegrain.report.confusions import (
+    confused_pairs,
+    count_confusions,
+    look_alike_order,
+    most_confused,
+)
+from finegrain.report.evidence import gather_evidence
 from finegrain.report.matrix_drawing import draw_matrix, draw_overview
 from finegrain.report.measures import (
     Measure,
@@ -24,28 +33,17 @@ from finegrain.report.measures import (
     measure_rows,
     measures_of,
 )
-from finegrain.report.pair_views import PairView, view_pair
 from finegrain.report.photographs import Photographs, Picture
-from finegrain.report.run_facts import Fact, run_facts
-from finegrain.report.run_record import RunRecord
+from finegrain.report.run_record import Fact, RunRecord, run_facts
 
 # With more classes the matrix shows the most confused ones.
 MOST_IN_MATRIX = 60
 BLOCK_OF_MANY = 40
 TILES = 5
+# Shown at most.
+PAIRS, MISTAKES, UNSURE, LABEL_ERRORS, COPIES = 8, 12, 9, 12, 24
 # Suspected labels whose neighbours are looked up, to put them in order.
 MOST_SUSPECTS = 200
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much of each kind is shown at most."""
-
-    pairs: int = 8
-    mistakes: int = 12
-    unsure: int = 9
-    label_errors: int = 12
-    copies: int = 24
 
 
 @dataclass
@@ -59,8 +57,6 @@ class RunView:
         tiles: the measures of the split shown that are said first.
         measured_splits, measure_rows: all measures; see there.
         measure_notes: split -> what is missing there.
-        reliability: SVG.
-        sizes: SVG of the class sizes.
         matrix, overview: the confusion matrix of some classes, and a picture of all.
         in_matrix: how many classes the matrix shows.
         pairs: the most confused.
@@ -97,11 +93,7 @@ class RunView:
 
 
 def view_run(
-    record: RunRecord,
-    photographs: Photographs,
-    data: Path | None,
-    most_embedded: int,
-    limits: Limits | None = None,
+    record: RunRecord, photographs: Photographs, data: Path | None, most_embedded: int
 ) -> RunView:
     """Make the parts of a run's report.
 
@@ -109,7 +101,6 @@ def view_run(
         record: of the run.
         photographs: of its data set.
         data, most_embedded: see `gather_evidence`.
-        limits: how much to show.
     """
     measured = record.evaluation.get(record.split, {})
     view = RunView(
@@ -126,8 +117,8 @@ def view_run(
     if len(training) == len(record.classes) > 0:
         view.sizes = draw_class_sizes(training, record.classes)
     if record.answers is not None:
-        _add_classes(view, record.answers, photographs, training, limits or Limits())
-        _add_cases(view, record.answers, photographs, data, most_embedded, limits or Limits())
+        _add_classes(view, record.answers, photographs, training)
+        _add_cases(view, record.answers, photographs, data, most_embedded)
     if photographs.missing:
         path, reason = next(iter(photographs.missing.items()))
         record.notes.append(
@@ -138,14 +129,9 @@ def view_run(
 
 
 def _add_classes(
-    view: RunView,
-    answers: Answers,
-    photographs: Photographs,
-    training: Sequence[int],
-    limits: Limits,
+    view: RunView, answers: Answers, photographs: Photographs, training: Sequence[int]
 ) -> None:
-    classes = view.record.classes
-    counts = count_confusions(answers, len(classes))
+    classes, counts = answers.classes, count_confusions(answers)
     shown = np.arange(len(classes))
     if len(classes) > MOST_IN_MATRIX:
         shown = np.sort(most_confused(counts, BLOCK_OF_MANY))
@@ -153,13 +139,9 @@ def _add_classes(
     if len(shown):
         order = shown[look_alike_order(counts[shown][:, shown])]
         view.matrix, view.in_matrix = draw_matrix(counts, order, classes), len(shown)
-    view.pairs = [
-        view_pair(pair, answers, classes, photographs)
-        for pair in confused_pairs(counts, limits.pairs)
-    ]
-    fared = count_classes(counts)
-    view.rows = class_rows(fared, classes, training)
-    view.class_notes = class_notes(fared, classes)
+    view.pairs = [view_pair(pair, answers, photographs) for pair in confused_pairs(counts, PAIRS)]
+    view.rows = class_rows(counts, classes, training)
+    view.class_notes = class_notes(counts, classes)
 
 
 def _add_cases(
@@ -168,40 +150,26 @@ def _add_cases(
     photographs: Photographs,
     data: Path | None,
     most_embedded: int,
-    limits: Limits,
 ) -> None:
-    record, classes = view.record, view.record.classes
-    suspects = likely_label_errors(answers, len(classes))
-    mistakes, unsure = (
-        worst_mistakes(answers, limits.mistakes),
-        least_sure(answers, limits.unsure),
-    )
-    looked_at = np.unique(np.concatenate([mistakes, unsure])).tolist()
-    compared = np.unique(np.concatenate([looked_at, suspects[:MOST_SUSPECTS]])).astype(int)
-    evidence = gather_evidence(record, photographs, looked_at, compared, data, most_embedded)
-    likeliest = supported_first(answers, suspects, evidence.nearest)[: limits.label_errors]
+    suspects = likely_label_errors(answers)
+    mistakes, unsure = worst_mistakes(answers, MISTAKES), least_sure(answers, UNSURE)
+    looked_at = np.union1d(mistakes, unsure).tolist()
+    compared = np.union1d(looked_at, suspects[:MOST_SUSPECTS]).astype(int)
+    evidence = gather_evidence(view.record, photographs, looked_at, compared, data, most_embedded)
+    likeliest = supported_first(answers, suspects, evidence.nearest)[:LABEL_ERRORS]
     view.mistakes, view.unsure, view.label_errors = (
-        [
-            make_case(answers, row, classes, photographs, evidence.attention, evidence.nearest)
-            for row in rows
-        ]
+        [make_case(answers, row, photographs, evidence) for row in rows]
         for rows in (mistakes, unsure, likeliest)
     )
     view.mistake_count = int((~answers.right).sum())
     view.label_error_count = len(suspects)
     view.looked_for_copies = evidence.looked_for_copies
     view.copy_count = len(evidence.copies)
-    view.copies = _show_copies(evidence, photographs, limits)
-
-
-def _show_copies(
-    evidence: Evidence, photographs: Photographs, limits: Limits
-) -> list[tuple[Picture, Picture, str]]:
-    return [
+    view.copies = [
         (
             photographs.picture(copy.path, copy.path),
             photographs.picture(copy.training_path, copy.training_path),
             copy.kind,
         )
-        for copy in evidence.copies[: limits.copies]
+        for copy in evidence.copies[:COPIES]
     ]

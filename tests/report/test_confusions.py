@@ -9,17 +9,23 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from finegrain.report.answers import Answers
-from finegrain.report.class_order import look_alike_order, most_confused
-from finegrain.report.class_rows import class_notes, class_rows
-from finegrain.report.confusions import confused_pairs, count_classes, count_confusions
+from finegrain.report.classes import class_notes, class_rows
+from finegrain.report.confusions import (
+    confused_pairs,
+    count_confusions,
+    look_alike_order,
+    most_confused,
+)
+
+CLASSES = ["cat", "dog", "owl", "fox", "bat", "elk"]
 
 
-def answers(labels, predicted) -> Answers:
+def answers(labels, predicted, classes=CLASSES) -> Answers:
     labels, predicted = np.array(labels, np.int64), np.array(predicted, np.int64)
     shares = np.full(len(labels), 0.5)
     top = np.stack([predicted] * 5, axis=1).reshape(-1, 5)
     paths = np.array([f"{n}.jpg" for n in range(len(labels))], object)
-    return Answers(paths, labels, predicted, shares, shares, top, np.full(top.shape, 0.1))
+    return Answers(classes, paths, labels, predicted, shares, shares, top, np.full(top.shape, 0.1))
 
 
 pairs_of_labels = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=40)
@@ -28,7 +34,7 @@ pairs_of_labels = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_
 @settings(max_examples=40, deadline=None)
 @given(pairs_of_labels)
 def test_pairs_and_classes_are_those_of_a_slow_loop(rows):
-    counts = count_confusions(answers(*zip(*rows, strict=True)), 6)
+    counts = count_confusions(answers(*zip(*rows, strict=True)))
     times, images = Counter(rows), Counter(label for label, _ in rows)
     expected = {}
     for one in range(6):
@@ -43,22 +49,24 @@ def test_pairs_and_classes_are_those_of_a_slow_loop(rows):
     assert {(p.one, p.other): (p.one_as_other, p.other_as_one, p.images) for p in found} == expected
     mistakes = [pair.mistakes for pair in found]
     assert mistakes == sorted(mistakes, reverse=True)
-    fared = count_classes(counts)
-    for label in range(6):
-        wrong = {n: times[label, n] for n in range(6) if n != label and times[label, n]}
-        assert fared.images[label] == images[label]
-        assert fared.right[label] == times[label, label]
-        assert fared.answered[label] == sum(1 for _, given in rows if given == label)
+    fared = {row.name: row for row in class_rows(counts, CLASSES, [])}
+    for label, name in enumerate(CLASSES):
+        wrong = {CLASSES[n]: times[label, n] for n in range(6) if n != label and times[label, n]}
+        row, answered = fared[name], sum(1 for _, given in rows if given == label)
+        assert (row.images, row.answered) == (images[label], answered)
+        right = times[label, label]
+        assert row.accuracy == (right / images[label] if images[label] else None)
+        assert row.precision == (right / answered if answered else None)
         if wrong:
-            assert wrong[fared.taken_for[label]] == max(wrong.values())
+            assert wrong[row.taken_for] == max(wrong.values())
         else:
-            assert fared.taken_for[label] == -1
+            assert row.taken_for == ""
 
 
 @settings(max_examples=40, deadline=None)
 @given(pairs_of_labels)
 def test_an_order_of_classes_holds_each_once(rows):
-    order = look_alike_order(count_confusions(answers(*zip(*rows, strict=True)), 6))
+    order = look_alike_order(count_confusions(answers(*zip(*rows, strict=True))))
     assert sorted(order.tolist()) == list(range(6))
 
 
@@ -72,18 +80,18 @@ def test_look_alikes_stand_side_by_side():
 
 
 def test_without_any_mistake_the_order_is_that_of_the_classes():
-    counts = count_confusions(answers([0, 1, 2], [0, 1, 2]), 3)
+    counts = count_confusions(answers([0, 1, 2], [0, 1, 2], CLASSES[:3]))
     assert look_alike_order(counts).tolist() == [0, 1, 2]
     assert len(most_confused(counts, 5)) == 0
     assert confused_pairs(counts, 5) == []
 
 
 def test_the_table_begins_with_the_worst_and_names_the_never_answered():
-    counts = count_confusions(answers([0, 0, 1, 1], [0, 0, 0, 0]), 3)
-    rows = class_rows(count_classes(counts), ["cat", "dog", "owl"], [5, 6, 7])
+    counts = count_confusions(answers([0, 0, 1, 1], [0, 0, 0, 0], CLASSES[:3]))
+    rows = class_rows(counts, CLASSES[:3], [5, 6, 7])
     assert [row.name for row in rows] == ["dog", "cat", "owl"]
     assert (rows[0].accuracy, rows[0].precision, rows[0].taken_for) == (0, None, "cat")
     assert (rows[1].training, rows[1].precision) == (5, 0.5)
     assert rows[2].accuracy is None
-    notes = " ".join(class_notes(count_classes(counts), ["cat", "dog", "owl"]))
+    notes = " ".join(class_notes(counts, CLASSES[:3]))
     assert "never answered: dog" in notes and "judged by: owl" in notes

@@ -5,14 +5,19 @@ import pytest
 from PIL import Image, ImageOps
 
 from finegrain.embeddings.feature_file import FeatureFile
-from finegrain.report.copies import Copy, equal_files, like_pictures, without_repeats
-from finegrain.report.nearest import nearest_training
+from finegrain.report.neighbours import (
+    Copy,
+    equal_files,
+    like_pictures,
+    nearest_training,
+    without_repeats,
+)
 from finegrain.report.photographs import Photographs
 
 
 @pytest.mark.parametrize("block", [3, 2048])
 def test_nearest_are_those_of_brute_force(tmp_path, make_features, monkeypatch, block):
-    monkeypatch.setattr("finegrain.report.nearest.BLOCK_ROWS", block)
+    monkeypatch.setattr("finegrain.report.neighbours.BLOCK_ROWS", block)
     rng = np.random.default_rng(0)
     train, valid = rng.standard_normal((20, 7)), rng.standard_normal((4, 7))
     train[3] = 0

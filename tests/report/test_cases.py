@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finegrain.report.answers import Answers
-from finegrain.report.label_errors import likely_label_errors, supported_first
-from finegrain.report.nearest import Neighbour
+from finegrain.report.cases import likely_label_errors, supported_first
+from finegrain.report.neighbours import Neighbour
 
 
 def make(rows) -> Answers:
@@ -15,7 +15,9 @@ def make(rows) -> Answers:
     top = np.stack([predicted] * 5, axis=1)
     paths = np.array([f"{n}.jpg" for n in range(len(rows))], object)
     true = np.where(labels == predicted, high, low)
-    return Answers(paths, labels, predicted, high, true, top, np.full(top.shape, 0.1))
+    return Answers(
+        ["a", "b", "c", "d"], paths, labels, predicted, high, true, top, np.full(top.shape, 0.1)
+    )
 
 
 share = st.floats(0, 1, width=32)
@@ -42,7 +44,7 @@ def test_the_rule_as_a_slow_loop(rows):
         and answers.probability[row] >= threshold[answers.predicted[row]]
         and answers.true_probability[row] < threshold[answers.labels[row]]
     }
-    found = likely_label_errors(answers, 4).tolist()
+    found = likely_label_errors(answers).tolist()
     assert set(found) == expected and len(found) == len(expected)
     margins = (answers.probability - answers.true_probability)[found]
     assert (np.diff(margins) <= 0).all()
@@ -50,7 +52,7 @@ def test_the_rule_as_a_slow_loop(rows):
 
 def test_a_swapped_label_is_found_and_a_look_alike_is_not():
     sure = [(0, 0, 0.9, 0.1)] * 5 + [(1, 1, 0.9, 0.1)] * 5
-    found = likely_label_errors(make([*sure, (0, 1, 0.95, 0.02), (1, 0, 0.5, 0.45)]), 2)
+    found = likely_label_errors(make([*sure, (0, 1, 0.95, 0.02), (1, 0, 0.5, 0.45)]))
     assert found.tolist() == [10]
 
 
