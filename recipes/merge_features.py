@@ -148,7 +148,7 @@ def main(settings: Settings) -> None:
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
     from finegrain.embeddings.feature_file import FeatureFile
-    from finegrain.evaluation.log_loss import calibrated_clip
+    from finegrain.evaluation.metrics import calibrated_clip
     from finegrain.evaluation.model_picture import draw_model
     from finegrain.merging.branches import branches
     from finegrain.merging.comparison import compare, write_scores

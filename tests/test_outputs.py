@@ -16,9 +16,9 @@ from finegrain.datasets.channel_statistics import STATISTICS
 from finegrain.datasets.manifest import CLASSES, DUPLICATES, MANIFEST, UNFINISHED, UNREADABLE
 from finegrain.embeddings.stored import EMBEDDINGS
 from finegrain.errors import UserError
-from finegrain.evaluation.calibrated_model import TEMPERATURE
 from finegrain.evaluation.evaluation_file import EVALUATION
 from finegrain.evaluation.history_plot import PICTURE
+from finegrain.evaluation.temperature import TEMPERATURE
 from finegrain.folder_kinds import DATA_SET, KEPT_FILES, RUN, kind_of
 from finegrain.locks import LOCK, folder_held
 from finegrain.outputs import OutputFile, check_output_file

@@ -80,7 +80,7 @@ def compare():
 
 
 def open_stage():
-    from finegrain.evaluation.stage_errors import best_error
+    from finegrain.evaluation.close_stage import best_error
     from finegrain.runs.stage_folder import StageFolder
     from finegrain.training.stage import Stage
 
@@ -92,7 +92,7 @@ def open_stage():
 
 
 def open_temperature():
-    from finegrain.evaluation.calibrated_model import model_temperature
+    from finegrain.evaluation.temperature import model_temperature
 
     assert model_temperature(Path("runs/softmax")) > 0
 

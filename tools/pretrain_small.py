@@ -24,7 +24,7 @@ from annotated_types import Interval
 from finegrain.command import load_keras, run_command
 from finegrain.drawn.breed import PARTS, demo_breeds, pretraining_breeds
 from finegrain.drawn.collection import draw_arrays, part_targets
-from finegrain.evaluation.linear_probe import linear_probe
+from finegrain.evaluation.embedding_measures import linear_probe
 from finegrain.flags import BatchSize, Count, Epochs, ImageSize, LearningRate, Share
 from finegrain.memory import size_in_words
 from finegrain.whole_files import written_whole

@@ -1,67 +1,27 @@
 """One look at each labelled image: its classes for the table, its embedding for comparisons."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 
-from finegrain.errors import UserError
+from finegrain.evaluation.bootstrap import drawn_rows
+from finegrain.evaluation.evaluate import MOST_COMPARED
+from finegrain.evaluation.labelled_images import Answered, LabelledImages
+from finegrain.evaluation.pair_measures import PAIR_BLOCK, PairScore
 from finegrain.inference.inference import Inference, open_inference
 from finegrain.inference.keras_engine import KerasEngine
 from finegrain.inference.predict import decoded_batches, sample_images
 from finegrain.models.classifier import representation
 from finegrain.models.full_precision import in_full_precision
 from finegrain.models.heads.category import CATEGORY
-from finegrain.runs.predictions import TopAnswers, joined_answers, prediction_rows, top_answers
+from finegrain.models.heads.same_class import SAME_CLASS, SQUARED_DIFFERENCE
+from finegrain.models.image_heads import EMBEDDING
+from finegrain.runs.predictions import TopAnswers, joined_answers, top_answers
 
-# Embeddings are kept of so many images a split at most: 160 MB for Xception.
-MOST_COMPARED = 20_000
 BATCH = 32
-
-
-@dataclass(frozen=True)
-class LabelledImages:
-    """Images whose class is known.
-
-    Attributes:
-        split: what they are called in the table.
-        paths: N files.
-        names: N paths relative to their folder, with `/`.
-        labels: (N,) class indices.
-    """
-
-    split: str
-    paths: Sequence[Path]
-    names: Sequence[str]
-    labels: np.ndarray
-
-
-@dataclass(frozen=True)
-class Answered:
-    """What a model said of labelled images that could be read.
-
-    Attributes:
-        images: those.
-        answers: one an image.
-        compared: (M,) rows of the images that have an embedding here: all, or 20,000 of them
-            drawn by chance.
-        embeddings: (M, D) float32.
-        unreadable: the images that were left out: name -> reason.
-    """
-
-    images: LabelledImages
-    answers: TopAnswers
-    compared: np.ndarray
-    embeddings: np.ndarray
-    unreadable: dict[str, str]
-
-    def rows(self, classes: list[str]) -> pd.DataFrame:
-        """Their rows for predictions.csv."""
-        images = self.images
-        return prediction_rows(images.names, images.split, images.labels, self.answers, classes)
 
 
 def answering_model(model: keras.Model) -> keras.Model:
@@ -74,10 +34,37 @@ def answering_model(model: keras.Model) -> keras.Model:
     return keras.Model(model.get_layer("image").output, outputs, name="answering")
 
 
-def open_answering(
+def answer_all(
+    model: keras.Model,
+    images: Sequence[LabelledImages],
+    image_size: tuple[int, int],
+    openvino: bool,
+    batch_size: int = BATCH,
+    most_compared: int = MOST_COMPARED,
+) -> list[Answered]:
+    """Let a finished model look once at all images of several splits; none for no splits.
+
+    It answers as it will be used, in full precision; of its probabilities only what the table
+    takes is kept.
+
+    Args:
+        model: the finished model.
+        images: of each split, at least one.
+        image_size: (height, width) in pixels.
+        openvino: use OpenVINO where it is installed and pays.
+        batch_size: images a step.
+        most_compared: keep the embeddings of so many images of a split, drawn by chance.
+    """
+    paths = list(chain.from_iterable(split.paths for split in images))
+    if not paths:
+        return []
+    opened = _open_answering(model, paths, image_size, openvino)
+    return [_answer(opened, split, image_size, batch_size, most_compared) for split in images]
+
+
+def _open_answering(
     model: keras.Model, paths: Sequence[Path], image_size: tuple[int, int], openvino: bool
 ) -> Inference:
-    """Open a finished model to answer these files, as it will be used: in full precision."""
     answering = answering_model(model)
     if model.dtype_policy.compute_dtype != "float32":
         answering = in_full_precision(answering)
@@ -87,27 +74,15 @@ def open_answering(
     return opened
 
 
-def answer_images(
+def _answer(
     inference: Inference,
     images: LabelledImages,
     image_size: tuple[int, int],
-    batch_size: int = BATCH,
-    most_compared: int = MOST_COMPARED,
+    batch_size: int,
+    most_compared: int,
 ) -> Answered:
-    """Let a model answer; of its probabilities only what the table takes is kept.
-
-    Args:
-        inference: from `open_answering`.
-        images: at least one.
-        image_size: (height, width) in pixels.
-        batch_size: images a step.
-        most_compared: keep the embeddings of so many images.
-    """
-    count = len(images.paths)
-    kept = np.ones(count, bool)
-    if count > most_compared:
-        kept[:] = False
-        kept[np.random.default_rng(0).choice(count, most_compared, replace=False)] = True
+    kept = np.zeros(len(images.paths), bool)
+    kept[drawn_rows(len(kept), most_compared)] = True
     answers: list[TopAnswers] = []
     embeddings: list[np.ndarray] = []
     unreadable: dict[int, str] = {}
@@ -118,7 +93,7 @@ def answer_images(
         answers.append(top_answers(probabilities[read], images.labels[rows]))
         embeddings.append(below[read][kept[rows]])
         unreadable |= failed
-    rows = np.setdiff1d(np.arange(count), list(unreadable))
+    rows = np.setdiff1d(np.arange(len(kept)), list(unreadable))
     return Answered(
         LabelledImages(
             images.split,
@@ -133,16 +108,27 @@ def answer_images(
     )
 
 
-def split_error(answered: Answered) -> float:
-    """Top-1 error over the images; one without an answer that is a number counts as wrong.
+def same_class_scores(model: keras.Model) -> PairScore | None:
+    """A finished model's probability of "the same class" for pairs of embeddings.
 
-    Raises:
-        UserError: an image could not be read.
+    Returns:
+        (P, D) and (P, D) embeddings, any P -> (P,) float32; None where the model has no such head.
     """
-    if answered.unreadable:
-        name, reason = next(iter(answered.unreadable.items()))
-        raise UserError(
-            f"{name} can no longer be read ({reason}); put it back, or make the data set again "
-            "with img2keras.py"
-        )
-    return float((answered.answers.true_rank != 1).mean())
+    if SAME_CLASS not in [layer.name for layer in model.layers]:
+        return None
+    width = model.get_layer(EMBEDDING).output.shape[-1]
+    inputs = [keras.Input((width,)), keras.Input((width,))]
+    difference = model.get_layer(SQUARED_DIFFERENCE)(inputs)
+    head = keras.Model(inputs, model.get_layer(SAME_CLASS)(difference), name="pair_head")
+
+    def score(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        # Always one shape: a backend compiles each anew.
+        missing = -len(first) % PAIR_BLOCK
+        filled = [np.pad(side, ((0, missing), (0, 0))) for side in (first, second)]
+        answers = [
+            head.predict_on_batch([side[start : start + PAIR_BLOCK] for side in filled])
+            for start in range(0, len(filled[0]), PAIR_BLOCK)
+        ]
+        return np.concatenate([np.asarray(answer) for answer in answers])[: len(first), 1]
+
+    return score

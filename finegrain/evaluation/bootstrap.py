@@ -43,6 +43,28 @@ def intervals(
     return {name: _percentiles(np.concatenate(values)) for name, values in found.items()}
 
 
+def clustered_interval(
+    values: np.ndarray, clusters: np.ndarray, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval:
+    """95 % bootstrap interval of a mean whose values come in clusters; whole clusters are drawn.
+
+    Images of one person succeed or fail together, so an interval over single images would be
+    too narrow.
+
+    Args:
+        values: (N,) numbers.
+        clusters: (N,) what each belongs to.
+        resamples: number of draws.
+        seed: of the draws.
+    """
+    _, of = np.unique(clusters, return_inverse=True)
+    sums, counts = np.bincount(of, values), np.bincount(of)
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), resamples)
+    low, high = np.percentile(drawn @ sums / (drawn @ counts), PERCENTILES)
+    return float(low), float(high)
+
+
 def mean_of(values: np.ndarray) -> Statistic:
     """The mean of one number an image, (N,), as a statistic."""
     values = np.asarray(values, "float32")
@@ -65,6 +87,13 @@ def counted(
     places += np.arange(rows)[:, None] * bins
     drawn = None if weights is None else weights[draws].ravel()
     return np.bincount(places.ravel(), drawn, rows * bins).reshape(rows, bins)
+
+
+def drawn_rows(count: int, most: int) -> np.ndarray:
+    """Up to `most` of N row numbers, by chance and in order; all where there are no more."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
 def _percentiles(values: np.ndarray) -> Interval | None:

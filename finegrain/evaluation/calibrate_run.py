@@ -8,22 +8,19 @@ import keras
 import numpy as np
 
 from finegrain.errors import UserError
-from finegrain.evaluation.answer_images import Answered
-from finegrain.evaluation.calibrated_model import (
-    file_digest,
-    model_temperature,
-    replace_model,
-)
-from finegrain.evaluation.calibration_error import expected_calibration_error
-from finegrain.evaluation.evaluate_run import VALID, About, answer_all, write_answers
-from finegrain.evaluation.labelled_images import held_out_images
-from finegrain.evaluation.log_loss import SMALLEST
-from finegrain.evaluation.same_class_scores import same_class_scores
+from finegrain.evaluation.answer_images import answer_all
+from finegrain.evaluation.class_measures import calibration_error
+from finegrain.evaluation.evaluate_run import About, write_answers
+from finegrain.evaluation.labelled_images import VALID, Answered, held_out_images
+from finegrain.evaluation.metrics import log_losses
 from finegrain.evaluation.temperature import (
     answers_from_embeddings,
     divide_logits,
+    file_digest,
     fit_temperature,
     head_weights,
+    model_temperature,
+    replace_model,
 )
 from finegrain.runs.finished_run import FinishedRun, open_finished_run
 from finegrain.runs.predictions import TopAnswers
@@ -65,7 +62,7 @@ def calibrate_run(
         )
     model = run.model()
     # All embeddings are kept: from them the calibrated answers follow without a second look.
-    most = max((len(some.paths) for some in images), default=0)
+    most = max((len(split.paths) for split in images), default=0)
     before = answer_all(model, images, run.image_size, openvino, most_compared=most)
     factor = 1 / inside if undo else _fitted(model, before)
     changes = abs(factor - 1) > NOTHING
@@ -74,9 +71,9 @@ def calibrate_run(
     total = inside * factor if changes else inside
     # Even where nothing changes: a call that was killed after it had put the temperature in is
     # called again, and its answers shall be the same to the last digit.
-    after = [_answered_anew(model, some) for some in before]
-    for some, then in zip(before, after, strict=True):
-        print(_line(some, then, fitted_on=not undo))
+    after = [_answered_anew(model, split) for split in before]
+    for was, now in zip(before, after, strict=True):
+        print(_line(was, now, fitted_on=not undo))
     if changes:
         digest = replace_model(run_folder, model, 1.0 if undo else total)
     about = About(
@@ -87,12 +84,12 @@ def calibrate_run(
         data.folder,
         data.digest,
     )
-    write_answers(run_folder, after, run.classes, same_class_scores(model), about)
+    write_answers(run_folder, model, after, run.classes, about)
     print(_closing(run, changes, undo, inside, total))
 
 
 def _fitted(model: keras.Model, answered: list[Answered]) -> float:
-    valid = next(some for some in answered if some.images.split == VALID)
+    valid = next(split for split in answered if split.images.split == VALID)
     embeddings, labels = valid.embeddings, valid.images.labels
     if not len(labels):
         raise UserError("none of the run's validation images can be read; put them back")
@@ -117,7 +114,7 @@ def _answered_anew(model: keras.Model, answered: Answered) -> Answered:
 
 def _line(before: Answered, after: Answered, fitted_on: bool) -> str:
     errors, losses = (
-        [measure(some.answers) for some in (before, after)]
+        [measure(answered.answers) for answered in (before, after)]
         for measure in (_calibration_error, _log_loss)
     )
     split = before.images.split
@@ -132,13 +129,11 @@ def _calibration_error(answers: TopAnswers) -> float:
     sound = answers.true_rank > 0
     if not sound.any():
         return float("nan")
-    return expected_calibration_error(
-        answers.probabilities[sound, 0], answers.true_rank[sound] == 1
-    )
+    return calibration_error(answers.probabilities[sound, 0], answers.true_rank[sound] == 1)[0]
 
 
 def _log_loss(answers: TopAnswers) -> float:
-    return float(-np.log(np.clip(answers.true_probability.astype("float64"), SMALLEST, 1)).mean())
+    return float(log_losses(answers.true_probability).mean())
 
 
 def _closing(run: FinishedRun, changes: bool, undo: bool, inside: float, total: float) -> str:

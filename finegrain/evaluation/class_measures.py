@@ -1,93 +1,114 @@
-"""How good are the answers to "which class?": measures of a table of predictions."""
+"""How good are the answers to "which class?", and 80 % sure ones right in 80 of 100 cases?"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import f1_score
 
-from finegrain.evaluation.bootstrap import PERCENTILES, Statistic, counted, intervals, mean_of
-from finegrain.evaluation.calibration_error import (
-    calibration_statistic,
-    expected_calibration_error,
-)
-from finegrain.evaluation.log_loss import SMALLEST
+from finegrain.evaluation.bootstrap import PERCENTILES, Statistic, counted
+from finegrain.evaluation.metrics import log_losses
 from finegrain.runs.predictions import TOP
 
-CLASS_MEASURES = (
-    "top1_accuracy",
-    "top5_accuracy",
-    "macro_f1",
-    "log_loss",
-    "expected_calibration_error",
-)
+BINS = 15
 
 
-def class_measures(rows: pd.DataFrame, classes: Sequence[str], seed: int = 0) -> dict[str, Any]:
-    """The measures of a model's answers, with 95 % bootstrap intervals over images.
+@dataclass(frozen=True)
+class ClassAnswers:
+    """What is measured of a model's answers to N images.
 
-    - `top1_accuracy`, `top5_accuracy`: the true class is the most probable one, or one of five.
-    - `macro_f1`: mean over the classes that an image is of or was taken for.
-    - `log_loss`: mean of -log of the true class's probability, those below 1e-7 as that.
-    - `expected_calibration_error`: see there.
-
-    Args:
-        rows: of `read_predictions`, at least one, all their classes known.
-        classes: class names in index order.
-        seed: of the bootstrap.
-
-    Returns:
-        Name -> `value`, `low`, `high`.
+    Attributes:
+        true: (N,) class indices.
+        predicted: (N,) class indices.
+        among_five: (N,) whether the true class is among the five most probable ones.
+        confidences: (N,) float64, probability of the predicted class.
+        losses: (N,) float64, -log of the true class's probability, those below 1e-7 as that.
     """
+
+    true: np.ndarray
+    predicted: np.ndarray
+    among_five: np.ndarray
+    confidences: np.ndarray
+    losses: np.ndarray
+
+    @property
+    def correct(self) -> np.ndarray:
+        """(N,) bool."""
+        return self.true == self.predicted
+
+
+def class_answers(rows: pd.DataFrame, classes: Sequence[str]) -> ClassAnswers:
+    """The answers in a table of `read_predictions`; its classes are all among those given."""
     index = {name: number for number, name in enumerate(classes)}
     true, predicted = (rows[name].map(index).to_numpy(np.int64) for name in ("true", "predicted"))
-    correct, among_five = true == predicted, rows["true_rank"].to_numpy() <= TOP
-    confidences = rows["probability"].to_numpy("float64")
-    losses = -np.log(np.clip(rows["true_probability"].to_numpy("float64"), SMALLEST, 1.0))
-    values = {
-        "top1_accuracy": accuracy_score(true, predicted),
-        "top5_accuracy": among_five.mean(),
-        "macro_f1": f1_score(true, predicted, average="macro", zero_division=0),
-        "log_loss": losses.mean(),
-        "expected_calibration_error": expected_calibration_error(confidences, correct),
-    }
-    statistics = {
-        "top1_accuracy": mean_of(correct),
-        "top5_accuracy": mean_of(among_five),
-        "macro_f1": f1_statistic(true, predicted),
-        "log_loss": mean_of(losses),
-        "expected_calibration_error": calibration_statistic(confidences, correct),
-    }
-    return with_intervals(values, intervals(statistics, len(rows), seed))
+    return ClassAnswers(
+        true,
+        predicted,
+        rows["true_rank"].to_numpy() <= TOP,
+        rows["probability"].to_numpy("float64"),
+        log_losses(rows["true_probability"].to_numpy()),
+    )
 
 
-def with_intervals(values: dict[str, float], bounds: dict[str, Any]) -> dict[str, Any]:
-    """Measures and their intervals in the form of evaluation.json."""
-    found = {}
-    for name, value in values.items():
-        low, high = bounds[name] or (None, None)
-        found[name] = {"value": float(value), "low": low, "high": high}
-    return found
-
-
-def f1_statistic(true: np.ndarray, predicted: np.ndarray) -> Statistic:
-    """Macro-F1 for bootstrap draws, over the classes that occur in a draw."""
-    present, both = np.unique(np.concatenate([true, predicted]), return_inverse=True)
-    count = len(present)
-    true, predicted = both[: len(true)], both[len(true) :]
+def macro_f1(answers: ClassAnswers) -> tuple[float, Statistic]:
+    """Mean F1 of the classes that an image is of or was taken for; of a draw, that occur in it."""
+    value = f1_score(answers.true, answers.predicted, average="macro", zero_division=0)
+    present, both = np.unique([answers.true, answers.predicted], return_inverse=True)
+    count, (true, predicted) = len(present), both.reshape(2, -1)
     right = np.where(true == predicted, true, count)
 
-    def macro_f1(draws: np.ndarray) -> np.ndarray:
+    def statistic(draws: np.ndarray) -> np.ndarray:
         hits = counted(draws, right, count + 1)[:, :count]
         images = counted(draws, true, count) + counted(draws, predicted, count)
         scores = np.divide(2 * hits, images, out=np.zeros(images.shape), where=images > 0)
         return scores.sum(axis=1) / (images > 0).sum(axis=1)
 
-    return macro_f1
+    return value, statistic
 
 
-def per_class(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str, Any]]:
+def calibration_error(confidences: np.ndarray, correct: np.ndarray) -> tuple[float, Statistic]:
+    """Mean distance of confidence and accuracy over 15 bins, weighted by their images.
+
+    The expected calibration error of Guo et al. 2017, arXiv 1706.04599, section 2. Few images
+    make it too large: chance alone keeps a bin's accuracy from its confidence.
+
+    Args:
+        confidences: (N,) probability of the predicted class, 0 to 1, N at least 1.
+        correct: (N,) whether the prediction is right.
+    """
+    excess, bins = np.asarray(confidences, "float64") - correct, _bins(confidences)
+    value = np.abs(np.bincount(bins, excess, BINS)).sum() / len(excess)
+    return (
+        value,
+        lambda draws: np.abs(counted(draws, bins, BINS, excess)).sum(axis=1) / draws.shape[1],
+    )
+
+
+def reliability(confidences: np.ndarray, correct: np.ndarray) -> list[dict[str, Any]]:
+    """The reliability diagram, a row a bin.
+
+    Returns:
+        `low` and `high` (edges), `count` (images), and their mean `confidence` and `accuracy`,
+        None for an empty bin.
+    """
+    edges, bins = np.linspace(0, 1, BINS + 1), _bins(confidences)
+    counts = np.bincount(bins, minlength=BINS)
+    sums = [np.bincount(bins, np.asarray(of, "float64"), BINS) for of in (confidences, correct)]
+    return [
+        {
+            "low": float(edges[place]),
+            "high": float(edges[place + 1]),
+            "count": int(counts[place]),
+            "confidence": _share(sums[0][place], counts[place]),
+            "accuracy": _share(sums[1][place], counts[place]),
+        }
+        for place in range(BINS)
+    ]
+
+
+def per_class(answers: ClassAnswers, classes: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What became of the images of each class, and of the answers that named it.
 
     Returns:
@@ -99,29 +120,31 @@ def per_class(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str,
     # Takes a second to load, which every start of a training script would pay.
     from scipy.stats import binom
 
-    index = {name: number for number, name in enumerate(classes)}
-    true, predicted = (rows[name].map(index).to_numpy(np.int64) for name in ("true", "predicted"))
-    count = len(classes)
-    images, answers = (np.bincount(some, minlength=count) for some in (true, predicted))
-    hits = np.bincount(true[true == predicted], minlength=count)
-    accuracy = hits / np.maximum(images, 1)
-    low, high = (
-        binom.ppf(percentile / 100, np.maximum(images, 1), accuracy) / np.maximum(images, 1)
-        for percentile in PERCENTILES
+    images, named, hits = (
+        np.bincount(of, minlength=len(classes))
+        for of in (answers.true, answers.predicted, answers.true[answers.correct])
     )
+    tried = np.maximum(images, 1)
+    low, high = (binom.ppf(p / 100, tried, hits / tried) for p in PERCENTILES)
     return {
         name: {
             "images": int(images[place]),
             "accuracy": _share(hits[place], images[place]),
-            "low": float(low[place]) if images[place] else None,
-            "high": float(high[place]) if images[place] else None,
-            "predicted": int(answers[place]),
-            "precision": _share(hits[place], answers[place]),
-            "f1": _share(2 * hits[place], images[place] + answers[place]),
+            "low": _share(low[place], images[place]),
+            "high": _share(high[place], images[place]),
+            "predicted": int(named[place]),
+            "precision": _share(hits[place], named[place]),
+            "f1": _share(2 * hits[place], images[place] + named[place]),
         }
         for place, name in enumerate(classes)
     }
 
 
-def _share(part: int, whole: int) -> float | None:
+def _bins(confidences: np.ndarray) -> np.ndarray:
+    """Bin of each confidence, (N,) 0 to 14: fifteen of equal width, each with its upper edge."""
+    edges = np.linspace(0, 1, BINS + 1)
+    return np.clip(np.searchsorted(edges, confidences, side="left") - 1, 0, BINS - 1)
+
+
+def _share(part: float, whole: int) -> float | None:
     return float(part / whole) if whole else None

@@ -7,24 +7,31 @@ from typing import Any
 import keras
 
 from finegrain.errors import UserError, by_product
-from finegrain.evaluation.answer_images import Answered
-from finegrain.evaluation.calibrated_model import TEMPERATURE, file_digest
+from finegrain.evaluation.answer_images import answer_all
 from finegrain.evaluation.evaluate_run import About, write_answers
 from finegrain.evaluation.evaluation_file import EVALUATION, read_evaluation
 from finegrain.evaluation.history_plot import PICTURE, plot_history
-from finegrain.evaluation.labelled_images import held_out_images
+from finegrain.evaluation.labelled_images import (
+    HELD_OUT,
+    VALID,
+    Answered,
+    LabelledImages,
+    held_out_images,
+    split_images,
+)
 from finegrain.evaluation.model_picture import (
     MODEL_PICTURE,
     MODEL_TABLE,
     draw_model,
     write_model_table,
 )
-from finegrain.evaluation.same_class_scores import same_class_scores
-from finegrain.evaluation.stage_errors import JUDGED_SPLITS, answers, split_error_of
+from finegrain.evaluation.temperature import TEMPERATURE, file_digest
 from finegrain.runs.finished_run import load_model
+from finegrain.runs.plateau import judge
 from finegrain.runs.predictions import PREDICTIONS
 from finegrain.runs.run_folder import MODEL, read_results, write_results
 from finegrain.runs.stage_folder import StageFolder
+from finegrain.training.epoch_keeper import monitored, validation_accuracy
 from finegrain.training.session import Session
 from finegrain.training.stage import Stage
 
@@ -71,7 +78,7 @@ def _close_model(session: Session, stage: Stage, results: dict[str, Any]) -> lis
     elif _is_evaluated(session):
         return None
     with by_product(f"{run.path / PREDICTIONS}, and {EVALUATION} with it,"):
-        return answers(session, held_out_images(session.data))
+        return _answers(session, held_out_images(session.data))
     return None
 
 
@@ -94,7 +101,7 @@ def _restore_later_model(session: Session, owner: str) -> None:
     run.save_model(bare)
     _tell_restored(session)
     with by_product(f"{run.path / EVALUATION}"):
-        _evaluate(session, owner, answers(session, held_out_images(session.data)))
+        _evaluate(session, owner, _answers(session, held_out_images(session.data)))
 
 
 def _tell_restored(session: Session) -> None:
@@ -111,10 +118,10 @@ def _measure(
     folder = session.folder(stage)
     before = results["stages"].get(stage.name, {})
     numbers = dict(before)
-    for split in JUDGED_SPLITS:
+    for split in HELD_OUT:
         if f"{split}_error" not in numbers and split in session.data.splits:
             with by_product(f"the {split} error of stage {stage.name}"):
-                numbers[f"{split}_error"] = split_error_of(session, stage, split, answered)
+                numbers[f"{split}_error"] = split_error(session, stage, split, answered)
     numbers = {**numbers, "epochs": folder.epochs, "seconds": round(folder.seconds, 1)}
     if numbers != before:
         # The picture first: numbers that stand there already are not drawn again.
@@ -122,6 +129,40 @@ def _measure(
             plot_history(session.run.path)
         results["stages"][stage.name] = numbers
         write_results(session.run, results)
+
+
+def split_error(session: Session, stage: Stage, split: str, answered: Sequence[Answered]) -> float:
+    """Top-1 error of a finished stage on a held-out split; no answer that is a number is wrong.
+
+    On the validation images its best epoch has been measured already.
+
+    Raises:
+        UserError: an image can no longer be read.
+    """
+    history = session.folder(stage).history
+    if split == VALID and history:
+        return best_error(history, len(session.data.paths(split)))
+    known = [each for each in answered if each.images.split == split]
+    (asked,) = known or _answers(session, [split_images(session.data, split)])
+    if asked.unreadable:
+        name, reason = next(iter(asked.unreadable.items()))
+        raise UserError(
+            f"{name} can no longer be read ({reason}); put it back, or make the data set again "
+            "with img2keras.py"
+        )
+    return float((asked.answers.true_rank != 1).mean())
+
+
+def best_error(history: list[dict[str, float]], images: int) -> float:
+    """Top-1 error of a stage's best epoch on its validation images."""
+    best = history[judge([monitored(row) for row in history], 0, 0).best_epoch or 0]
+    # Keras gives a float32; the number of wrong answers is whole.
+    return round((1 - validation_accuracy(best)) * images) / images
+
+
+def _answers(session: Session, images: Sequence[LabelledImages]) -> list[Answered]:
+    feed = session.feed
+    return answer_all(session.model, images, feed.image_size, feed.openvino, feed.batch_size)
 
 
 def _is_evaluated(session: Session) -> bool:
@@ -137,7 +178,7 @@ def _is_evaluated(session: Session) -> bool:
 def _evaluate(session: Session, stage: str, answered: Sequence[Answered]) -> None:
     run, data = session.run.path, session.data
     about = About(run, stage, 1.0, file_digest(run / MODEL), data.folder, data.digest)
-    write_answers(run, answered, data.classes, same_class_scores(session.model), about)
+    write_answers(run, session.model, answered, data.classes, about)
 
 
 def _draw(session: Session, is_final: bool) -> None:

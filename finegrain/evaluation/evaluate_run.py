@@ -1,35 +1,25 @@
-"""Look at labelled images with a model, and write what came of it into a folder."""
+"""Write what came of a model's look at labelled images into a folder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import pandas as pd
 
-from finegrain.evaluation.answer_images import (
-    BATCH,
-    MOST_COMPARED,
-    Answered,
-    LabelledImages,
-    answer_images,
-    open_answering,
-)
+from finegrain.evaluation.answer_images import same_class_scores
 from finegrain.evaluation.bootstrap import PERCENTILES, RESAMPLES
-from finegrain.evaluation.calibrated_model import file_digest
-from finegrain.evaluation.evaluate import Compared, PairScore, evaluate_split
+from finegrain.evaluation.evaluate import evaluate_split
 from finegrain.evaluation.evaluation_file import EVALUATION, write_evaluation
+from finegrain.evaluation.labelled_images import TEST, VALID, Answered
+from finegrain.evaluation.temperature import file_digest
 from finegrain.runs.predictions import (
     COLUMNS,
     PREDICTIONS,
     read_sound_predictions,
     write_predictions,
 )
-
-VALID = "valid"
 
 
 @dataclass(frozen=True)
@@ -53,36 +43,20 @@ class About:
     data_digest: str | None
 
 
-def answer_all(
-    model: keras.Model,
-    images: Sequence[LabelledImages],
-    image_size: tuple[int, int],
-    openvino: bool,
-    batch_size: int = BATCH,
-    most_compared: int = MOST_COMPARED,
-) -> list[Answered]:
-    """Let a finished model look once at all images of several splits; none for no splits."""
-    paths = list(chain.from_iterable(some.paths for some in images))
-    if not paths:
-        return []
-    opened = open_answering(model, paths, image_size, openvino)
-    return [answer_images(opened, some, image_size, batch_size, most_compared) for some in images]
-
-
 def write_answers(
     folder: Path,
+    model: keras.Model,
     answered: Sequence[Answered],
     classes: list[str],
-    same_class: PairScore | None,
     about: About,
 ) -> dict[str, Any]:
     """Write predictions.csv, and evaluation.json, which is computed from it and the embeddings.
 
     Args:
         folder: where to.
+        model: it is asked which pairs of embeddings are of one class.
         answered: of each split, none where there are no labelled images.
         classes: class names in index order.
-        same_class: from `same_class_scores`.
         about: what is judged.
 
     Returns:
@@ -90,16 +64,14 @@ def write_answers(
         `bootstrap`, `missing` (split -> why it is not there) and `splits`, see `evaluate_split`.
     """
     path = folder / PREDICTIONS
-    tables = [some.rows(classes) for some in answered]
+    tables = [split.rows(classes) for split in answered]
     write_predictions(path, pd.concat(tables) if tables else pd.DataFrame(columns=COLUMNS))
     rows, _ = read_sound_predictions(path)
-    splits = {}
-    for some in answered:
-        split = some.images.split
+    same_class, splits = same_class_scores(model), {}
+    for each in answered:
+        split = each.images.split
         of_split = rows[rows["split"] == split].reset_index(drop=True)
-        splits[split] = evaluate_split(
-            of_split, classes, _compared(some, same_class), _left_out(some)
-        )
+        splits[split] = evaluate_split(of_split, classes, each, same_class)
     evaluation = {
         "run": str(about.run),
         "model_from": about.model_from,
@@ -118,35 +90,9 @@ def write_answers(
     return evaluation
 
 
-def _compared(answered: Answered, same_class: PairScore | None) -> Compared:
-    rows, embeddings = answered.compared, answered.embeddings
-    if len(rows) > MOST_COMPARED:
-        drawn = np.random.default_rng(0).choice(len(rows), MOST_COMPARED, replace=False)
-        rows, embeddings = rows[np.sort(drawn)], embeddings[np.sort(drawn)]
-    labels = answered.images.labels
-    return Compared(embeddings, labels[rows], same_class, len(labels))
-
-
-def _left_out(answered: Answered) -> list[str]:
-    notes = []
-    if answered.unreadable:
-        name, reason = next(iter(answered.unreadable.items()))
-        notes.append(
-            f"{len(answered.unreadable)} images could not be read and are left out, the first is "
-            f"{name} ({reason})"
-        )
-    silent = np.flatnonzero(answered.answers.true_rank == 0)
-    if len(silent):
-        notes.append(
-            f"{len(silent)} images are left out because the model's answer is no number, the "
-            f"first is {answered.images.names[silent[0]]}; its training must have diverged"
-        )
-    return notes
-
-
 def _missing(splits: dict[str, Any]) -> dict[str, str]:
     if splits:
         # Of a data set without validation images; a labelled folder has but one part.
-        held_out = "test" in splits and VALID not in splits
+        held_out = TEST in splits and VALID not in splits
         return {VALID: "the data set has no validation images"} if held_out else {}
     return {VALID: "the data set has no validation images, and no test images either"}

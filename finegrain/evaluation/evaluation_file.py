@@ -1,12 +1,14 @@
-"""`evaluation.json`: the measures of a model, with intervals, beside its run or where asked for."""
+"""`evaluation.json`: the measures of a model, with intervals, in a file and on the terminal."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import FiniteFloat, InstanceOf, model_validator
 
 from finegrain.errors import UserError
+from finegrain.evaluation.measures import MEASURES
 from finegrain.flags import CountOrZero, Probability
 from finegrain.records import Record, Typed, read_record, stamped
 from finegrain.whole_files import written_whole
@@ -66,7 +68,7 @@ def write_evaluation(path: Path, evaluation: dict[str, Any]) -> None:
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
-    """The measures; see `evaluate` for what they are.
+    """The measures; see `evaluate_split` for what they are.
 
     Raises:
         UserError: no such file, damaged, or written by a newer version.
@@ -75,3 +77,22 @@ def read_evaluation(path: Path) -> dict[str, Any]:
         raise UserError(f"there is no {path}; make it with tools/evaluate.py")
     mend = "make it again with tools/evaluate.py"
     return read_record(path, Evaluation, mend, errors="surrogateescape").content
+
+
+def measure_lines(evaluation: dict[str, Any]) -> Iterator[str]:
+    """What evaluation.json holds as lines: a measure with its interval, or why it is missing."""
+    for split, reason in evaluation["missing"].items():
+        yield f"no {split}: {reason}"
+    for split, found in evaluation["splits"].items():
+        yield f"{split}: {found['images']} images"
+        for name, measure in MEASURES.items():
+            taken = found["measures"][name]
+            if taken is None:
+                yield f"  {measure.title:<48} -  ({found['missing'][name]})"
+                continue
+            interval = ""
+            if taken["low"] is not None:
+                interval = f"  ({taken['low']:.4f} to {taken['high']:.4f})"
+            yield f"  {measure.title:<48} {taken['value']:.4f}{interval}"
+        for note in found["notes"]:
+            yield f"  note: {note}"

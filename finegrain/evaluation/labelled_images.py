@@ -1,35 +1,75 @@
-"""Labelled images to judge a model by: splits of a data set, or folders named by class."""
+"""Labelled images to judge a model by, and what a model said of them."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from finegrain.datasets.layouts import list_source
 from finegrain.datasets.layouts.by_name import read_class_folders
 from finegrain.datasets.manifest import MANIFEST, DataSet, open_data_set
 from finegrain.errors import UserError
-from finegrain.evaluation.answer_images import LabelledImages
+from finegrain.runs.predictions import TopAnswers, prediction_rows
 
-HELD_OUT = ("valid", "test")
+VALID, TEST = "valid", "test"
+HELD_OUT = (VALID, TEST)
 FOLDER_SPLIT = "images"
 
 
-def split_images(data: DataSet, split: str, classes: list[str] | None = None) -> LabelledImages:
-    """The images of a split.
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images whose class is known.
 
-    Args:
-        data: the data set.
-        split: one it has.
-        classes: those that labels go by, with all of the data set's; by default its own.
+    Attributes:
+        split: what they are called in the table.
+        paths: N files.
+        names: N paths relative to their folder, with `/`.
+        labels: (N,) class indices.
+    """
+
+    split: str
+    paths: Sequence[Path]
+    names: Sequence[str]
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a model said of labelled images that could be read.
+
+    Attributes:
+        images: those.
+        answers: one an image.
+        compared: (M,) rows of the images that have an embedding here, all or some.
+        embeddings: (M, D) float32.
+        unreadable: the images that were left out: name -> reason.
+    """
+
+    images: LabelledImages
+    answers: TopAnswers
+    compared: np.ndarray
+    embeddings: np.ndarray
+    unreadable: dict[str, str]
+
+    def rows(self, classes: list[str]) -> pd.DataFrame:
+        """Their rows for predictions.csv."""
+        images = self.images
+        return prediction_rows(images.names, images.split, images.labels, self.answers, classes)
+
+
+def split_images(data: DataSet, split: str, classes: list[str] | None = None) -> LabelledImages:
+    """The images of a split that a data set has.
+
+    Labels go by `classes`, among which are all of the data set's; by default its own.
     """
     rows = data.rows(split)
-    index = {name: number for number, name in enumerate(classes or data.classes)}
-    labels = np.array([index[name] for name in rows["label"]], np.int64)
-    return LabelledImages(split, data.paths(split), list(rows["path"]), labels)
+    return _labelled(split, data.paths(split), rows["path"], rows["label"], classes or data.classes)
 
 
 def held_out_images(data: DataSet, classes: list[str] | None = None) -> list[LabelledImages]:
-    """The validation and the test images of a data set, as far as it has some."""
+    """The validation and the test images of a data set, as far as it has any."""
     return [split_images(data, split, classes) for split in HELD_OUT if split in data.splits]
 
 
@@ -64,16 +104,23 @@ def labelled_folder(folder: Path, classes: list[str]) -> list[LabelledImages]:
         )
     listing.folders = {name: images for name, images in listing.folders.items() if images}
     _refuse_unknown(folder, list(listing.folders), classes)
-    index = {name: number for number, name in enumerate(classes)}
     records = list(read_class_folders(listing))
-    return [
-        LabelledImages(
-            FOLDER_SPLIT,
-            [record.path for record in records],
-            [record.path.relative_to(folder).as_posix() for record in records],
-            np.array([index[record.label] for record in records], np.int64),
-        )
-    ]
+    paths = [record.path for record in records]
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    labels = [record.label for record in records]
+    return [_labelled(FOLDER_SPLIT, paths, names, labels, classes)]
+
+
+def _labelled(
+    split: str,
+    paths: Sequence[Path],
+    names: Sequence[str],
+    labels: Sequence[str],
+    classes: Sequence[str],
+) -> LabelledImages:
+    index = {name: number for number, name in enumerate(classes)}
+    numbers = np.array([index[label] for label in labels], np.int64)
+    return LabelledImages(split, paths, list(names), numbers)
 
 
 def _refuse_unknown(folder: Path, names: list[str], classes: list[str]) -> None:

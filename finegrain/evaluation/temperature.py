@@ -1,22 +1,37 @@
 """Temperature scaling: how sure a model says it is, brought in line with how often it is right.
 
 Guo et al. 2017, arXiv 1706.04599, section 4.2: softmax(z / T) with one T for all classes, fitted
-on validation images. Which class is the most probable one does not change.
+on validation images. Which class is the most probable one does not change. Which temperature a
+run's model.keras has, `temperature.json` says by the file's digest.
 """
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated
 
 import keras
 import numpy as np
+from annotated_types import Gt
+from pydantic import FiniteFloat
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 
 from finegrain.errors import UserError
+from finegrain.evaluation.bootstrap import drawn_rows
 from finegrain.models.heads.category import CATEGORY
+from finegrain.records import SCHEMA_KEY, Damaged, Record, check_type, read_record, stamped
 from finegrain.runs.predictions import TopAnswers, joined_answers, top_answers
+from finegrain.runs.run_folder import MODEL
+from finegrain.whole_files import written_whole
 
+TEMPERATURE = "temperature.json"
 SMALLEST, LARGEST = 0.05, 20.0
 # Logits held at a time for fitting: 400 MB.
 MOST_LOGITS = 100_000_000
 BLOCK = 512
+CHUNK_BYTES = 1 << 20
+PositiveFinite = Annotated[FiniteFloat, Gt(0)]
 
 
 def head_weights(model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
@@ -50,17 +65,12 @@ def fit_temperature(
     Raises:
         UserError: no T is best: the model would have to be ever surer, or ever less sure.
     """
-    most = max(1, MOST_LOGITS // len(bias))
-    if len(labels) > most:
-        rows = np.sort(np.random.default_rng(0).choice(len(labels), most, replace=False))
+    rows = drawn_rows(len(labels), max(1, MOST_LOGITS // len(bias)))
+    if len(rows) < len(labels):
         embeddings, labels = embeddings[rows], labels[rows]
     logits = embeddings @ kernel + bias
-
-    def loss(log_temperature: float) -> float:
-        return log_loss_of_logits(logits, labels, np.exp(log_temperature))
-
     found = minimize_scalar(
-        loss,
+        lambda log_temperature: log_loss_of_logits(logits, labels, np.exp(log_temperature)),
         bounds=(np.log(SMALLEST), np.log(LARGEST)),
         method="bounded",
         options={"xatol": 1e-6},
@@ -90,9 +100,9 @@ def log_loss_of_logits(logits: np.ndarray, labels: np.ndarray, temperature: floa
     """
     total = 0.0
     for start in range(0, len(labels), BLOCK):
-        some = logits[start : start + BLOCK].astype("float64") / temperature
-        true = some[np.arange(len(some)), labels[start : start + BLOCK]]
-        total += float((logsumexp(some, axis=1) - true).sum())
+        block = logits[start : start + BLOCK].astype("float64") / temperature
+        true = block[np.arange(len(block)), labels[start : start + BLOCK]]
+        total += float((logsumexp(block, axis=1) - true).sum())
     return total / len(labels)
 
 
@@ -100,12 +110,71 @@ def answers_from_embeddings(
     embeddings: np.ndarray, kernel: np.ndarray, bias: np.ndarray, labels: np.ndarray
 ) -> TopAnswers:
     """What a softmax of these weights answers; the backbone need not look again."""
+    blocks = [slice(start, start + BLOCK) for start in range(0, max(1, len(labels)), BLOCK)]
     return joined_answers(
         [
-            top_answers(
-                softmax(embeddings[start : start + BLOCK] @ kernel + bias, axis=1),
-                labels[start : start + BLOCK],
-            )
-            for start in range(0, max(1, len(labels)), BLOCK)
+            top_answers(softmax(embeddings[block] @ kernel + bias, axis=1), labels[block])
+            for block in blocks
         ]
     )
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content; memory is bounded."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def model_temperature(run_folder: Path, digest: str | None = None) -> float:
+    """The temperature inside a run's model, 1 where it was never calibrated.
+
+    The record goes by the model's digest, so a model that was trained on since has none.
+
+    Args:
+        run_folder: the run.
+        digest: of its model.keras, if known.
+
+    Raises:
+        UserError: the record is damaged.
+    """
+    known = _record(run_folder)
+    if not known:
+        return 1.0
+    return known.get(digest or file_digest(run_folder / MODEL), 1.0)
+
+
+def replace_model(run_folder: Path, model: keras.Model, temperature: float) -> str:
+    """Write a run's model anew with another temperature in it; whole or not at all.
+
+    Args:
+        run_folder: the run.
+        model: in float32, its softmax divided by the temperature.
+        temperature: all that it was divided by.
+
+    Returns:
+        The digest of the new model.keras.
+    """
+    with written_whole(run_folder / MODEL, 5 * model.count_params()) as beside:
+        model.save(beside)
+        digest = file_digest(beside)
+        # Before the model takes its place: whatever happens in between, the record knows both.
+        record = stamped({**_record(run_folder), digest: temperature})
+        with written_whole(run_folder / TEMPERATURE) as file:
+            file.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    return digest
+
+
+def _record(run_folder: Path) -> dict[str, float]:
+    file = run_folder / TEMPERATURE
+    if not file.is_file():
+        return {}
+    mend = "remove it if the model was never calibrated, else restore it"
+    known = dict(read_record(file, Record, mend).content)
+    known.pop(SCHEMA_KEY, None)
+    try:
+        return check_type(known, dict[str, PositiveFinite])
+    except Damaged as error:
+        raise UserError(f"{file} is damaged ({error}); {mend}") from error

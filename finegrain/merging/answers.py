@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from finegrain.evaluation.log_loss import log_loss
-from finegrain.evaluation.metrics import top1_error
+from finegrain.evaluation.metrics import log_loss, top1_error
 from finegrain.merging.feature_rows import FeatureRows
 
 

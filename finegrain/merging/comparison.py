@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from finegrain.evaluation.log_loss import clipped, log_loss
+from finegrain.evaluation.metrics import clipped, log_loss
 from finegrain.merging.answers import Answers, answer
 from finegrain.merging.merge_split import MergeSplit
 from finegrain.merging.report_lines import comparison_lines, subsets

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from finegrain.evaluation.log_loss import clipped, log_loss
+from finegrain.evaluation.metrics import clipped, log_loss
 from finegrain.merging.answers import Answers
 
 # More classes do not fit a terminal's width as a table.

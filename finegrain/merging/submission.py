@@ -8,7 +8,7 @@ import numpy as np
 
 from finegrain.embeddings.feature_file import SplitRows
 from finegrain.errors import UserError
-from finegrain.evaluation.log_loss import clipped
+from finegrain.evaluation.metrics import clipped
 from finegrain.merging.answers import answer
 from finegrain.merging.joined_features import JoinedFeatures
 from finegrain.merging.merge_split import answering_rows

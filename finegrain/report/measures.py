@@ -6,25 +6,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from finegrain.evaluation.measures import MEASURES
 from finegrain.report.drawing import Frame, axes, chart, line
-
-NAMES = {
-    "top1_accuracy": "Top-1 accuracy",
-    "top5_accuracy": "Top-5 accuracy",
-    "macro_f1": "Macro-F1",
-    "log_loss": "Log loss",
-    "expected_calibration_error": "Expected calibration error",
-    "pair_auc_cosine": "Pairs by cosine: ROC AUC",
-    "pair_eer_cosine": "Pairs by cosine: equal error rate",
-    "pair_auc_same_class": "Pairs by same-class head: ROC AUC",
-    "pair_eer_same_class": "Pairs by same-class head: equal error rate",
-    "recall_at_1": "Recall@1",
-    "recall_at_5": "Recall@5",
-    "recall_at_10": "Recall@10",
-    "mean_average_precision": "Mean average precision",
-}
-# Shown as plain numbers rather than in percent.
-PLAIN = ("log_loss", "pair_auc_cosine", "pair_auc_same_class")
 
 
 @dataclass(frozen=True)
@@ -45,7 +28,7 @@ class Measure:
 def measures_of(evaluation: dict[str, Any]) -> list[Measure]:
     """The measures of one split that could be taken, in the order of evaluation.json."""
     return [
-        Measure(NAMES.get(key, key), _text(key, found["value"]), _span(key, found))
+        Measure(_heading(key), _text(key, found["value"]), _span(key, found))
         for key, found in evaluation.get("measures", {}).items()
         if found is not None
     ]
@@ -62,9 +45,14 @@ def measure_notes(evaluation: dict[str, Any]) -> list[str]:
     """Sentences on measures of one split that are missing, one a reason, and its other notes."""
     reasons: dict[str, list[str]] = {}
     for key, reason in evaluation.get("missing", {}).items():
-        reasons.setdefault(reason, []).append(NAMES.get(key, key))
+        reasons.setdefault(reason, []).append(_heading(key))
     missing = [f"No {', '.join(names)}: {reason}." for reason, names in reasons.items()]
     return missing + [f"{note}." for note in evaluation.get("notes", [])]
+
+
+def _heading(key: str) -> str:
+    # A measure of another version keeps its own name.
+    return MEASURES[key].heading if key in MEASURES else key
 
 
 def _span(key: str, found: dict[str, Any]) -> str:
@@ -75,7 +63,8 @@ def _span(key: str, found: dict[str, Any]) -> str:
 
 
 def _text(key: str, value: float) -> str:
-    return f"{value:.3f}" if key in PLAIN else f"{100 * value:.1f} %"
+    percent = key not in MEASURES or MEASURES[key].percent
+    return f"{100 * value:.1f} %" if percent else f"{value:.3f}"
 
 
 def draw_reliability(bins: list[dict[str, Any]]) -> Markup | None:

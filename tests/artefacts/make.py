@@ -113,11 +113,11 @@ def draw_photographs(folder: Path) -> None:
 
 def make_networks_tiny() -> None:
     """Cut the channels of the network, and leave its picture out."""
-    import finegrain.evaluation.stage_errors
+    import finegrain.evaluation.close_stage
     from finegrain.models.xception_small import XceptionSmall
 
     XceptionSmall.__defaults__ = (WIDTH, *XceptionSmall.__defaults__[1:])
-    finegrain.evaluation.stage_errors.draw_model = lambda model, path: None
+    finegrain.evaluation.close_stage.draw_model = lambda model, path: None
 
 
 def write_weights(file: Path) -> None:

@@ -113,7 +113,7 @@ def test_nothing_that_only_shows_a_run_ends_it(
             "draw_model": RuntimeError("no node"),
             "write_model_table": full,
             "write_answers": MemoryError(),
-            "split_error_of": IndexError("none"),
+            "split_error": IndexError("none"),
         }.items():
             broken.setattr(close_stage_module, name, refuse(error))
         status, said, errors = script_here(*command)

@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from finegrain.evaluation.pair_measures import _Curve, equal_error_rate, pair_measures
-from finegrain.evaluation.pair_sampling import Pairs, sample_pairs
+from finegrain.evaluation.measures import COSINE_MEASURES, taken
+from finegrain.evaluation.pair_measures import PairCurve, Pairs, equal_error_rate, sample_pairs
 
 labels_strategy = st.lists(st.integers(0, 4), min_size=1, max_size=14)
 
@@ -23,9 +23,11 @@ labels_strategy = st.lists(st.integers(0, 4), min_size=1, max_size=14)
 def test_half_of_the_pairs_are_of_one_class_and_no_pair_comes_twice(labels, most, seed):
     labels = np.array(labels)
     pairs = sample_pairs(labels, most, seed)
-    assert (labels[pairs.one] == labels[pairs.other]).tolist() == pairs.same.tolist()
-    keys = {frozenset(pair) for pair in zip(pairs.one.tolist(), pairs.other.tolist(), strict=True)}
-    assert len(keys) == len(pairs.one) and all(len(pair) == 2 for pair in keys)
+    assert (labels[pairs.first] == labels[pairs.second]).tolist() == pairs.same.tolist()
+    keys = {
+        frozenset(pair) for pair in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)
+    }
+    assert len(keys) == len(pairs.first) and all(len(pair) == 2 for pair in keys)
     every = [labels[one] == labels[other] for one, other in combinations(range(len(labels)), 2)]
     expected = min(most // 2, sum(every), len(every) - sum(every))
     assert pairs.same.sum() == (~pairs.same).sum() == expected
@@ -36,7 +38,7 @@ def test_all_pairs_are_drawn_equally_often():
     counts = {}
     for seed in range(3000):
         pairs = sample_pairs(labels, 2, seed)
-        for pair in zip(pairs.one.tolist(), pairs.other.tolist(), strict=True):
+        for pair in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True):
             counts[frozenset(pair)] = counts.get(frozenset(pair), 0) + 1
     positive = [counts[frozenset(pair)] / 3000 for pair in combinations(range(4), 2)]
     assert np.abs(np.array(positive) - 1 / 7).max() < 0.03
@@ -46,7 +48,7 @@ def test_all_pairs_are_drawn_equally_often():
 def test_one_large_class_and_a_single_image_of_another():
     pairs = sample_pairs(np.append(np.zeros(30_000, int), 1), most=2000)
     assert (~pairs.same).sum() == 1000
-    assert (pairs.other[~pairs.same] == 30_000).all()
+    assert (pairs.second[~pairs.same] == 30_000).all()
 
 
 def slow_equal_error_rate(scores, same):
@@ -96,11 +98,11 @@ def test_a_draw_weighs_each_pair_by_its_images(labels, seed, ties):
     rng = np.random.default_rng(seed)
     scores = rng.integers(0, 3, len(pairs.same)) / 2 if ties else rng.random(len(pairs.same))
     draws = rng.integers(0, len(labels), (6, len(labels)))
-    curve = _Curve(scores, pairs)
-    aucs, rates = curve.auc(draws), curve.equal_error_rate(draws)
+    curve = PairCurve(scores, pairs)
+    aucs, rates = curve.auc_of_draws(draws), curve.equal_error_rate_of_draws(draws)
     for draw, auc, rate in zip(draws, aucs, rates, strict=True):
         times = np.bincount(draw, minlength=len(labels))
-        weights = times[pairs.one] * times[pairs.other]
+        weights = times[pairs.first] * times[pairs.second]
         repeated = np.repeat(np.arange(len(weights)), weights)
         if len(set(pairs.same[repeated])) < 2:
             assert np.isnan(auc)
@@ -116,10 +118,10 @@ def test_the_interval_narrows_with_more_images():
     for count in (20, 500):
         labels = rng.integers(0, 5, count)
         pairs = sample_pairs(labels, 4000)
-        found = pair_measures(pairs.same + rng.normal(0, 1, len(pairs.same)), pairs, count)
-        value, (low, high) = found["auc"]
-        assert low <= value <= high
-        widths.append(high - low)
+        curve = PairCurve(pairs.same + rng.normal(0, 1, len(pairs.same)), pairs)
+        found = taken(COSINE_MEASURES, curve, count)["pair_auc_cosine"]
+        assert found["low"] <= found["value"] <= found["high"]
+        widths.append(found["high"] - found["low"])
     assert widths[1] < widths[0] / 2
 
 
@@ -127,4 +129,4 @@ def test_the_same_seed_gives_the_same_pairs():
     labels = np.arange(300) % 7
     first, second, other = (sample_pairs(labels, 100, seed) for seed in (3, 3, 4))
     assert isinstance(first, Pairs)
-    assert first.one.tolist() == second.one.tolist() != other.one.tolist()
+    assert first.first.tolist() == second.first.tolist() != other.first.tolist()

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 
 from finegrain.embeddings.feature_file import FeatureFile
 from finegrain.errors import UserError
-from finegrain.evaluation.log_loss import log_loss
+from finegrain.evaluation.metrics import log_loss
 from finegrain.merging.answers import answer
 from finegrain.merging.branches import branches
 from finegrain.merging.joined_features import join_features

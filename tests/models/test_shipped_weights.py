@@ -8,7 +8,7 @@ import pytest
 
 from finegrain.drawn.breed import demo_breeds
 from finegrain.drawn.photo import draw_photo
-from finegrain.evaluation.linear_probe import linear_probe
+from finegrain.evaluation.embedding_measures import linear_probe
 from finegrain.models import xception_small
 from finegrain.models.xception_small import XceptionSmall
 

@@ -9,8 +9,8 @@ import pytest
 from judged_run import CLASSES, WIDTH, make_data, make_run
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from finegrain.evaluation.evaluate import MEASURES
 from finegrain.evaluation.evaluation_file import read_evaluation
+from finegrain.evaluation.measures import MEASURES
 from finegrain.runs.predictions import read_predictions
 
 
@@ -64,8 +64,8 @@ def test_the_same_class_head_is_asked_as_the_model_has_it(own, script_here):
     import keras
 
     from finegrain.decode import read_pixels
-    from finegrain.evaluation.pair_sampling import sample_pairs
-    from finegrain.evaluation.same_class_scores import same_class_scores
+    from finegrain.evaluation.answer_images import same_class_scores
+    from finegrain.evaluation.pair_measures import sample_pairs
     from finegrain.models.classifier import embedder
     from finegrain.models.multi_loss import same_class
 
@@ -78,8 +78,10 @@ def test_the_same_class_head_is_asked_as_the_model_has_it(own, script_here):
     embeddings = np.asarray(embedder(model).predict_on_batch(images))
     labels = np.array([CLASSES.index(name) for name in rows["true"]])
     pairs = sample_pairs(labels)
-    scores = same_class_scores(model)(embeddings[pairs.one], embeddings[pairs.other])
-    whole = same_class(model).predict_on_batch([images[pairs.one[:40]], images[pairs.other[:40]]])
+    scores = same_class_scores(model)(embeddings[pairs.first], embeddings[pairs.second])
+    whole = same_class(model).predict_on_batch(
+        [images[pairs.first[:40]], images[pairs.second[:40]]]
+    )
     assert scores[:40] == pytest.approx(np.asarray(whole)[:, 1], abs=1e-5)
     found = read_evaluation(run / "evaluation.json")["splits"]["valid"]["measures"]
     expected = roc_auc_score(pairs.same, scores)

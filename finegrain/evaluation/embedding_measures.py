@@ -1,4 +1,4 @@
-"""Is the image most like this one of its class? Retrieval within one set of images."""
+"""How good are embeddings? Retrieval within a set of images tells, and a linear model on top."""
 
 from dataclasses import dataclass
 
@@ -47,11 +47,11 @@ def neighbour_ranks(embeddings: np.ndarray, labels: np.ndarray) -> NeighbourRank
     queries = order[sizes[numbers[order]] > 1]
     first, precision = np.empty(len(queries), np.int64), np.empty(len(queries))
     for start in range(0, len(queries), QUERIES):
-        some = queries[start : start + QUERIES]
-        alike = embeddings[some] @ embeddings.T
+        block = queries[start : start + QUERIES]
+        alike = embeddings[block] @ embeddings.T
         # The query itself stands below all others, and is no match.
-        alike[np.arange(len(some)), some] = -np.inf
-        for place, query in enumerate(some):
+        alike[np.arange(len(block)), block] = -np.inf
+        for place, query in enumerate(block):
             matches = members[numbers[query]]
             found = alike[place, matches[matches != query]]
             first[start + place], precision[start + place] = _ranks(alike[place], found)
@@ -66,3 +66,24 @@ def _ranks(alike: np.ndarray, matches: np.ndarray) -> tuple[int, float]:
     of_all = len(ordered) - np.searchsorted(ordered, matches, side="left")
     of_matches = len(matches) - np.searchsorted(matches, matches, side="left")
     return int(of_all[-1] - of_matches[-1] + 1), float((of_matches / of_all).mean())
+
+
+def linear_probe(
+    features: np.ndarray, labels: np.ndarray, learn: np.ndarray, strength: float = 0.1
+) -> float:
+    """Top-1 accuracy, 0 to 1, of logistic regression on frozen, standardised embeddings.
+
+    Args:
+        features: (N, D) embeddings.
+        labels: (N,) classes.
+        learn: (N,) bool, True where the regression learns; it is tested on the others.
+        strength: inverse of the regularisation, scikit-learn's C.
+    """
+    # Takes a second to import, which few users of this file need.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    head = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
+    head.fit(features[learn], labels[learn])
+    return float(head.score(features[~learn], labels[~learn]))

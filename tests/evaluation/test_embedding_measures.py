@@ -1,4 +1,4 @@
-"""Retrieval within a set, against a sort of each query's list and scikit-learn."""
+"""Retrieval within a set against a sort of each query's list and scikit-learn; a linear probe."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from finegrain.embeddings.nearest import unit_rows
-from finegrain.evaluation.neighbour_measures import neighbour_ranks
+from finegrain.evaluation.embedding_measures import linear_probe, neighbour_ranks
 
 
 @settings(max_examples=50, deadline=None)
@@ -55,3 +55,12 @@ def test_a_collapsed_model_finds_nothing():
 def test_an_embedding_of_zeros_is_no_error():
     found = neighbour_ranks(np.zeros((4, 3)), np.array([0, 0, 1, 1]))
     assert np.isfinite(found.average_precision).all()
+
+
+def test_a_linear_probe_finds_separable_classes_and_nothing_in_noise():
+    rng = np.random.default_rng(0)
+    labels = np.arange(400) % 4
+    learn = rng.random(400) < 0.6
+    centres = rng.normal(0, 3, (4, 16))
+    assert linear_probe(centres[labels] + rng.normal(0, 0.5, (400, 16)), labels, learn) > 0.98
+    assert linear_probe(rng.normal(0, 1, (400, 16)), labels, learn) < 0.5

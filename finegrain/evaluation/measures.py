@@ -1,0 +1,131 @@
+"""The table of measures: what each is called, and how it and its interval are computed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from finegrain.evaluation.bootstrap import Statistic, intervals, mean_of
+from finegrain.evaluation.class_measures import calibration_error, macro_f1
+from finegrain.evaluation.embedding_measures import RANKS
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure of one kind of evidence.
+
+    Attributes:
+        name: in evaluation.json.
+        title: for the terminal.
+        heading: for the report.
+        of: evidence -> the value, and the statistic that gives its interval.
+        percent: whether the report shows it in percent.
+    """
+
+    name: str
+    title: str
+    heading: str
+    of: Callable[[Any], tuple[float, Statistic]]
+    percent: bool = True
+
+
+def _mean(values: np.ndarray) -> tuple[float, Statistic]:
+    return float(np.mean(values)), mean_of(values)
+
+
+# Of `ClassAnswers`.
+CLASS_MEASURES = (
+    Measure(
+        "top1_accuracy",
+        "accuracy of the first answer",
+        "Top-1 accuracy",
+        lambda answers: _mean(answers.correct),
+    ),
+    Measure(
+        "top5_accuracy",
+        "true class among the first five",
+        "Top-5 accuracy",
+        lambda answers: _mean(answers.among_five),
+    ),
+    Measure("macro_f1", "macro-F1", "Macro-F1", macro_f1),
+    Measure(
+        "log_loss",
+        "log loss",
+        "Log loss",
+        lambda answers: _mean(answers.losses),
+        percent=False,
+    ),
+    Measure(
+        "expected_calibration_error",
+        "calibration error",
+        "Expected calibration error",
+        lambda answers: calibration_error(answers.confidences, answers.correct),
+    ),
+)
+
+
+def _pair_measures(score: str, title: str, heading: str) -> tuple[Measure, ...]:
+    return (
+        Measure(
+            f"pair_auc_{score}",
+            f"pairs by {title}: ROC AUC",
+            f"Pairs by {heading}: ROC AUC",
+            lambda curve: (curve.auc, curve.auc_of_draws),
+            percent=False,
+        ),
+        Measure(
+            f"pair_eer_{score}",
+            f"pairs by {title}: equal error rate",
+            f"Pairs by {heading}: equal error rate",
+            lambda curve: (curve.equal_error_rate, curve.equal_error_rate_of_draws),
+        ),
+    )
+
+
+# Of `PairCurve`.
+COSINE_MEASURES = _pair_measures("cosine", "cosine similarity", "cosine")
+SAME_CLASS_MEASURES = _pair_measures("same_class", "the same-class head", "same-class head")
+
+
+def _recall(rank: int) -> Measure:
+    among = "the most alike image" if rank == 1 else f"among the {rank} most alike"
+    return Measure(
+        f"recall_at_{rank}",
+        f"own class is {among}",
+        f"Recall@{rank}",
+        lambda ranks: _mean(ranks.first <= rank),
+    )
+
+
+# Of `NeighbourRanks`.
+NEIGHBOUR_MEASURES = (
+    *(_recall(rank) for rank in RANKS),
+    Measure(
+        "mean_average_precision",
+        "mean average precision of retrieval",
+        "Mean average precision",
+        lambda ranks: _mean(ranks.average_precision),
+    ),
+)
+PAIR_MEASURES = (*COSINE_MEASURES, *SAME_CLASS_MEASURES)
+MEASURES = {
+    measure.name: measure for measure in (*CLASS_MEASURES, *PAIR_MEASURES, *NEIGHBOUR_MEASURES)
+}
+
+
+def taken(
+    measures: Sequence[Measure], evidence: Any, images: int, seed: int = 0
+) -> Mapping[str, dict[str, float | None]]:
+    """Take measures of one kind of evidence, with 95 % bootstrap intervals over its images.
+
+    Returns:
+        Name -> `value`, and `low` and `high`, None where no draw has the measure.
+    """
+    found = {measure.name: measure.of(evidence) for measure in measures}
+    bounds = intervals({name: draws for name, (_, draws) in found.items()}, images, seed)
+    both = {name: bounds[name] or (None, None) for name in found}
+    return {
+        name: {"value": float(value), "low": both[name][0], "high": both[name][1]}
+        for name, (value, _) in found.items()
+    }
