@@ -97,7 +97,7 @@ def silence_reports() -> None:
 
 def training_images(settings: Settings):
     """The training images to look for neighbours in; without a data set, why there are none."""
-    from finegrain.demo.training_images import open_training_images
+    from finegrain.demo.answers import open_training_images
 
     try:
         return open_training_images(settings.run, settings.data), ""
@@ -112,10 +112,9 @@ def serve(page: "gradio.Blocks", kept: Path, settings: Settings) -> None:
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    from finegrain.demo.own_requests import OwnRequests
+    from finegrain.demo.gate import OwnRequests, UploadLimit
     from finegrain.demo.page import CSS
     from finegrain.demo.photograph_requests import PhotographRequests
-    from finegrain.demo.upload_limit import UploadLimit
 
     most_bytes = round(settings.most_megabytes * MEGABYTE)
     middleware = [

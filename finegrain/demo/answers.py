@@ -1,20 +1,73 @@
 """All that a run can say of one photograph, or of two."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from keras import ops, tree
 
-from finegrain.demo.training_images import Neighbour, TrainingImages
-from finegrain.embeddings.nearest import unit_rows
+from finegrain.embeddings.nearest import nearest, unit_rows
 from finegrain.embeddings.source import model_source
+from finegrain.embeddings.stored import run_embeddings
 from finegrain.explain.grad_cam import GradCam, PairCam
 from finegrain.explain.photograph import Photograph, lay_over
 from finegrain.models.classifier import classifier
 from finegrain.models.multi_loss import same_class
 from finegrain.runs.finished_run import FinishedRun
 from finegrain.runs.run_config import MULTI_LOSS
+from finegrain.runs.run_folder import open_run_data
 from finegrain.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A training image near a photograph: its class, and the cosine of the embeddings, -1 to 1."""
+
+    path: Path
+    name: str
+    similarity: float
+
+
+class TrainingImages:
+    """Training images by their embeddings; exact search.
+
+    Args:
+        paths: N files.
+        names: their N classes.
+        embeddings: (N, D) float.
+    """
+
+    def __init__(self, paths: Sequence[Path], names: Sequence[str], embeddings: np.ndarray):
+        self.paths = list(paths)
+        self.names = list(names)
+        self._directions = unit_rows(embeddings)
+
+    def nearest(self, embedding: np.ndarray, count: int) -> list[Neighbour]:
+        """The images most similar to a (D,) embedding, most similar first; at most `count`."""
+        found = nearest([self._directions], unit_rows(embedding[None]), count)
+        return [
+            Neighbour(self.paths[row], self.names[row], 1 - float(distance))
+            for distance, row in zip(found.distances[0], found.rows[0], strict=True)
+        ]
+
+
+def open_training_images(run_folder: Path, data: Path | None = None) -> TrainingImages:
+    """The training images of a finished run, their embeddings computed where not there yet.
+
+    Args:
+        run_folder: a finished run.
+        data: where the run's data set stands now, if it has moved.
+
+    Raises:
+        UserError: the data set is gone or another.
+    """
+    folder = open_run_data(run_folder, data).folder
+    with run_embeddings(run_folder, data) as features:
+        rows = features.splits["train"]
+        embeddings = features.read("train", range(len(rows.paths)))
+        names = [features.classes[label] for label in rows.labels]
+        return TrainingImages([folder / path for path in rows.paths], names, embeddings)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ NEIGHBOURS = 6
 THUMBNAIL = 240
 # Uploads and pictures older than this go, looked for as often, in seconds.
 KEPT_SECONDS = 900
+# How the model is asked.
+ONE_AT_A_TIME = {"api_name": False, "concurrency_id": "model", "show_progress": "minimal"}
 CSS = """
 .gradio-container { font-family: system-ui, sans-serif; }
 .gradio-container main { width: 100%; max-width: 1100px !important; margin: 0 auto !important; }
@@ -53,14 +55,8 @@ def _one_photograph(answers: Answers, uploads: Path) -> None:
         label = gradio.Label(label="Classes", num_top_classes=5)
     with gradio.Column(visible=answers.training_images is not None):
         gradio.HTML("<h2>Nearest training images, with the cosine of their embeddings</h2>")
-        nearest = gradio.Gallery(
-            show_label=False,
-            columns=NEIGHBOURS,
-            height="auto",
-            buttons=[],
-            object_fit="contain",
-            allow_preview=True,
-        )
+        fit = {"height": "auto", "object_fit": "contain", "allow_preview": True}
+        nearest = gradio.Gallery(show_label=False, columns=NEIGHBOURS, buttons=[], **fit)
 
     def answer(path: Path | None) -> tuple[Any, ...]:
         if path is None:
@@ -68,21 +64,12 @@ def _one_photograph(answers: Answers, uploads: Path) -> None:
         photo = _read(path, answers)
         probabilities = answers.probabilities(photo)
         if not np.isfinite(probabilities).all():
-            raise gradio.Error(
-                "The model answers with numbers that are not finite.", print_exception=False
-            )
+            raise _refusal("The model answers with numbers that are not finite.")
         likeliest = int(probabilities.argmax())
         named = dict(zip(answers.run.classes, map(float, probabilities), strict=True))
         return named, answers.overlay(photo, likeliest), _gallery(answers, photo)
 
-    given.change(
-        answer,
-        given,
-        [label, heat, nearest],
-        api_name=False,
-        concurrency_id="model",
-        show_progress="minimal",
-    )
+    given.change(answer, given, [label, heat, nearest], **ONE_AT_A_TIME)
 
 
 def _two_photographs(answers: Answers, uploads: Path) -> None:
@@ -113,14 +100,7 @@ def _two_photographs(answers: Answers, uploads: Path) -> None:
         return named, text, *(found.overlays or (None, None))
 
     for given in givens:
-        given.change(
-            answer,
-            givens,
-            [label, said, *heats],
-            api_name=False,
-            concurrency_id="model",
-            show_progress="minimal",
-        )
+        given.change(answer, givens, [label, said, *heats], **ONE_AT_A_TIME)
 
 
 def _upload(label: str, uploads: Path) -> gradio.Image:
@@ -133,7 +113,7 @@ def _upload(label: str, uploads: Path) -> gradio.Image:
             return None
         path = uploaded_file(payload.path, uploads)
         if path is None:
-            raise gradio.Error(NOT_UPLOADED, title="No photograph", print_exception=False)
+            raise _refusal(NOT_UPLOADED, "No photograph")
         return path
 
     # The file itself, so that it goes the way all photographs go: Gradio would decode it first.
@@ -149,8 +129,11 @@ def _read(path: Path, answers: Answers) -> Photograph:
     try:
         return read_photograph(path, answers.run.image_size)
     except UnreadableImage as error:
-        message = f"This file cannot be read: {error}."
-        raise gradio.Error(message, title="No photograph", print_exception=False) from error
+        raise _refusal(f"This file cannot be read: {error}.", "No photograph") from error
+
+
+def _refusal(message: str, title: str = "Error") -> gradio.Error:
+    return gradio.Error(message, title=title, print_exception=False)
 
 
 def _gallery(answers: Answers, photo: Photograph) -> list[tuple[np.ndarray, str]]:

@@ -11,8 +11,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
 from finegrain.decode import UnreadableImage, open_rgb
-from finegrain.demo.own_requests import JOIN, UPLOAD
-from finegrain.demo.refusal import App, Message, Receive, Send, refuse
+from finegrain.demo.gate import JOIN, UPLOAD, App, Message, Receive, Send, refuse
 from finegrain.explain.photograph import SHOWN_SIDE
 
 NOT_UPLOADED = "This photograph is not among the uploads; drop it once more."
@@ -20,11 +19,9 @@ NO_FILES = "The upload is no form of files."
 
 
 def uploaded_file(path: str, folder: Path) -> Path | None:
-    """The regular file at a path that a browser names; None for all that is no upload.
+    """The regular file at any path that a browser names; None for all that is no upload.
 
-    Args:
-        path: anything.
-        folder: of the uploads; links that lead out of it count as outside.
+    Links that lead out of the folder of the uploads count as outside.
     """
     try:
         real = Path(path).resolve(strict=True)
@@ -53,9 +50,8 @@ class PhotographRequests:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with 400 or 415."""
-        look = {UPLOAD: self._look_at_upload, JOIN: self._look_at_question}.get(
-            scope.get("path", "")
-        )
+        looks = {UPLOAD: self._look_at_upload, JOIN: self._look_at_question}
+        look = looks.get(scope.get("path", ""))
         if scope["type"] != "http" or scope["method"] != "POST" or look is None:
             return await self.app(scope, receive, send)
         messages: list[Message] = []

@@ -10,8 +10,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from finegrain.datasets.manifest import open_data_set
 from finegrain.decode import read_pixels
-from finegrain.demo.answers import Answers
-from finegrain.demo.training_images import TrainingImages, open_training_images
+from finegrain.demo.answers import Answers, TrainingImages, open_training_images
 from finegrain.errors import UserError
 from finegrain.explain.grad_cam import GradCam, PairCam
 from finegrain.explain.photograph import lay_over, read_photograph

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from finegrain.demo.upload_limit import UploadLimit
+from finegrain.demo.gate import UploadLimit
 
 
 def answer(limit, method="POST", **headers):
