@@ -39,8 +39,7 @@ from annotated_types import Interval
 from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.flags import ProperShare, Seed, Share
-from finegrain.folder_kinds import DATA_SET
-from finegrain.outputs import Output, OutputFolder
+from finegrain.outputs import DATA_SET, Output, OutputFolder
 
 
 @dataclasses.dataclass

@@ -17,8 +17,7 @@ from pathlib import Path
 
 from finegrain.command import load_keras, run_command
 from finegrain.flags import Epochs, Gigabytes, LearningRate, Patience, Threads
-from finegrain.folder_kinds import RUN
-from finegrain.outputs import Output, OutputFolder
+from finegrain.outputs import RUN, Output, OutputFolder
 
 
 @dataclass

@@ -15,12 +15,31 @@ from typing import Any
 from finegrain.decode import IMAGE_SUFFIXES
 from finegrain.errors import UserError
 from finegrain.flags import flag_values
-from finegrain.folder_kinds import KEPT_FILES, kind_of, owner_of
 from finegrain.locks import folder_held
 from finegrain.own_pictures import is_own_picture
 from finegrain.whole_files import remove_partials
 
-# Of the tables that most commands write.
+DATA_SET, RUN, STORES, FEATURES = "a data set", "a run", "a folder of stores", "exported features"
+# A file that only such a folder of ours holds, in the order in which they are looked for.
+TOLD_BY = {
+    DATA_SET: ("manifest.csv", ".unfinished.csv"),
+    RUN: ("config.json",),
+    STORES: ("*-" + "[0-9a-f]" * 16 + ".h5",),
+    FEATURES: ("[!.]*.h5",),
+}
+# What no other command than their own replaces there.
+KEPT_FILES = {
+    DATA_SET: (
+        "manifest.csv classes.json duplicates.csv unreadable.csv statistics.json .unfinished.csv"
+    ).split(),
+    RUN: (
+        "config.json classes.json results.json model.keras model.png model.txt history.png "
+        "predictions.csv evaluation.json temperature.json report.html embeddings.h5 "
+        "re_identification.json"
+    ).split(),
+}
+STAGE_FILES = ("state.json", "history.csv")
+# Endings of the tables that most commands write.
 TABLES = ("", ".txt", ".csv", ".tsv")
 
 
@@ -67,6 +86,24 @@ class OutputFolder:
 Output = OutputFile | OutputFolder
 
 
+def kind_of(folder: Path) -> str | None:
+    """What a folder holds of ours, None if nothing is known of it."""
+    for kind, patterns in TOLD_BY.items():
+        if any(next(folder.glob(pattern), None) is not None for pattern in patterns):
+            return kind
+    return None
+
+
+def _owner_of(path: Path) -> str | None:
+    """The run or data set that needs a file of this name, in words; None for any other file."""
+    for kind, names in KEPT_FILES.items():
+        if path.name in names and kind_of(path.parent) == kind:
+            return f"{kind}, {path.parent}"
+    if path.name in STAGE_FILES and kind_of(path.parent.parent) == RUN:
+        return f"{RUN}, {path.parent.parent}"
+    return None
+
+
 @contextlib.contextmanager
 def outputs_ready(settings: Any) -> Iterator[None]:
     """Check what a command will write, and keep its folders for it as long as this lasts.
@@ -82,7 +119,7 @@ def outputs_ready(settings: Any) -> Iterator[None]:
     inputs = _inputs(settings, [output.flag for output in outputs])
     _refuse_one_for_two(outputs)
     for output in outputs:
-        check = check_output_file if isinstance(output, OutputFile) else check_output_folder
+        check = check_output_file if isinstance(output, OutputFile) else _check_output_folder
         check(output, inputs)
     with contextlib.ExitStack() as held:
         for output in outputs:
@@ -93,11 +130,7 @@ def outputs_ready(settings: Any) -> Iterator[None]:
 
 
 def check_output_file(output: OutputFile, inputs: Iterable[Path]) -> None:
-    """Refuse a file that must not be replaced.
-
-    Args:
-        output: the file.
-        inputs: what the command reads.
+    """Refuse to replace what this command did not write.
 
     Raises:
         UserError: it is a folder, an input of the command, a photograph, a file of another kind
@@ -109,7 +142,7 @@ def check_output_file(output: OutputFile, inputs: Iterable[Path]) -> None:
     name = f"{output.flag} {path}"
     if path.is_dir():
         raise UserError(f"{name} is a folder; name a file in it")
-    owner = None if path.name in output.own_names else owner_of(path)
+    owner = None if path.name in output.own_names else _owner_of(path)
     if owner is not None:
         raise UserError(f"{name} would replace a file of {owner}; give another name")
     if path.exists():
@@ -128,12 +161,7 @@ def check_output_file(output: OutputFile, inputs: Iterable[Path]) -> None:
             )
 
 
-def check_output_folder(output: OutputFolder, inputs: Iterable[Path]) -> None:
-    """Refuse a folder that belongs to something else, see `OutputFolder`.
-
-    Raises:
-        UserError: says what it holds.
-    """
+def _check_output_folder(output: OutputFolder, inputs: Iterable[Path]) -> None:
     path, name = output.path, f"{output.flag} {output.path}"
     # A link that leads nowhere or in a circle is no folder either.
     if os.path.lexists(path) and not path.is_dir():

@@ -30,8 +30,7 @@ from annotated_types import Interval
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
 from finegrain.flags import Probability, Threads
-from finegrain.folder_kinds import RUN
-from finegrain.outputs import Output, OutputFolder
+from finegrain.outputs import RUN, Output, OutputFolder
 from finegrain.whole_files import written_whole
 
 if TYPE_CHECKING:

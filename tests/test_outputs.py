@@ -19,9 +19,8 @@ from finegrain.errors import UserError
 from finegrain.evaluation.evaluation_file import EVALUATION
 from finegrain.evaluation.history_plot import PICTURE
 from finegrain.evaluation.temperature import TEMPERATURE
-from finegrain.folder_kinds import DATA_SET, KEPT_FILES, RUN, kind_of
 from finegrain.locks import LOCK, folder_held
-from finegrain.outputs import OutputFile, check_output_file
+from finegrain.outputs import DATA_SET, KEPT_FILES, RUN, OutputFile, check_output_file, kind_of
 from finegrain.own_pictures import is_own_picture, sign
 from finegrain.runs.predictions import COLUMNS, PREDICTIONS
 from finegrain.runs.run_folder import CONFIG, MODEL, RESULTS

@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finegrain.command import load_keras, run_command
-from finegrain.folder_kinds import RUN
-from finegrain.outputs import Output, OutputFolder
+from finegrain.outputs import RUN, Output, OutputFolder
 
 
 @dataclass

@@ -24,8 +24,7 @@ from pathlib import Path
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
-from finegrain.folder_kinds import RUN
-from finegrain.outputs import Output, OutputFolder
+from finegrain.outputs import RUN, Output, OutputFolder
 
 PREDICTIONS, EVALUATION = "predictions.csv", "evaluation.json"
 

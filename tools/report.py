@@ -20,9 +20,8 @@ from annotated_types import Interval
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
 from finegrain.flags import CountOrZero
-from finegrain.folder_kinds import RUN
 from finegrain.memory import size_in_words
-from finegrain.outputs import Output, OutputFile, OutputFolder
+from finegrain.outputs import RUN, Output, OutputFile, OutputFolder
 
 REPORT = "report.html"
 PAGES = ("", ".html", ".htm")

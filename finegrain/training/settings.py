@@ -19,8 +19,7 @@ from finegrain.flags import (
     Threads,
     Views,
 )
-from finegrain.folder_kinds import RUN
-from finegrain.outputs import Output, OutputFolder
+from finegrain.outputs import RUN, Output, OutputFolder
 from finegrain.runs.recorded_settings import defaults_of
 
 if TYPE_CHECKING:
