@@ -38,11 +38,7 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
 
     Flags are the dataclass's fields: a comment is the help text, a type says what the value may be
     (`finegrain.flags`). A `UserError` is printed as one sentence with exit status 2; Ctrl-C ends
-    with status 130 and says how to go on.
-
-    Args:
-        main: the command; gets the parsed settings.
-        settings_type: dataclass of the command's flags; its docstring opens `--help`.
+    with status 130 and says how to go on. The dataclass's docstring opens `--help`.
     """
     settings = tyro.cli(settings_type)
     # A file name that the terminal cannot show must not end a run.
@@ -73,15 +69,12 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
 
 
 def _end_with(sentence: str) -> NoReturn:
-    print(f"error: {_on_one_line(sentence)}", file=sys.stderr)
-    sys.exit(EXIT_USER_ERROR)
-
-
-def _on_one_line(sentence: str) -> str:
-    """A name in it may hold a line break, or signs that steer a terminal."""
-    return "".join(
+    # A name in it may hold a line break, or signs that steer a terminal.
+    shown = "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in sentence
     )
+    print(f"error: {shown}", file=sys.stderr)
+    sys.exit(EXIT_USER_ERROR)
 
 
 def load_keras() -> None:

@@ -20,25 +20,8 @@ IMAGE_SUFFIXES = frozenset(
 # Told by a file's content, whatever its name. What else Pillow opens is no photograph, and may be a
 # program (EPS) that it would have Ghostscript run.
 FORMATS = (
-    "JPEG",
-    "PNG",
-    "GIF",
-    "WEBP",
-    "TIFF",
-    "BMP",
-    "PPM",
-    "AVIF",
-    "JPEG2000",
-    "DIB",
-    "ICO",
-    "ICNS",
-    "PSD",
-    "SGI",
-    "PCX",
-    "QOI",
-    "DDS",
-    "TGA",
-)
+    "JPEG PNG GIF WEBP TIFF BMP PPM AVIF JPEG2000 DIB ICO ICNS PSD SGI PCX QOI DDS TGA"
+).split()
 
 EXIF_ORIENTATION = 0x0112
 TURN_UPRIGHT = {
@@ -50,12 +33,8 @@ TURN_UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-SIDES_SWAPPED = (
-    Image.Transpose.TRANSPOSE,
-    Image.Transpose.ROTATE_270,
-    Image.Transpose.TRANSVERSE,
-    Image.Transpose.ROTATE_90,
-)
+# Orientations whose width is the height of the upright image.
+SIDES_SWAPPED = (5, 6, 7, 8)
 
 
 class UnreadableImage(Exception):
@@ -73,9 +52,6 @@ def open_rgb(path: Path, at_least: tuple[int, int] | None = None) -> Image.Image
         at_least: (height, width) that is enough for the caller; a JPEG that is at least twice
             as large may then be decoded at a reduced size, which is several times faster.
 
-    Returns:
-        A loaded `PIL.Image.Image` of mode RGB.
-
     Raises:
         UnreadableImage: the file is missing, empty, truncated, too large or no image; or it is
             a pipe, a socket or a device.
@@ -86,11 +62,7 @@ def open_rgb(path: Path, at_least: tuple[int, int] | None = None) -> Image.Image
 def open_sized(
     path: Path, at_least: tuple[int, int] | None = None
 ) -> tuple[Image.Image, tuple[int, int]]:
-    """As `open_rgb`, with the (width, height) that the upright image has in full.
-
-    Raises:
-        UnreadableImage: as `open_rgb`.
-    """
+    """As `open_rgb`, with the (width, height) that the upright image has in full."""
     silence_decoders()
     try:
         with open_regular(path) as file, _opened(file) as image:
@@ -104,18 +76,18 @@ def open_sized(
                 image.draft(None, (max(at_least), max(at_least)))
             reduced = image.size != (width, height)
             image.load()
-            turn = TURN_UPRIGHT.get(_orientation(image))
+            orientation = _orientation(image)
             rgb = _to_rgb(image)
     except (UnreadableImage, MemoryError):
         raise
     except Exception as error:
         # Pillow's decoders answer damaged files with nearly every kind of exception.
         raise UnreadableImage(_reason(error)) from error
-    if turn is not None:
-        rgb = rgb.transpose(turn)
+    if orientation in TURN_UPRIGHT:
+        rgb = rgb.transpose(TURN_UPRIGHT[orientation])
     if not reduced:
         return rgb, rgb.size
-    return rgb, (height, width) if turn in SIDES_SWAPPED else (width, height)
+    return rgb, (height, width) if orientation in SIDES_SWAPPED else (width, height)
 
 
 def _opened(file: BufferedReader) -> Image.Image:
@@ -165,17 +137,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def read_pixels(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """Read an image file as the array a model takes.
+    """Read an image file as the array a model takes: (height, width, 3) uint8, RGB, 0 to 255.
 
-    The image is squeezed to `size` without keeping its aspect ratio (as
+    The image is squeezed to `size`, (height, width), without keeping its aspect ratio (as
     `ImageDataGenerator.flow_from_directory` does), with a filter that averages when it shrinks.
-
-    Args:
-        path: the image file.
-        size: (height, width) in pixels.
-
-    Returns:
-        uint8 array of shape (height, width, 3), RGB, 0 to 255.
 
     Raises:
         UnreadableImage: see `open_rgb`.

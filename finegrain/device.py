@@ -50,11 +50,7 @@ def find_device() -> Device:
 
 
 def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the CPU has bfloat16 instructions; False where it cannot be told.
-
-    Args:
-        cpuinfo: what Linux says of the processors.
-    """
+    """Whether the CPU has bfloat16 instructions; False where Linux does not tell."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

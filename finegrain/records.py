@@ -60,13 +60,7 @@ class Damaged(Exception):
 
 
 def read_record(path: Path, kind: type[R], mend: str, errors: str = "strict") -> R:
-    """Read and check a record.
-
-    Args:
-        path: the file.
-        kind: what it holds.
-        mend: what to do about a damaged one, a clause.
-        errors: see `read_json`.
+    """Read and check a file that holds a record of some kind; `mend` and `errors` as `read_json`.
 
     Raises:
         UserError: it cannot be read, is damaged, or was written by a newer version.
@@ -75,8 +69,7 @@ def read_record(path: Path, kind: type[R], mend: str, errors: str = "strict") ->
     try:
         if not isinstance(content, dict):
             raise Damaged("it is no table of names and values")
-        schema = check_type(content.get(SCHEMA_KEY, 0), NonNegativeInt)
-        refuse_newer(path, schema)
+        refuse_newer(path, check_type(content.get(SCHEMA_KEY, 0), NonNegativeInt))
         record = check_type(content, kind)
     except Damaged as error:
         raise UserError(f"{path} is damaged ({error}); {mend}") from error
@@ -135,11 +128,7 @@ def stamped(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def refuse_newer(path: Path, schema: int) -> None:
-    """Refuse a file whose schema is not known yet.
-
-    Raises:
-        UserError: a newer version wrote it.
-    """
+    """Refuse, as a `UserError`, a file that a newer version wrote."""
     if schema > SCHEMA:
         raise UserError(
             f"{path} was written by a newer version of this project (schema {schema}, this one "

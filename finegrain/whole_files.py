@@ -28,12 +28,10 @@ def written_whole(path: Path, expected_bytes: int = 0) -> Iterator[Path]:
     processes left of earlier attempts at `path` is swept away.
 
     Args:
-        path: where the finished file shall stand; its folder is made if missing.
+        path: where the finished file shall stand; its folder is made if missing. The one to write
+            to stands beside it and ends in the same suffixes.
         expected_bytes: space to make sure of beforehand. For files that HDF5 writes, which
             crashes the process when the disk is full.
-
-    Yields:
-        A path in the same folder, ending in the same suffixes, for the caller to write to.
 
     Raises:
         UserError: the disk is full or the folder cannot be written to.
@@ -56,13 +54,10 @@ def written_whole(path: Path, expected_bytes: int = 0) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def partial_beside(path: Path) -> Iterator[Path]:
-    """Give a name in `path`'s folder for a file or a folder under way, removed at the end.
+    """Give a name in `path`'s folder, made if missing, for a file or a folder under way.
 
-    As long as this lasts nobody sweeps it away; of a killed process it is swept when `path` is
-    written the next time.
-
-    Args:
-        path: what the caller is about to make; its folder is made if missing.
+    What stands there is removed at the end. As long as this lasts nobody sweeps it away; of a
+    killed process it is swept when `path` is written the next time.
 
     Raises:
         OSError: the folder cannot be made or written to.
@@ -82,14 +77,10 @@ def partial_beside(path: Path) -> Iterator[Path]:
 
 
 def remove_partials(folder: Path, name: str | None = None) -> None:
-    """Sweep away what killed processes left half-written in a folder.
+    """Sweep away what killed processes left half-written in a folder, not in those below it.
 
     What a living process is writing stays, and what another machine wrote within the last day,
-    since locks need not reach that far.
-
-    Args:
-        folder: the folder, not those in it.
-        name: sweep only what was to become the file or folder of this name.
+    since locks need not reach that far. With `name`, only what was to become that is swept.
     """
     entries: list[str] = []
     with contextlib.suppress(OSError):
