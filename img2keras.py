@@ -69,7 +69,7 @@ class Settings:
     near_distance: Annotated[int, Interval(ge=-1, le=16)] = 10
     # also measure mean and standard deviation of the channels, into statistics.json
     statistics: bool = False
-    # threads that read images, and processes of --statistics; 0: one a core, of threads 8 at most
+    # threads that read images; 0: one a core, 8 at most
     workers: Annotated[int, Interval(ge=0, le=256)] = 0
 
     def outputs(self) -> list[Output]:
@@ -167,7 +167,7 @@ def settle_statistics(output: Path, rows, settings: Settings) -> None:
         if outdated:
             print(f"\nremoved  {output / STATISTICS}, which told of other images or splits")
         return
-    measured, seconds = write_statistics(output, rows, settings.workers)
+    measured, seconds = write_statistics(output, rows, settings.workers or None)
     speed = throughput(measured["all"], seconds)
     print(f"\n{statistics_table(measured)}\nmeasured in {seconds:.1f} s: {speed}")
     print(f"  in full digits: {output / STATISTICS}")

@@ -2,7 +2,7 @@
 
 A photograph adds to a table of how often each channel has each of its 256 values. Counts are whole
 numbers, so the table is the same in whatever order the photographs come and over however many
-processes they are spread; mean and standard deviation follow from it without rounding on the way.
+threads they are spread; mean and standard deviation follow from it without rounding on the way.
 They stand in `statistics.json` of a data folder, split by split.
 """
 
@@ -17,12 +17,15 @@ import numpy as np
 import pandas as pd
 
 from finegrain.datasets.class_names import class_order
-from finegrain.datasets.counting_pool import count_in_processes
 from finegrain.datasets.manifest import digest
 from finegrain.datasets.split import SPLITS
+from finegrain.decode import UnreadableImage, open_rgb
+from finegrain.errors import UserError
+from finegrain.read_ahead import over_images
 from finegrain.regular_file import read_regular
 from finegrain.whole_files import written_whole
 
+CHANNELS, VALUES = 3, 256
 STATISTICS = "statistics.json"
 ALL = "all"
 MEASURED = (
@@ -49,6 +52,35 @@ class ChannelStatistics:
     std: tuple[float, ...]
 
 
+def count_values(parts: dict[str, list[Path]], workers: int | None = None) -> dict[str, np.ndarray]:
+    """How often red, green and blue have each value in lists of images at full size.
+
+    For threads and progress bar see `over_images`; only the images being decoded are in memory.
+
+    Returns:
+        The name of each list -> (3, 256) int64.
+
+    Raises:
+        UserError: an image cannot be read.
+    """
+    counts = {name: np.zeros(CHANNELS * VALUES, np.int64) for name in parts}
+    images = [(name, path) for name, paths in parts.items() for path in paths]
+    for name, histogram in over_images(_histogram, images, "measuring pixels", workers):
+        counts[name] += histogram
+    return {name: table.reshape(CHANNELS, VALUES) for name, table in counts.items()}
+
+
+def _histogram(image: tuple[str, Path]) -> tuple[str, list[int]]:
+    name, path = image
+    try:
+        return name, open_rgb(path).histogram()
+    except UnreadableImage as error:
+        raise UserError(
+            f"{path} cannot be read any more ({error}); start the same command again, which "
+            "leaves it out"
+        ) from error
+
+
 def statistics_of(images: int, counts: np.ndarray) -> ChannelStatistics:
     """Mean and standard deviation from the table of counts of so many images, one at least.
 
@@ -66,11 +98,11 @@ def statistics_of(images: int, counts: np.ndarray) -> ChannelStatistics:
 
 
 def write_statistics(
-    output: Path, rows: pd.DataFrame, processes: int = 0
+    output: Path, rows: pd.DataFrame, workers: int | None = None
 ) -> tuple[dict[str, ChannelStatistics], float]:
     """Measure the images of a finished data folder and write its `statistics.json`.
 
-    `rows` are its manifest; for `processes` see `count_in_processes`.
+    `rows` are its manifest; `workers` are threads, see `over_images`.
 
     Returns:
         `train`, `valid`, `test` where there are such images, and `all` -> what was measured; and
@@ -84,7 +116,7 @@ def write_statistics(
         split: [output / path for path in rows["path"][rows["split"] == split]] for split in SPLITS
     }
     parts = {split: paths for split, paths in parts.items() if paths}
-    counts = count_in_processes(parts, processes)
+    counts = count_values(parts, workers)
     measured = {split: statistics_of(len(parts[split]), counts[split]) for split in parts}
     measured[ALL] = statistics_of(len(rows), np.sum(list(counts.values()), axis=0))
     content = {

@@ -13,17 +13,11 @@ SEEDED, OFFICIAL, OFFICIAL_VALID = "seeded", "official", "official_valid"
 
 
 def read_official_split(
-    listing: Listing,
-    layout: Layout,
-    records: Collection[Record],
-    wanted: str,
-    test_fraction: float,
+    listing: Listing, layout: Layout, records: Collection[Record], wanted: str, test_fraction: float
 ) -> OfficialSplit | None:
     """The official split of a source if it shall be kept, else None.
 
-    Args:
-        wanted: `auto` (official where there is one), `official`, `official_valid` or `seeded`.
-        test_fraction: share of a seeded test part.
+    `wanted` is `auto` (official where there is one), `official`, `official_valid` or `seeded`.
 
     Raises:
         UserError: an official split is wanted and there is none, its list is missing or damaged,
@@ -52,23 +46,12 @@ def keep_official_split(
     valid_fraction: float = 0.1,
     seed: int = 0,
 ) -> list[str]:
-    """Assign each image to the part that the source gives it.
+    """Assign each image of a table from `gather_images` to the part that the source gives it.
 
     With `official_valid` the official test images are the validation, as most papers on
     CUB-200-2011 measure. Else they are the test part, and the validation is drawn from the
     training images as `split_images` draws it. Nothing is moved across the official split, so
     duplicates may stand on both sides of it.
-
-    Args:
-        table: N images, from `gather_images`.
-        groups: number of each image's duplicate group.
-        official: the part of each image id.
-        wanted: `official_valid`, or another word for `official`.
-        valid_fraction: share of each class's training images.
-        seed: another seed draws another validation.
-
-    Returns:
-        N names out of `train`, `valid` and `test`.
 
     Raises:
         UserError: a class has no training image.
@@ -77,23 +60,15 @@ def keep_official_split(
     _refuse_untrained(table, parts, official)
     if wanted == OFFICIAL_VALID:
         return ["train" if part == "train" else "valid" for part in parts]
-    training = [row for row, part in enumerate(parts) if part == "train"]
-    own, groups = table.iloc[training], list(groups)
-    drawn = split_images(
-        own["label"].tolist(),
-        [groups[row] for row in training],
-        own["sha1"].tolist(),
-        valid_fraction,
-        seed=seed,
-    )
-    for row, part in zip(training, drawn, strict=True):
-        parts[row] = part
-    return parts
+    training = table.assign(group=list(groups))[[part == "train" for part in parts]]
+    labels, group_of, sums = (training[name].tolist() for name in ("label", "group", "sha1"))
+    drawn = iter(split_images(labels, group_of, sums, valid_fraction, seed=seed))
+    return [next(drawn) if part == "train" else part for part in parts]
 
 
 def _refuse_untrained(table: pd.DataFrame, parts: list[str], official: OfficialSplit) -> None:
     images = Counter(table["label"])
-    trained = {label for label, part in zip(table["label"], parts, strict=True) if part == "train"}
+    trained = set(table["label"][[part == "train" for part in parts]])
     untrained = [label for label in images if label not in trained]
     if untrained:
         more = f", and {len(untrained) - 1} more classes likewise" if len(untrained) > 1 else ""

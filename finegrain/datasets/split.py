@@ -19,7 +19,7 @@ def split_images(
     test_fraction: float = 0.0,
     seed: int = 0,
 ) -> list[str]:
-    """Assign each image to a split.
+    """Assign each of N images to a split: N names out of `train`, `valid` and `test`.
 
     Each class gives the rounded fraction of its images, at least one, to valid (and to test).
     Whole groups move, so with duplicates the count may fall short by less than the group that did
@@ -32,15 +32,10 @@ def split_images(
     leave most of the split as it was.
 
     Args:
-        labels: class of each of N images.
-        groups: number of each image's duplicate group.
-        sha1: checksum of each image.
+        labels, groups, sha1: class, duplicate group and checksum of each image.
         valid_fraction: share of each class, above 0, below 1.
         test_fraction: share of each class, from 0, below 1; with valid_fraction below 1.
         seed: another seed draws another split.
-
-    Returns:
-        N names out of `train`, `valid` and `test`.
 
     Raises:
         UserError: a fraction out of range.
@@ -63,11 +58,7 @@ def split_images(
 
 
 def check_fractions(valid_fraction: float, test_fraction: float) -> None:
-    """Refuse fractions that together leave nothing to train on.
-
-    Raises:
-        UserError: names both.
-    """
+    """Refuse fractions that together leave nothing to train on."""
     if valid_fraction + test_fraction >= 1:
         raise UserError(
             f"--valid-fraction {valid_fraction} and --test-fraction {test_fraction} leave nothing "
@@ -80,10 +71,7 @@ def _draw(seed: int, sha1: str) -> bytes:
 
 
 def _take(
-    queue: list[int],
-    contents: dict[int, Counter[str]],
-    wanted: dict[str, int],
-    groups_left: int,
+    queue: list[int], contents: dict[int, Counter[str]], wanted: dict[str, int], groups_left: int
 ) -> set[int]:
     """Choose groups, in the order of the queue, until each class has given what is wanted.
 
@@ -111,8 +99,6 @@ def _take(
                 take(group)
         if not given[label]:
             # Every group is larger than the share: the smallest that may go is nearest to it.
-            smallest = sorted(
-                groups_of[label], key=lambda g: (len(contents[g]), contents[g][label])
-            )
-            any(take(group) for group in smallest)
+            by_size = sorted(groups_of[label], key=lambda g: (len(contents[g]), contents[g][label]))
+            any(take(group) for group in by_size)
     return taken

@@ -14,21 +14,21 @@ from PIL import Image
 
 from finegrain.datasets.channel_statistics import (
     STATISTICS,
+    count_values,
     remove_outdated_statistics,
     statistics_of,
     write_statistics,
 )
-from finegrain.datasets.counting_pool import CHUNK_IMAGES, count_in_processes, count_values
 from finegrain.errors import UserError
 
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory) -> list[Path]:
-    """More than two chunks of small images: colours, grey ones, and a large turned JPEG."""
+    """Small images: colours, grey ones, and a large turned JPEG."""
     folder = tmp_path_factory.mktemp("photographs")
     numbers = np.random.default_rng(0)
     paths = []
-    for n in range(2 * CHUNK_IMAGES + 5):
+    for n in range(69):
         height, width = numbers.integers(1, 9, 2)
         noise = numbers.integers(0, 256, (height, width, 3), np.uint8)
         paths.append(folder / f"{n}.png")
@@ -49,7 +49,7 @@ def all_pixels(paths: list[Path]) -> np.ndarray:
 
 def test_it_is_what_numpy_says_of_all_pixels_at_once(photographs):
     pixels = all_pixels(photographs)
-    found = statistics_of(len(photographs), count_values(photographs))
+    found = statistics_of(len(photographs), count_values({"all": photographs})["all"])
     assert (found.images, found.pixels) == (len(photographs), len(pixels))
     np.testing.assert_allclose(found.mean, pixels.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(found.std, pixels.std(axis=0), rtol=1e-12)
@@ -69,26 +69,25 @@ def test_it_is_exact_at_any_number_of_pixels(counts):
 
 def test_pictures_of_one_colour_do_not_deviate(tmp_path):
     Image.new("RGB", (200, 100), (255, 7, 0)).save(tmp_path / "one.png")
-    found = statistics_of(1, count_values([tmp_path / "one.png"]))
+    found = statistics_of(1, count_values({"all": [tmp_path / "one.png"]})["all"])
     assert (found.mean, found.std) == ((255.0, 7.0, 0.0), (0.0, 0.0, 0.0))
 
 
-def test_neither_order_nor_processes_matter(photographs):
-    expected = count_values(photographs)
+def test_neither_order_nor_threads_matter(photographs):
+    expected = count_values({"all": photographs})["all"]
     shuffled = np.random.default_rng(1).permutation(np.array(photographs)).tolist()
     parts = {"train": shuffled[:50], "valid": shuffled[50:]}
-    alone, spread = (count_in_processes(parts, processes) for processes in (1, 3))
+    alone, spread = (count_values(parts, workers) for workers in (1, 3))
     for name in parts:
-        np.testing.assert_array_equal(alone[name], count_values(parts[name]))
         np.testing.assert_array_equal(spread[name], alone[name])
     np.testing.assert_array_equal(spread["train"] + spread["valid"], expected)
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_an_image_that_went_bad_is_named(photographs, tmp_path, processes):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_image_that_went_bad_is_named(photographs, tmp_path, workers):
     gone = tmp_path / "gone.jpg"
     with pytest.raises(UserError, match=r"gone\.jpg cannot be read any more \(no such file\)"):
-        count_in_processes({"train": [*photographs, gone]}, processes)
+        count_values({"train": [*photographs, gone]}, workers)
 
 
 def test_a_file_of_other_images_is_removed_and_no_one_elses(tmp_path, photographs):

@@ -82,9 +82,8 @@ def read_annotation_file(path: Path) -> AnnotationFile:
     """Read a JSON and check that its parts fit together.
 
     Raises:
-        UserError: names the file and the entry: no JSON, a list or an id that is missing, two
-            images or categories with one id, an annotation for an image or a category that is
-            not listed, a file name that leads out of the data folder.
+        UserError: names the file and the entry that is damaged, lacks an id or has that of
+            another, belongs to nothing listed, or leads out of the data folder.
     """
     content = _load(path)
     images = _by_id(path, content, "images")
@@ -105,22 +104,17 @@ def read_annotation_file(path: Path) -> AnnotationFile:
         known = labels.setdefault(image, [])
         if category not in known:
             known.append(category)
-    if images is None:
-        files = dict.fromkeys(labels)
-    else:
+    files: dict[str, str | None] = dict.fromkeys(labels)
+    if images is not None:
         files = {image: _file_name(entry, where) for image, (where, entry) in images.items()}
-    named = None
+    names = None
     if categories is not None:
-        named = {number: _name(entry) for number, (_, entry) in categories.items()}
-    return AnnotationFile(path, files, labels, named)
+        names = {category: _name(entry) for category, (_, entry) in categories.items()}
+    return AnnotationFile(path, files, labels, names)
 
 
 def refuse_leaving(name: str, where: str) -> str:
-    """Give back a path below the data folder.
-
-    Raises:
-        UserError: it is absolute or goes upward, in the manner of any system.
-    """
+    """Give back a path, but refuse one that is absolute or goes upward, as any system has it."""
     parts = {*PurePosixPath(name).parts, *PureWindowsPath(name).parts}
     if ".." in parts or re.match(r"[/\\]|[A-Za-z]:[/\\]", name):
         raise UserError(
@@ -196,22 +190,17 @@ def image_folder(annotation_file: Path, root: Path, names: Sequence[str]) -> Pat
     the JSON (`train` for `train.json`, `train2017` for `instances_train2017.json`). The one that
     holds the most images of a sample is it.
 
-    Args:
-        annotation_file: the JSON.
-        root: the data folder.
-        names: the file names, relative, all inside the data folder.
+    `root` is the data folder, inside which all the names lie.
 
     Raises:
         UserError: none of the names is there.
     """
     folders = _candidates(annotation_file, root)
-    step = max(1, len(names) // SAMPLE)
-    found = [sum((folder / name).is_file() for name in names[::step]) for folder in folders]
-    if any(found):
-        return folders[found.index(max(found))]
-    for folder in folders:
-        if any((folder / name).is_file() for name in names):
-            return folder
+    # Where none of the sample is there, one of all the names may be.
+    for step in (max(1, len(names) // SAMPLE), 1):
+        found = [sum((folder / name).is_file() for name in names[::step]) for folder in folders]
+        if any(found):
+            return folders[found.index(max(found))]
     raise UserError(
         f"none of the {len(names)} images that {annotation_file} names is there, such as "
         f"{names[0]} in {' or '.join(map(str, folders))}; put the JSON beside its images"

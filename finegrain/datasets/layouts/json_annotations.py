@@ -17,17 +17,11 @@ from finegrain.errors import UserError
 MOST_EXAMPLES = 3
 
 
-def matches(listing: Listing) -> bool:
-    """The source is such a JSON or holds one."""
-    return bool(listing.annotation_files)
-
-
 def read(listing: Listing) -> Iterator[Record]:
     """Yield the annotated images under the JSON's image ids and category ids.
 
     A class is called by its category's name, or all by their category ids (see `category_names`).
-    Images without a file name are looked for at
-    `train/category_<category id + 1>/<image id>.jpg`, where FGVC has them. An image with several
+    Images without a file name are looked for where FGVC has them. An image with several
     categories becomes a problem: a classifier wants one. Where a class would hold two files of one
     name, from different folders, all files are named by their image ids.
 
@@ -73,19 +67,19 @@ def _chosen(listing: Listing) -> Path:
 
 
 def _file_name(annotated: AnnotationFile, image: str) -> str:
-    name = annotated.images[image]
-    if name is not None:
+    """The file name that the JSON gives an image, or the one that FGVC would."""
+    if (name := annotated.images[image]) is not None:
         return name
     category = annotated.labels[image][0]
     where = f"{annotated.path}: the image {image}"
     try:
-        folder = f"category_{int(category) + 1}"
+        number = int(category) + 1
     except ValueError as error:
         raise UserError(
             f"{where} has no file_name, and its category_id {category} is no number that would "
             "tell its folder; add a file_name"
         ) from error
-    return refuse_leaving(f"train/{folder}/{image}.jpg", where)
+    return refuse_leaving(f"train/category_{number}/{image}.jpg", where)
 
 
 def _refuse_shared_files(path: Path, names: dict[str, str]) -> None:
@@ -115,36 +109,33 @@ def _counted_through(used: set[str]) -> list[str]:
     """Where nothing lists the categories, their ids are expected to follow one another."""
     if not all(category.isdecimal() for category in used):
         return []
-    numbers = sorted(map(int, used))
+    numbers = [int(category) for category in used]
+    counted = range(min(numbers), max(numbers))
     # Ids far apart were never meant to be counted through.
-    if numbers[-1] - numbers[0] > 2 * len(numbers):
-        return []
-    return [str(number) for number in range(numbers[0], numbers[-1])]
+    return [str(number) for number in counted] if len(counted) <= 2 * len(numbers) else []
 
 
 def category_names(annotated: AnnotationFile) -> tuple[dict[str, str], list[str]]:
-    """Call each category that has images by its name, or all of them by their ids.
+    """Category id -> class name; and a sentence on what was wrong with the names, if any are given.
 
-    Ids it is where one name is missing, stands twice or cannot be a folder: names beside ids
-    could mean one another, and a category mended later would change all that follow it in order.
-
-    Returns:
-        category id -> class name; and a sentence on what was wrong with the names, if the file
-        gives any.
+    Each category that has images goes by its name, or all of them by their ids where one name is
+    missing, stands twice or cannot be a folder: names beside ids could mean one another, and a
+    category mended later would change all that follow it in order.
     """
-    used = dict.fromkeys(category for labels in annotated.labels.values() for category in labels)
-    names = {category: (annotated.categories or {}).get(category) for category in used}
+    known = annotated.categories or {}
+    names = {i: known.get(i) for labels in annotated.labels.values() for i in labels}
+    own_ids = {category: category for category in names}
     if not any(name is not None for name in names.values()):
-        return {category: category for category in used}, []
+        return own_ids, []
     faults = _faults(names)
     if not faults:
         return {category: name for category, name in names.items() if name is not None}, []
     more = f", and {len(faults) - MOST_EXAMPLES} more" if len(faults) > MOST_EXAMPLES else ""
     notice = (
-        f"all {len(used)} classes go by their category ids, since not every name in "
+        f"all {len(names)} classes go by their category ids, since not every name in "
         f"{annotated.path.name} serves: {'; '.join(faults[:MOST_EXAMPLES])}{more}"
     )
-    return {category: category for category in used}, [notice]
+    return own_ids, [notice]
 
 
 def _faults(names: Mapping[str, str | None]) -> list[str]:
@@ -164,4 +155,10 @@ def _faults(names: Mapping[str, str | None]) -> list[str]:
     return faults
 
 
-LAYOUT = Layout("json_annotations", "annotations in a JSON", matches, read, own_index=True)
+LAYOUT = Layout(
+    "json_annotations",
+    "annotations in a JSON",
+    lambda listing: bool(listing.annotation_files),
+    read,
+    own_index=True,
+)

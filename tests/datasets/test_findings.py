@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from finegrain.datasets.summary import class_table, counted, list_few, small_classes
+from finegrain.datasets.findings import class_table, counted, list_few, small_classes
 
 
 def rows(classes: dict[str, int]) -> pd.DataFrame:
