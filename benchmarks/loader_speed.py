@@ -80,7 +80,7 @@ def main(settings: Settings) -> None:
 
 def make_loaders(settings: Settings, cache: Path) -> dict[str, Callable[[int], Iterator]]:
     """Name -> the batches of images of epoch 0, 1, ..."""
-    from finegrain.images.fused_generator import FusedImageDataGenerator, ImageDataGenerator
+    from finegrain.images.drop_in import FusedImageDataGenerator, ImageDataGenerator
     from finegrain.stores.store_folder import StoreFolder
 
     def flow(generator, **options) -> Callable[[int], Iterator]:
@@ -118,9 +118,9 @@ def make_loaders(settings: Settings, cache: Path) -> dict[str, Callable[[int], I
 
 def photo_batches(settings: Settings, cache: Path):
     """What the training scripts read, with a store of pixels."""
-    from finegrain.images.augment import Augmentation
-    from finegrain.images.photo_batches import PhotoBatches
-    from finegrain.images.pixel_store import PixelStore
+    from finegrain.images.augmentation import Augmentation
+    from finegrain.images.batches import PhotoBatches
+    from finegrain.images.pixels import PixelStore
     from finegrain.stores.store_folder import StoreFolder
 
     data = open_data_set(settings.data)

@@ -42,7 +42,7 @@ def main(settings: Settings) -> None:
     from matplotlib.figure import Figure
 
     from finegrain.datasets.manifest import open_data_set
-    from finegrain.images.photo_stream import PhotoStream
+    from finegrain.images.batches import BatchStream
     from finegrain.training.feed import Feed, check_feed, fitting_batch_size
     from finegrain.training.pair_generator import PairGenerator
     from finegrain.training.stage import Stage
@@ -53,7 +53,7 @@ def main(settings: Settings) -> None:
     feed = Feed(data, size, fitting_batch_size(settings.batch_size, data), settings.seed)
     check_feed(feed)
     stage = Stage("pairs", None, "adam", 1e-3, epochs=1)
-    stream = PhotoStream(feed.training(stage), workers=1)
+    stream = BatchStream(feed.training(stage), workers=1)
     figure = Figure(figsize=(1.5 * feed.batch_size, 7.2), layout="constrained")
     rows = figure.subfigures(2, 1)
     for part, (inputs, targets) in zip(rows, PairGenerator(stream, 0.5), strict=False):

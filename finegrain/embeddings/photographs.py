@@ -2,8 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,7 +12,7 @@ from finegrain.datasets.manifest import DataSet
 from finegrain.datasets.split import SPLITS
 from finegrain.decode import UnreadableImage, read_pixels
 from finegrain.errors import UserError
-from finegrain.images.augment import Augmentation, SeededTransform
+from finegrain.images.augmentation import Augmentation
 
 KINDS = PLAIN, FLIP, AUGMENTED = "plain", "flip", "augmented"
 # Keeps the chance behind exported views apart from that behind a training's.
@@ -156,7 +155,7 @@ class ViewPlan:
         """All that the views depend on, as JSON values."""
         described: dict[str, Any] = {"kind": self.kind}
         if self.kind == AUGMENTED:
-            ranges = asdict(Augmentation())
+            ranges = Augmentation().ranges()
             described |= {"augmented": self.augmented, "seed": self.seed, "ranges": ranges}
         return described
 
@@ -173,10 +172,6 @@ class ExportedViews:
     def paths(self) -> list[Path]:
         """The N image files."""
         return self.photos.paths
-
-    @cached_property
-    def _transform(self) -> SeededTransform:
-        return SeededTransform(Augmentation().generator())
 
     def views(self, index: int, numbers: Sequence[int]) -> np.ndarray:
         """Some of a photograph's views, always the same; it is decoded once for all of them.
@@ -210,4 +205,4 @@ class ExportedViews:
         if self.plan.kind == FLIP:
             return pixels[:, ::-1]
         rng = np.random.default_rng([self.plan.seed, EXPORTED_VIEW, index, number])
-        return self._transform(pixels, int(rng.integers(2**32)))
+        return Augmentation().apply(pixels, int(rng.integers(2**32)))

@@ -6,7 +6,7 @@ import numpy as np
 
 from finegrain.errors import UserError
 from finegrain.features.feature_computer import FeatureComputer, FeatureOverflow
-from finegrain.images.photo_batches import PhotoBatches
+from finegrain.images.batches import PhotoBatches
 from finegrain.stores.row_store import DamagedStore, RowStore
 
 

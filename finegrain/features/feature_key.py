@@ -3,15 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from finegrain.features.cut import Cut
-from finegrain.images.photo_batches import PhotoBatches
-from finegrain.images.pixel_store import photos_digest
+from finegrain.images.batches import PhotoBatches
+from finegrain.images.pixels import photos_digest
 from finegrain.models.backbone import weights_digest
 
 
@@ -37,7 +36,7 @@ def feature_key(
     """
     some = next(iter(photos.values()))
     augmented = {
-        split: {"ranges": asdict(batches.augmentation), "seed": batches.seed, "views": views}
+        split: {"ranges": batches.augmentation.ranges(), "seed": batches.seed, "views": views}
         for split, batches in photos.items()
         if batches.augmentation is not None
     }

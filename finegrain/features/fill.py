@@ -5,7 +5,7 @@ from tqdm import tqdm
 
 from finegrain.features.decoded_views import decoded_views
 from finegrain.features.feature_computer import FeatureComputer
-from finegrain.images.photo_batches import PhotoBatches
+from finegrain.images.batches import PhotoBatches
 from finegrain.stores.row_store import RowStore
 from finegrain.whole_files import DISK_FULL
 

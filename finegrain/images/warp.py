@@ -1,10 +1,11 @@
-"""All geometric changes of a random transform as one affine warp over all channels."""
+"""An affine map drawn by OpenCV, all channels at once."""
 
-from collections.abc import Mapping
-from typing import Any
+from functools import cache
 
 import cv2
 import numpy as np
+
+from finegrain.images.image_changes import Affine, mirrored
 
 BORDERS = {
     "nearest": cv2.BORDER_REPLICATE,
@@ -31,39 +32,9 @@ def can_warp(image: np.ndarray, fill_mode: str, order: int) -> bool:
     )
 
 
-def affine_matrix(parameters: Mapping[str, Any], height: int, width: int) -> np.ndarray | None:
-    """The matrix of `ImageDataGenerator.apply_transform`, without the flips.
-
-    Factors, their order and the centre are Keras's own; for images that are not square its
-    centre is that of the image turned by 90 degrees.
-
-    Args:
-        parameters: as from `get_random_transform`.
-        height: of the image, pixels.
-        width: of the image, pixels.
-
-    Returns:
-        (2, 3) float64: (row, column, 1) of the result to (row, column) of the image; None where
-        nothing is to be done.
-    """
-    theta, shear = np.deg2rad([parameters.get("theta", 0), parameters.get("shear", 0)])
-    sine, cosine = np.sin(theta), np.cos(theta)
-    rotation = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
-    shift = np.array([[1, 0, parameters.get("tx", 0)], [0, 1, parameters.get("ty", 0)], [0, 0, 1]])
-    shearing = np.array([[1, -np.sin(shear), 0], [0, np.cos(shear), 0], [0, 0, 1]])
-    zoom = np.diag([parameters.get("zx", 1), parameters.get("zy", 1), 1])
-    matrix = rotation @ shift @ shearing @ zoom
-    if np.array_equal(matrix, np.eye(3)):
-        return None
-    centre = np.array([[1, 0, height / 2 - 0.5], [0, 1, width / 2 - 0.5], [0, 0, 1]])
-    back = np.array([[1, 0, 0.5 - height / 2], [0, 1, 0.5 - width / 2], [0, 0, 1]])
-    matrix = centre @ matrix @ back
-    return matrix[np.ix_([1, 0], [1, 0, 2])]
-
-
 def warp(
     image: np.ndarray,
-    matrix: np.ndarray,
+    rows: Affine,
     flip_rows: bool = False,
     flip_columns: bool = False,
     fill_mode: str = "nearest",
@@ -71,9 +42,12 @@ def warp(
 ) -> np.ndarray:
     """Draw an image anew, interpolating bilinearly between its pixels; one pass, no GIL.
 
+    OpenCV's own threads are switched off for the process: images, not their rows, are what is
+    shared out.
+
     Args:
         image: (H, W, C) that `can_warp` accepts, uint8 or float32.
-        matrix: (2, 3), from (row, column, 1) of the result to (row, column) of the image.
+        rows: from a place in the result, before any flip, to one in the image.
         flip_rows: mirror the result top to bottom.
         flip_columns: mirror the result left to right.
         fill_mode: what lies outside the image, in SciPy's words: `"nearest"`, `"reflect"` or
@@ -83,36 +57,39 @@ def warp(
     Returns:
         A new array of the image's shape and dtype; uint8 is rounded to the nearest.
     """
+    if rows == ((1, 0, 0), (0, 1, 0)):
+        return image[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1].copy()
     height, width = image.shape[:2]
-    # From SciPy's (row, column) to OpenCV's (x, y).
-    positions = matrix[::-1, [1, 0, 2]].astype(np.float64)
-    for axis, size, flipped in ((0, width, flip_columns), (1, height, flip_rows)):
-        if flipped:
-            positions[:, 2] += positions[:, axis] * (size - 1)
-            positions[:, axis] *= -1
+    flipped = mirrored(mirrored(rows, 0, width, flip_columns), 1, height, flip_rows)
+    _one_thread()
     result = cv2.warpAffine(
         np.ascontiguousarray(image),
-        positions,
+        np.array(flipped, np.float64),
         (width, height),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=BORDERS[fill_mode],
         hint=cv2.ALGO_HINT_ACCURATE,
     ).reshape(image.shape)
     if fill_mode == "constant":
-        result[_outside(matrix, height, width, flip_rows, flip_columns)] = (
+        result[_outside(rows, height, width, flip_rows, flip_columns)] = (
             np.clip(np.rint(cval), 0, 255) if image.dtype == np.uint8 else cval
         )
     return result
 
 
+@cache
+def _one_thread() -> None:
+    cv2.setNumThreads(1)
+
+
 def _outside(
-    matrix: np.ndarray, height: int, width: int, flip_rows: bool, flip_columns: bool
+    rows: Affine, height: int, width: int, flip_rows: bool, flip_columns: bool
 ) -> np.ndarray:
     """(H, W) bool, True where the result lies outside the image; summed as SciPy sums."""
-    rows = np.arange(height)[:: -1 if flip_rows else 1, None]
-    columns = np.arange(width)[None, :: -1 if flip_columns else 1]
+    y = np.arange(height)[:: -1 if flip_rows else 1, None]
+    x = np.arange(width)[None, :: -1 if flip_columns else 1]
     outside = np.zeros((height, width), bool)
-    for (by_row, by_column, offset), size in zip(matrix, (height, width), strict=True):
-        position = (offset + by_row * rows) + by_column * columns
+    for (by_x, by_y, offset), size in zip(rows, (width, height), strict=True):
+        position = (offset + by_y * y) + by_x * x
         outside |= (position < 0) | (position > size - 1)
     return outside

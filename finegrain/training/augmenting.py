@@ -2,8 +2,8 @@
 
 import keras
 
-from finegrain.images.augment import Augmentation
-from finegrain.models.layers import RandomAffine
+from finegrain.images.augmentation import Augmentation
+from finegrain.models.layers import RandomAffine, RandomColour
 from finegrain.models.multi_loss import PARTNER
 
 AUGMENT = "augment"
@@ -24,6 +24,11 @@ def augmenting(model: keras.Model, augmentation: Augmentation) -> keras.Model:
         augmentation.horizontal_flip,
         name=AUGMENT,
     )(image)
+    if augmentation.changes_colours:
+        colours = RandomColour(
+            augmentation.brightness, augmentation.contrast, augmentation.saturation
+        )
+        changed = colours(changed)
     if PARTNER not in [layer.name for layer in model.layers]:
         return keras.Model(image, model.call(changed), name=model.name)
     partner = keras.Input((), dtype="int32", name=PARTNER)

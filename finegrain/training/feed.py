@@ -8,8 +8,9 @@ import numpy as np
 
 from finegrain.datasets.manifest import DataSet
 from finegrain.errors import UserError
-from finegrain.images.photo_batches import PhotoBatches
-from finegrain.images.pixel_store import PixelStore
+from finegrain.images.batches import PhotoBatches
+from finegrain.images.pixels import PixelStore
+from finegrain.images.samplers import ClassBalanced, in_order, shuffled
 from finegrain.stores.store_folder import GIGABYTE, StoreFolder
 from finegrain.training.stage import Stage
 
@@ -61,7 +62,7 @@ class Feed:
             self.batch_size,
             seed=self.stage_seed(stage),
             augmentation=stage.augmentation,
-            images_per_class=self.images_per_class,
+            sampler=ClassBalanced(k) if (k := self.images_per_class) else shuffled,
             pixels=None if pixels is None else pixels.photos(paths),
         )
 
@@ -76,7 +77,7 @@ class Feed:
             len(self.data.classes),
             self.image_size,
             self.batch_size,
-            shuffle=False,
+            sampler=in_order,
             pixels=None if pixels is None else pixels.photos(paths),
         )
 

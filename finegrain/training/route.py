@@ -19,9 +19,8 @@ from finegrain.features.feature_batches import FeatureBatches
 from finegrain.features.feature_computer import FeatureComputer, FeatureOverflow
 from finegrain.features.feature_key import feature_key
 from finegrain.features.fill import fill
-from finegrain.images.photo_batches import PhotoBatches
-from finegrain.images.photo_stream import Batches
-from finegrain.images.pixel_store import PixelStore
+from finegrain.images.batches import Batches, PhotoBatches
+from finegrain.images.pixels import PixelStore
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
 from finegrain.models.image_heads import EMBEDDING
 from finegrain.stores.row_layout import Columns

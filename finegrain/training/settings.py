@@ -23,7 +23,7 @@ from finegrain.outputs import RUN, Output, OutputFolder
 from finegrain.runs.recorded_settings import defaults_of
 
 if TYPE_CHECKING:
-    from finegrain.images.augment import Augmentation
+    from finegrain.images.augmentation import Augmentation
 
 # Flags that came later with a default other than what was done before: what was done before.
 HELD_BEFORE = {"views": 0}
@@ -111,7 +111,7 @@ class TrainingSettings:
     def augmentation(self) -> "Augmentation | None":
         """The augmentation these flags ask for, None where all ranges are 0."""
         # Imports Keras, which a mistake in the flags need not wait for.
-        from finegrain.images.augment import Augmentation
+        from finegrain.images.augmentation import Augmentation
 
         asked = Augmentation(self.rotation, self.shear, self.zoom, self.horizontal_flip)
         return asked if asked.changes_anything else None

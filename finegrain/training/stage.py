@@ -19,7 +19,7 @@ from finegrain.flags import (
     StageEpochs,
     Views,
 )
-from finegrain.images.augment import Augmentation
+from finegrain.images.augmentation import Augmentation
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.heads.same_class import SAME_CLASS
 from finegrain.records import first_problem

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from finegrain.images.photo_stream import PhotoStream
+from finegrain.images.batches import BatchStream
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index, freeze
 from finegrain.runs.plateau import judge
 from finegrain.runs.stage_folder import StageFolder
@@ -113,7 +113,7 @@ def _fit(learner: keras.Model, parts: int, route: Route, keeper: EpochKeeper, fe
     stage, seed, pairs = keeper.stage, keeper.seed, is_multi_loss(keeper.whole)
     steps = route.training.steps()
     done = keeper.folder.epochs * steps
-    stream = PhotoStream(route.training, done, feed.workers)
+    stream = BatchStream(route.training, done, feed.workers)
     batches: Iterator[tuple[Any, ...]]
     batches = PairGenerator(stream, stage.positive_rate, seed, done) if pairs else stream
     photos = ValidationBatches(route.validation, stage.positive_rate if pairs else None)

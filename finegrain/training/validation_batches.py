@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from finegrain.images.photo_stream import Batches
+from finegrain.images.batches import Batches
 from finegrain.training.pair_generator import PairGenerator
 
 

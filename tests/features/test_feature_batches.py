@@ -9,8 +9,8 @@ from PIL import Image
 from finegrain.features import fill as fill_module
 from finegrain.features.feature_batches import FeatureBatches
 from finegrain.features.fill import fill, missing_rows
-from finegrain.images.augment import Augmentation
-from finegrain.images.photo_batches import PhotoBatches
+from finegrain.images.augmentation import Augmentation
+from finegrain.images.batches import PhotoBatches
 from finegrain.stores.row_layout import RowKind
 from finegrain.stores.row_store import RowStore
 

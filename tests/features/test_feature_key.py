@@ -9,8 +9,8 @@ from PIL import Image
 
 from finegrain.features.cut import cut_at_boundary, cut_at_embedding
 from finegrain.features.feature_key import feature_key
-from finegrain.images.augment import Augmentation
-from finegrain.images.photo_batches import PhotoBatches
+from finegrain.images.augmentation import Augmentation
+from finegrain.images.batches import PhotoBatches
 from finegrain.models.backbone import BACKBONE_LAYER, build_backbone, freeze
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model

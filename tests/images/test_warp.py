@@ -5,20 +5,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finegrain.images.fused_generator import FusedImageDataGenerator, ImageDataGenerator
-from finegrain.images.warp import affine_matrix, can_warp
+from finegrain.images.drop_in import (
+    GEOMETRY,
+    SHIFTS,
+    FusedImageDataGenerator,
+    ImageDataGenerator,
+)
+from finegrain.images.image_changes import affine
+from finegrain.images.warp import can_warp
 
 # Of 255, where a transform reaches no further than 600 pixels; stated in the generator's docstring.
 TOLERANCE = 0.02
 ROUNDING = 0.5
 
 
+def rows_of(parameters: dict, height: int, width: int):
+    drawn = [parameters.get(name, rest) for name, rest in GEOMETRY.items()]
+    shifts = [parameters.get(name, rest) for name, rest in SHIFTS.items()]
+    return affine(np, *drawn, height, width, *shifts)
+
+
 def reach(parameters: dict, height: int, width: int) -> float:
     """Pixels, at least 600, between the image's corner and the furthest position looked up."""
-    matrix = affine_matrix(parameters, height, width)
-    if matrix is None:
-        return 600.0
-    terms = np.abs(matrix) * [height, width, 1]
+    terms = np.abs(rows_of(parameters, height, width)) * [width, height, 1]
     return max(600.0, float(terms.sum(axis=1).max()))
 
 
@@ -41,13 +50,13 @@ def assert_agrees(image, parameters, **generator) -> None:
 
 def on_the_edge(parameters: dict, height: int, width: int) -> np.ndarray:
     """(H, W, 1) bool, a slow way of telling positions on the border of what SciPy draws."""
-    matrix = affine_matrix(parameters, height, width)
+    rows = np.array(rows_of(parameters, height, width))
     edge = np.zeros((height, width), bool)
-    if matrix is None:
+    if np.array_equal(rows, [[1, 0, 0], [0, 1, 0]]):
         return edge[..., None]
     for row in range(height):
         for column in range(width):
-            y, x = matrix @ [row, column, 1]
+            x, y = rows @ [column, row, 1]
             edge[row, column] = min(abs(y), abs(x), abs(y - height + 1), abs(x - width + 1)) < 1e-9
     if parameters.get("flip_horizontal"):
         edge = edge[:, ::-1]

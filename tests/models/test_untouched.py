@@ -15,7 +15,7 @@ from finegrain.features.cut import (
     cut_at_embedding,
     cut_at_feature_map,
 )
-from finegrain.images.augment import Augmentation
+from finegrain.images.augmentation import Augmentation
 from finegrain.models import layers  # noqa: F401  registers what a saved model is made of
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.bird_models import bird_models

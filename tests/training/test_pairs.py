@@ -100,7 +100,7 @@ def test_a_resumed_generator_goes_on_as_it_would_have():
 @pytest.fixture
 def flow(tmp_path):
     """Keras's own iterator over ten images of two classes, in batches of 4, 4 and 2."""
-    from finegrain.images.fused_generator import ImageDataGenerator
+    from finegrain.images.drop_in import ImageDataGenerator
 
     for label in "ab":
         (tmp_path / label).mkdir()

@@ -12,7 +12,7 @@ import pytest
 from commands import REPOSITORY
 
 from finegrain.datasets.manifest import open_data_set
-from finegrain.images.augment import Augmentation
+from finegrain.images.augmentation import Augmentation
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model

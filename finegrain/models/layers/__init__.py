@@ -3,7 +3,7 @@
 from finegrain.models.layers.channel_statistics import ChannelStatistics
 from finegrain.models.layers.outer_product import OuterProduct
 from finegrain.models.layers.preprocess import Preprocess
-from finegrain.models.layers.random_affine import RandomAffine
+from finegrain.models.layers.random_changes import RandomAffine, RandomColour
 from finegrain.models.layers.relative_to_largest import RelativeToLargest
 from finegrain.models.layers.signed_square_root import SignedSquareRoot
 from finegrain.models.layers.squared_difference import SquaredDifference
@@ -16,6 +16,7 @@ __all__ = [
     "OuterProduct",
     "Preprocess",
     "RandomAffine",
+    "RandomColour",
     "RelativeToLargest",
     "SignedSquareRoot",
     "SquaredDifference",

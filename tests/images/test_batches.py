@@ -4,17 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from finegrain.decode import read_pixels
 from finegrain.errors import UserError
-from finegrain.images.augment import Augmentation, SeededTransform
-from finegrain.images.batch_order import balanced_batches, shuffled_batches
-from finegrain.images.fused_generator import ImageDataGenerator
-from finegrain.images.photo_batches import PhotoBatches
-from finegrain.images.photo_stream import PhotoStream
+from finegrain.images.augmentation import Augmentation
+from finegrain.images.batch_changes import Mixup
+from finegrain.images.batches import BatchStream, PhotoBatches
+from finegrain.images.samplers import in_order
 
 LABELS = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
 
@@ -51,7 +48,7 @@ def test_an_epoch_shows_every_photograph_once_with_its_label(photos):
 
 
 def test_without_shuffling_the_order_is_that_of_the_paths(photos):
-    batches = make(photos, shuffle=False)
+    batches = make(photos, sampler=in_order)
     labels = np.concatenate([batches.batch(7, step)[1].argmax(axis=1) for step in range(3)])
     assert labels.tolist() == LABELS.tolist()
 
@@ -68,7 +65,7 @@ def test_epochs_differ_and_repeat_with_the_seed(photos):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_stream_gives_the_batches_in_order_from_anywhere(photos, workers):
     batches = make(photos, augmentation=Augmentation())
-    stream = PhotoStream(batches, first_batch=2, workers=workers)
+    stream = BatchStream(batches, first_batch=2, workers=workers)
     for number in range(2, 9):
         images, labels = next(stream)
         expected_images, expected_labels = batches.batch(number // 3, number % 3)
@@ -81,53 +78,12 @@ def test_a_stream_gives_the_batches_in_order_from_anywhere(photos, workers):
 def test_a_photograph_gone_bad_is_named(photos, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"not a picture")
-    stream = PhotoStream(make([*photos[:-1], broken], shuffle=False))
+    stream = BatchStream(make([*photos[:-1], broken], sampler=in_order))
     with pytest.raises(UserError, match=r"broken\.jpg can no longer be read"):
         for _ in range(3):
             next(stream)
     assert isinstance(stream.error, UserError)
     stream.close()
-
-
-def test_transforms_draw_as_keras_does_and_leave_numpys_chance_alone():
-    image = np.random.default_rng(0).integers(0, 255, (20, 20, 3)).astype(np.uint8)
-    generator = Augmentation().generator()
-    np.random.seed(3)
-    ours = SeededTransform(generator)(image, 11)
-    after = np.random.random()
-    np.random.seed(3)
-    assert np.random.random() == after
-    parameters = generator.get_random_transform(image.shape, 11)
-    expected = ImageDataGenerator().apply_transform(image.astype(np.float32), parameters)
-    assert ours.dtype == np.uint8
-    assert np.abs(ours - expected).max() <= 0.52
-    assert not np.array_equal(ours, image)
-
-
-@given(st.integers(1, 50), st.integers(1, 20), st.integers(0, 99))
-def test_shuffled_batches_are_a_permutation(count, batch_size, seed):
-    batches = shuffled_batches(count, batch_size, np.random.default_rng(seed))
-    assert sorted(np.concatenate(batches).tolist()) == list(range(count))
-    assert {len(batch) for batch in batches[:-1]} <= {batch_size}
-
-
-@settings(max_examples=50)
-@given(
-    st.lists(st.integers(0, 6), min_size=1, max_size=60),
-    st.integers(2, 12),
-    st.integers(2, 4),
-    st.integers(0, 99),
-)
-def test_balanced_batches_hold_k_of_each_class(labels, batch_size, per_class, seed):
-    labels = np.array(labels)
-    batches = balanced_batches(labels, batch_size, per_class, np.random.default_rng(seed))
-    for batch in batches:
-        counts = np.unique(labels[batch], return_counts=True)[1]
-        assert set(counts) == {per_class}
-        assert len(counts) <= max(1, batch_size // per_class)
-    assert set(np.concatenate(batches).tolist()) == set(range(len(labels)))
-    again = balanced_batches(labels, batch_size, per_class, np.random.default_rng(seed + 1))
-    assert len(again) == len(batches)
 
 
 def test_a_model_makes_no_difference_between_bytes_and_floats(photos):
@@ -150,3 +106,41 @@ def test_a_model_makes_no_difference_between_bytes_and_floats(photos):
         return [float(loss), *fitted.history["loss"], *answers]
 
     assert numbers(np.uint8) == numbers(np.float32)
+
+
+class Fade:
+    """Halves the images and moves some of each label to the next class; remembers its chance."""
+
+    def __init__(self):
+        self.drawn = []
+
+    def __call__(self, images, targets, rng):
+        self.drawn.append(rng.integers(2**32))
+        return images // 2, 0.75 * targets + 0.25 * np.roll(targets, 1, axis=1)
+
+
+def test_batches_are_changed_one_change_after_the_other(photos):
+    fade = Fade()
+    plain, changed = make(photos), make(photos, changes=(fade, fade))
+    images, targets = plain.batch(1, 2)
+    faded, soft = changed.batch(1, 2)
+    np.testing.assert_array_equal(faded, images // 4)
+    assert soft.dtype == np.float32
+    expected = 0.5625 * targets + 0.375 * np.roll(targets, 1, 1) + 0.0625 * np.roll(targets, 2, 1)
+    np.testing.assert_allclose(soft, expected)
+
+
+def test_changes_have_chance_of_their_own_by_seed_epoch_and_step(photos):
+    fade = Fade()
+    for seed, epoch, step in ((5, 0, 0), (5, 0, 1), (5, 1, 0), (6, 0, 0), (5, 0, 0)):
+        make(photos, changes=[fade], seed=seed).batch(epoch, step)
+    assert len(set(fade.drawn)) == 4 and fade.drawn[0] == fade.drawn[-1]
+
+
+def test_soft_labels_reach_the_stream(photos):
+    stream = BatchStream(make(photos, changes=[Mixup(1.0)], augmentation=Augmentation()))
+    images, targets = next(stream)
+    stream.close()
+    assert images.dtype == np.uint8 and targets.dtype == np.float32
+    np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-6)
+    assert ((targets > 0) & (targets < 1)).any()

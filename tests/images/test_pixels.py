@@ -9,12 +9,11 @@ import pytest
 from PIL import Image
 
 from finegrain.errors import UserError
-from finegrain.images import photo_files
-from finegrain.images.augment import Augmentation
-from finegrain.images.fused_generator import FusedImageDataGenerator
-from finegrain.images.photo_batches import PhotoBatches
-from finegrain.images.photo_files import PhotoFiles
-from finegrain.images.pixel_store import PixelStore
+from finegrain.images import pixels as pixels_module
+from finegrain.images.augmentation import Augmentation
+from finegrain.images.batches import PhotoBatches
+from finegrain.images.drop_in import FusedImageDataGenerator
+from finegrain.images.pixels import PhotoFiles, PixelStore
 from finegrain.stores.store_folder import GIGABYTE, StoreFolder
 
 SIZE = (16, 12)
@@ -36,13 +35,13 @@ def photos(tmp_path) -> dict[str, list[Path]]:
 def decoded(monkeypatch) -> list[str]:
     """Names of the files that were decoded, as it happens."""
     names = []
-    read = photo_files.read_pixels
+    read = pixels_module.read_pixels
 
     def count(path, size):
         names.append(path.name)
         return read(path, size)
 
-    monkeypatch.setattr(photo_files, "read_pixels", count)
+    monkeypatch.setattr(pixels_module, "read_pixels", count)
     return names
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from finegrain.decode import read_pixels
 from finegrain.errors import UserError
-from finegrain.images.fused_generator import FusedImageDataGenerator, ImageDataGenerator
+from finegrain.images.drop_in import FusedImageDataGenerator, ImageDataGenerator
 
 RANGES = dict(
     rotation_range=45,
@@ -62,7 +62,8 @@ def assert_same_batches(flow, workers: int = 3, tolerance: float = TOLERANCE, **
         np.random.seed(4)
         iterator = flow(kind(**RANGES | generator), **options)
         batches += [next(iterator) for _ in range(2 * len(iterator) + 1)]
-        batches.append((type(iterator), np.random.random()))
+        known = (iterator.n, iterator.batch_size, getattr(iterator, "class_indices", None))
+        batches.append((known, len(iterator), np.random.random()))
     assert ours.pop() == originals.pop()
     for mine, original in zip(ours, originals, strict=True):
         for part, expected in zip(flat(mine), flat(original), strict=True):
@@ -263,3 +264,21 @@ def test_keras_trains_on_it(folder):
         )
         history = model.fit(iterator, epochs=2, verbose=0).history
         assert len(history["loss"]) == 2
+
+
+def test_orders_by_number_and_by_next_are_drawn_as_the_original_draws_them(folder):
+    drawn = []
+    for kind in (FusedImageDataGenerator, ImageDataGenerator):
+        np.random.seed(7)
+        iterator = kind().flow_from_directory(
+            folder, (8, 8), batch_size=4, class_mode="sparse", interpolation="bilinear"
+        )
+        labels = [iterator[2][1], iterator[0][1]]
+        iterator.on_epoch_end()
+        labels += [iterator[1][1], next(iterator)[1], next(iterator)[1]]
+        iterator.reset()
+        labels += [next(iterator)[1], np.random.random(1)]
+        with pytest.raises(ValueError, match="3"):
+            iterator[3]
+        drawn.append(np.concatenate(labels))
+    np.testing.assert_array_equal(*drawn)

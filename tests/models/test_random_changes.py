@@ -1,4 +1,4 @@
-"""The augmentation layer, image by image against Keras's ImageDataGenerator."""
+"""The layers that augment, image by image against what the CPU does."""
 
 import importlib.util
 import os
@@ -9,8 +9,10 @@ import keras
 import numpy as np
 import pytest
 
-from finegrain.images.augment import Augmentation
-from finegrain.models.layers import RandomAffine
+from finegrain.images.augmentation import Augmentation
+from finegrain.images.drop_in import ImageDataGenerator
+from finegrain.images.image_changes import recoloured
+from finegrain.models.layers import RandomAffine, RandomColour
 
 COUNT = 8
 # torch.compile takes a minute.
@@ -21,8 +23,17 @@ def photos(height, width):
     return np.random.default_rng(0).integers(0, 256, (COUNT, height, width, 3)).astype("uint8")
 
 
+def keras_generator(augmentation):
+    return ImageDataGenerator(
+        rotation_range=augmentation.rotation,
+        shear_range=augmentation.shear,
+        zoom_range=augmentation.zoom,
+        horizontal_flip=augmentation.horizontal_flip,
+    )
+
+
 def parameters(augmentation, shape):
-    generator = augmentation.generator()
+    generator = keras_generator(augmentation)
     return generator, [generator.get_random_transform(shape, seed) for seed in range(COUNT)]
 
 
@@ -55,7 +66,7 @@ def test_draws_from_the_generators_distributions():
     augmentation = Augmentation(30.0, 5.0, 0.25, True)
     layer = RandomAffine(30.0, 5.0, 0.25, True, seed=1)
     drawn = [keras.ops.convert_to_numpy(one).astype(float) for one in layer.draw(4000)]
-    generator = augmentation.generator()
+    generator = keras_generator(augmentation)
     theirs = [generator.get_random_transform((9, 9, 3), seed) for seed in range(4000)]
     names = ("theta", "shear", "zx", "zy", "flip_horizontal")
     for ours, name in zip(drawn, names, strict=True):
@@ -113,6 +124,29 @@ def test_ranges_that_cannot_be_are_refused(wrong):
         RandomAffine(**wrong)
 
 
+def test_colours_change_within_their_ranges_in_training_only(tmp_path):
+    images = np.random.default_rng(0).integers(60, 180, (400, 6, 6, 3)).astype("uint8")
+    layer = RandomColour(brightness=0.3, seed=2)
+    np.testing.assert_array_equal(layer(images, training=False), images)
+    changed = keras.ops.convert_to_numpy(layer(images, training=True))
+    assert changed.dtype == np.float32
+    factors = (changed / images).mean(axis=(1, 2, 3))
+    assert 0.7 <= factors.min() < 0.72 and 1.28 < factors.max() <= 1.3
+    expected = [
+        recoloured(np, image * factor, 1, 1, 1)
+        for image, factor in zip(images, factors, strict=True)
+    ]
+    np.testing.assert_allclose(changed, expected, rtol=1e-4)
+    for one in (RandomColour(contrast=0.5, seed=2), RandomColour(saturation=0.5, seed=2)):
+        assert np.abs(keras.ops.convert_to_numpy(one(images, training=True)) - images).mean() > 3
+    model = small_model(RandomColour(0.1, 0.2, 0.3, seed=4))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert loaded.layers[-1].get_config() == model.layers[-1].get_config()
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        RandomColour(contrast=1.5)
+
+
 def test_jax_warps_alike():
     if importlib.util.find_spec("jax") is None or keras.backend.backend() != "tensorflow":
         pytest.skip("jax is not installed, or runs already")
@@ -132,4 +166,4 @@ def test_jax_warps_alike():
         text=True,
         env={**os.environ, "KERAS_BACKEND": "jax"},
     )
-    assert done.returncode == 0 and "5 passed" in done.stdout, done.stdout
+    assert done.returncode == 0 and "6 passed" in done.stdout, done.stdout

@@ -1,18 +1,29 @@
-"""`ImageDataGenerator`, ten times as fast: one warp an image, and worker threads."""
+"""Keras's `ImageDataGenerator`, ten times as fast: a drop-in for scripts of your own.
+
+    from finegrain.images.drop_in import FusedImageDataGenerator as ImageDataGenerator
+
+The training scripts of this project do without it: `PhotoBatches` reads, warps and shuffles for
+them, of which this borrows reading and warping.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
-import cv2
 import numpy as np
 
 # `tensorflow.keras.preprocessing.image` is this very module; taken from here it also loads
 # where Keras runs on JAX or PyTorch. The one place that imports it.
 from keras._tf_keras.keras.preprocessing.image import ImageDataGenerator
 
-from finegrain.images.iterator_batches import make_batches_in_threads
-from finegrain.images.warp import affine_matrix, can_warp, warp
+from finegrain.images.drop_in_iterators import ArrayIterator, FileIterator, ThreadedIterator
+from finegrain.images.image_changes import affine
+from finegrain.images.warp import can_warp, warp
+from finegrain.read_ahead import usable_cores
 from finegrain.stores.store_folder import StoreFolder
+
+# The numbers of a transform in the order of `affine`, and what they are where nothing is said.
+GEOMETRY = {"theta": 0, "shear": 0, "zx": 1, "zy": 1}
+SHIFTS = {"tx": 0, "ty": 0}
 
 
 class FusedImageDataGenerator(ImageDataGenerator):
@@ -29,48 +40,33 @@ class FusedImageDataGenerator(ImageDataGenerator):
     brightness, before and after which the original cuts decimals off, a pixel may differ by one
     before it is made brighter, and by one after.
 
-    The iterators are Keras's own and give the same images in the same order with the same labels
-    and random parameters from the same seed, but make each batch in `workers` threads.
+    `flow`, `flow_from_directory` and `flow_from_dataframe` take two arguments more: `workers`,
+    threads that make a batch, by default one a CPU core; and, but for `flow`, `cache`, a
+    `StoreFolder` in which each image is kept, decoded and resized, when it is first read
+    (`interpolation="bilinear"` and `color_mode="rgb"` only). With `save_to_dir` they return what
+    the original does, else a `ThreadedIterator`, which gives the same images in the same order
+    with the same labels and random parameters from the same seed.
+
     `interpolation="bilinear"` images of `color_mode="rgb"` are read by
     `finegrain.decode.read_pixels`, which the original does not match in these points:
     EXIF orientation is applied, transparency laid over white, 16 bits are scaled, and a JPEG at
     least twice as large as wanted is decoded at a reduced size. Other images are read by Keras.
     With `dtype="uint8"` images stay uint8 all the way and are rounded, where the original cuts
     decimals off; unless they are to be shaded or standardized.
-
-    OpenCV's own threads are switched off for the process: images, not their rows, are what is
-    shared out.
-
-    Args:
-        *args: as `ImageDataGenerator`'s.
-        **kwargs: as `ImageDataGenerator`'s.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        cv2.setNumThreads(1)
-
     def apply_transform(self, x: np.ndarray, transform_parameters: Mapping[str, Any]) -> np.ndarray:
-        """Transform one image.
-
-        Args:
-            x: (H, W, C), or (C, H, W) with `data_format="channels_first"`; uint8 or float32.
-                Other dtypes take the original's way.
-            transform_parameters: as from `get_random_transform`.
-
-        Returns:
-            Array of the same shape and dtype.
-        """
+        """Transform one image, as the original; uint8 and float32 stay what they are."""
         channels = self.channel_axis - 1
         image = np.moveaxis(x, channels, -1) if x.ndim == 3 else x
-        matrix = None
-        if can_warp(image, self.fill_mode, self.interpolation_order):
-            matrix = affine_matrix(transform_parameters, *image.shape[:2])
-        if matrix is None:
+        geometry = [transform_parameters.get(name, rest) for name, rest in GEOMETRY.items()]
+        shifts = [transform_parameters.get(name, rest) for name, rest in SHIFTS.items()]
+        still = [*geometry, *shifts] == [*GEOMETRY.values(), *SHIFTS.values()]
+        if still or not can_warp(image, self.fill_mode, self.interpolation_order):
             return self._by_the_original(x, transform_parameters)
         warped = warp(
             image,
-            matrix,
+            affine(np, *geometry, *image.shape[:2], *shifts),
             flip_rows=bool(transform_parameters.get("flip_vertical", False)),
             flip_columns=bool(transform_parameters.get("flip_horizontal", False)),
             fill_mode=self.fill_mode,
@@ -91,8 +87,7 @@ class FusedImageDataGenerator(ImageDataGenerator):
         return result
 
     def flow(self, *args: Any, workers: int | None = None, **kwargs: Any) -> Any:
-        """As the original's; `workers` threads make a batch, by default one a CPU core."""
-        return make_batches_in_threads(super().flow(*args, **kwargs), workers)
+        return _threaded(ArrayIterator, super().flow(*args, **kwargs), workers)
 
     def flow_from_directory(
         self,
@@ -101,20 +96,7 @@ class FusedImageDataGenerator(ImageDataGenerator):
         cache: StoreFolder | None = None,
         **kwargs: Any,
     ) -> Any:
-        """As the original's, with more to say.
-
-        Args:
-            *args: as the original's.
-            workers: threads that make a batch; None for one a CPU core.
-            cache: folder in which each image is kept, decoded and resized, when it is first read;
-                for `interpolation="bilinear"` and `color_mode="rgb"`.
-            **kwargs: as the original's.
-
-        Raises:
-            ValueError: `cache` is given for other images than those.
-        """
-        iterator = super().flow_from_directory(*args, **kwargs)
-        return make_batches_in_threads(iterator, workers, cache)
+        return _threaded(FileIterator, super().flow_from_directory(*args, **kwargs), workers, cache)
 
     def flow_from_dataframe(
         self,
@@ -123,6 +105,12 @@ class FusedImageDataGenerator(ImageDataGenerator):
         cache: StoreFolder | None = None,
         **kwargs: Any,
     ) -> Any:
-        """As the original's, with `workers` and `cache` as in `flow_from_directory`."""
-        iterator = super().flow_from_dataframe(*args, **kwargs)
-        return make_batches_in_threads(iterator, workers, cache)
+        return _threaded(FileIterator, super().flow_from_dataframe(*args, **kwargs), workers, cache)
+
+
+def _threaded(
+    kind: type[ThreadedIterator], iterator: Any, workers: int | None, *options: Any
+) -> Any:
+    if iterator.save_to_dir:
+        return iterator
+    return kind(iterator, workers or usable_cores(), *options)

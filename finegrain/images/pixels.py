@@ -1,18 +1,48 @@
-"""Decode once: photographs as resized bytes in a store, filled as they are read."""
+"""Pixels of photographs by number: from their files, or from a store, decoded once."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
+from finegrain.decode import UnreadableImage, read_pixels
 from finegrain.errors import UserError
-from finegrain.images.photo_files import PhotoFiles
 from finegrain.stores.row_layout import RowKind
 from finegrain.stores.row_store import DamagedStore, RowStore
 from finegrain.stores.store_folder import StoreFolder
 
 PIXELS = "pixels"
+
+
+class PixelSource(Protocol):
+    """Where the pixels of N photographs come from; threads may share one."""
+
+    def read(self, index: int) -> np.ndarray:
+        """(H, W, 3) uint8 pixels, RGB 0 to 255, of photograph `index`, 0 to N - 1."""
+
+
+class PhotoFiles:
+    """N photographs at one size (height, width), decoded anew each time."""
+
+    def __init__(self, paths: Sequence[Path], image_size: tuple[int, int]):
+        self.paths = list(paths)
+        self.image_size = image_size
+
+    def read(self, index: int) -> np.ndarray:
+        """See `PixelSource`.
+
+        Raises:
+            UserError: the photograph can no longer be read.
+        """
+        try:
+            return read_pixels(self.paths[index], self.image_size)
+        except UnreadableImage as error:
+            raise UserError(
+                f"{self.paths[index]} can no longer be read ({error}); put it back, or make the "
+                "data set again with img2keras.py"
+            ) from error
 
 
 class PixelStore:

@@ -1,0 +1,99 @@
+"""The random changes of a training's images, with the ranges of Keras's ImageDataGenerator."""
+
+from dataclasses import asdict, astuple, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from finegrain.images.image_changes import affine, recoloured
+from finegrain.images.warp import warp
+
+COLOURS = ("brightness", "contrast", "saturation")
+
+
+class Drawn(NamedTuple):
+    """The changes of one image; see `affine` and `recoloured`."""
+
+    theta: float
+    shear: float
+    zoom_x: float
+    zoom_y: float
+    flip: bool
+    colours: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges of the random changes, in `ImageDataGenerator`'s units.
+
+    Attributes:
+        rotation: largest rotation either way, degrees.
+        shear: largest shear either way, degrees.
+        zoom: zoom factor between 1 - zoom and 1 + zoom, each axis for itself.
+        horizontal_flip: mirror every second image.
+        brightness, contrast, saturation: factor between 1 - it and 1 + it, 0 to 1; see
+            `finegrain.images.image_changes.recoloured`.
+    """
+
+    rotation: float = 45.0
+    shear: float = 0.2
+    zoom: float = 0.2
+    horizontal_flip: bool = True
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+
+    @property
+    def changes_anything(self) -> bool:
+        """Whether any range is not 0."""
+        return any(astuple(self))
+
+    @property
+    def changes_colours(self) -> bool:
+        """Whether brightness, contrast or saturation change."""
+        return any(getattr(self, name) for name in COLOURS)
+
+    def ranges(self) -> dict[str, Any]:
+        """The ranges as JSON values, for keys of stores; colours only where they change.
+
+        Stores made before there were colours have keys without them.
+        """
+        ranges = asdict(self)
+        return {key: value for key, value in ranges.items() if value or key not in COLOURS}
+
+    def draw(self, seed: int) -> Drawn:
+        """The changes that a seed stands for: those of `ImageDataGenerator.get_random_transform`.
+
+        Args:
+            seed: 0 to 2**32 - 1.
+        """
+        # Keras seeds NumPy's global state; this is the same stream, and threads may share it.
+        random = np.random.RandomState(seed)
+        theta = random.uniform(-self.rotation, self.rotation) if self.rotation else 0.0
+        shear = random.uniform(-self.shear, self.shear) if self.shear else 0.0
+        low, high = 1 - self.zoom, 1 + self.zoom
+        zoom_x, zoom_y = random.uniform(low, high, 2) if self.zoom else (1.0, 1.0)
+        flip = random.random_sample() < 0.5 and self.horizontal_flip
+        # Keras's draw for the vertical flip, which there is none of here.
+        random.random_sample()
+        reaches = (getattr(self, name) for name in COLOURS)
+        colours = tuple(random.uniform(1 - reach, 1 + reach) for reach in reaches)
+        return Drawn(theta, shear, zoom_x, zoom_y, flip, colours)
+
+    def apply(self, image: np.ndarray, seed: int) -> np.ndarray:
+        """Change one image as a seed says.
+
+        Args:
+            image: (H, W, 3) uint8, or float32; RGB 0 to 255.
+            seed: 0 to 2**32 - 1.
+
+        Returns:
+            A new array of the same shape and dtype.
+        """
+        drawn = self.draw(seed)
+        rows = affine(np, *drawn[:4], *image.shape[:2])
+        changed = warp(image, rows, flip_columns=drawn.flip)
+        if not self.changes_colours:
+            return changed
+        changed = recoloured(np, changed.astype(np.float32), *drawn.colours)
+        return np.rint(changed).astype(np.uint8) if image.dtype == np.uint8 else changed

@@ -1,0 +1,171 @@
+"""Batches of labelled photographs, by epoch and step, and a stream of any kind of batches."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from finegrain.images.augmentation import Augmentation
+from finegrain.images.batch_changes import BatchChange
+from finegrain.images.pixels import PhotoFiles, PixelSource
+from finegrain.images.samplers import Sampler, shuffled
+from finegrain.read_ahead import read_ahead
+
+# Keep the chance behind views and batch changes apart from that behind an epoch's augmentation.
+VIEW, CHANGE = 7_919, 104_729
+# Batches read ahead beyond the one each worker is at: hides an uneven disk, costs little memory.
+BATCHES_AHEAD = 1
+
+
+class Batches(Protocol):
+    """Random access to the batches of any epoch, which depend on nothing but epoch and step."""
+
+    def steps(self) -> int:
+        """Batches an epoch, as many in every one."""
+
+    def batch(self, epoch: int, step: int) -> tuple[Any, ...]:
+        """Inputs and (B, C) float32 targets of a batch, `step` 0 to `steps() - 1`.
+
+        Targets are shares of the classes that sum to 1 a row: one-hot, or soft.
+        """
+
+
+@dataclass(eq=False)
+class PhotoBatches:
+    """Batches of labelled photographs; keeps `Batches`.
+
+    Attributes:
+        paths: N image files.
+        labels: (N,) their classes, 0 to C - 1.
+        classes: number of classes C.
+        image_size: (height, width) in pixels.
+        batch_size: images a batch, at most.
+        seed: of order, augmentation and changes.
+        augmentation: random changes of each image, or None.
+        sampler: which images make which batch.
+        changes: of whole batches, one after the other.
+        pixels: where the photographs' pixels come from, in the order of `paths`; None decodes
+            them from their files each time.
+    """
+
+    paths: Sequence[Path]
+    labels: np.ndarray
+    classes: int
+    image_size: tuple[int, int]
+    batch_size: int
+    seed: int = 0
+    augmentation: Augmentation | None = None
+    sampler: Sampler = shuffled
+    changes: Sequence[BatchChange] = ()
+    pixels: PixelSource | None = None
+
+    def __post_init__(self) -> None:
+        self._source = self.pixels or PhotoFiles(self.paths, self.image_size)
+        # The order of an epoch is asked for once a batch, by several threads.
+        self._order = lru_cache(maxsize=4)(self._make_order)
+
+    def _make_order(self, epoch: int) -> list[np.ndarray]:
+        rng = np.random.default_rng([self.seed, epoch])
+        return self.sampler(self.labels, self.batch_size, rng)
+
+    def steps(self) -> int:
+        """Batches an epoch."""
+        return len(self._order(0))
+
+    def chosen(self, epoch: int, step: int) -> np.ndarray:
+        """(B,) indices of the images of a batch."""
+        return self._order(epoch)[step]
+
+    def targets(self, chosen: np.ndarray) -> np.ndarray:
+        """(B, C) float32 one-hot labels of images given by index."""
+        return np.eye(self.classes, dtype=np.float32)[self.labels[chosen]]
+
+    def batch(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images (B, H, W, 3) uint8, RGB 0 to 255, and targets (B, C) float32.
+
+        Raises:
+            UserError: an image can no longer be read.
+        """
+        chosen = self.chosen(epoch, step)
+        seeds = np.random.default_rng([self.seed, epoch, step]).integers(2**32, size=len(chosen))
+        each = zip(chosen, seeds, strict=True)
+        images = np.stack([self._augmented(self._source.read(i), seed) for i, seed in each])
+        targets = self.targets(chosen)
+        rng = np.random.default_rng([self.seed, CHANGE, epoch, step])
+        for change in self.changes:
+            images, targets = change(images, targets, rng)
+        return images, targets
+
+    def views(self, index: int, numbers: Sequence[int]) -> np.ndarray:
+        """Some of an image's views, the same in every epoch: its augmentations 0, 1, ...
+
+        Without augmentation every view is the plain image. It is read once for all of them.
+
+        Args:
+            index: of the image.
+            numbers: of K views.
+
+        Returns:
+            (K, H, W, 3) uint8, RGB 0 to 255.
+
+        Raises:
+            UserError: the image can no longer be read.
+        """
+        pixels = self._source.read(index)
+        rngs = [np.random.default_rng([self.seed, VIEW, index, number]) for number in numbers]
+        return np.stack([self._augmented(pixels, rng.integers(2**32)) for rng in rngs])
+
+    def _augmented(self, pixels: np.ndarray, seed: np.integer) -> np.ndarray:
+        return self.augmentation.apply(pixels, int(seed)) if self.augmentation else pixels
+
+
+class BatchStream:
+    """Iterator over the batches of one epoch after the other, without end, read ahead in threads.
+
+    Batches come in their order, whatever the number of workers, and a stream that starts at
+    `first_batch` gives what one from the start would have given from there on.
+
+    Args:
+        batches: where they are read from.
+        first_batch: number of batches to skip.
+        workers: threads that read.
+
+    Attributes:
+        error: what the last `next()` raised, since frameworks that pull batches in threads of
+            their own wrap errors beyond recognition.
+    """
+
+    def __init__(self, batches: Batches, first_batch: int = 0, workers: int = 2):
+        self.error: Exception | None = None
+        steps = batches.steps()
+        self._coming = read_ahead(
+            lambda number: batches.batch(*divmod(number, steps)),
+            count(first_batch),
+            workers,
+            workers + BATCHES_AHEAD,
+        )
+        # A framework's thread may still ask for a batch while the training's closes the stream.
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> "BatchStream":
+        return self
+
+    def __next__(self) -> tuple[Any, ...]:
+        try:
+            with self._lock:
+                return next(self._coming)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self.error = error
+            raise
+
+    def close(self) -> None:
+        """Stop reading; the iterator ends."""
+        with self._lock:
+            self._coming.close()

@@ -1,0 +1,101 @@
+"""What changes an image, each change defined once: where pixels come from, what colours become.
+
+The arithmetic is told which library computes, `numpy` for one image on the CPU or `keras.ops` for a
+batch on the device, so that both do the same.
+"""
+
+import math
+from typing import Any
+
+from finegrain.tensor import Tensor
+
+# Two rows of an affine map (x, y, 1) -> (x, y): numbers, or tensors of one number an image.
+Affine = tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]
+
+# How bright red, green and blue look (ITU-R BT.601).
+GREY = (0.299, 0.587, 0.114)
+
+
+def affine(
+    xp: Any,
+    theta: Any,
+    shear: Any,
+    zoom_x: Any,
+    zoom_y: Any,
+    height: int,
+    width: int,
+    shift_x: Any = 0.0,
+    shift_y: Any = 0.0,
+) -> Affine:
+    """The map of `ImageDataGenerator.apply_transform`, from a place in its result to the source.
+
+    Factors, their order and the centre are Keras's own: for images that are not square its centre
+    is that of the image turned by 90 degrees. Flips come after, with `mirrored`.
+
+    Args:
+        xp: `numpy` or `keras.ops`.
+        theta: rotation in degrees; this and the others numbers, or tensors (B,).
+        shear: in degrees.
+        zoom_x: Keras's `zx`: of the width; above 1 shrinks the picture.
+        zoom_y: Keras's `zy`: of the height.
+        height: of the images, pixels.
+        width: of the images, pixels.
+        shift_x: Keras's `tx`, in pixels.
+        shift_y: Keras's `ty`.
+
+    Returns:
+        Rows of the map, x counting columns and y rows.
+    """
+    theta, shear = theta * (math.pi / 180), shear * (math.pi / 180)
+    cos, sin = xp.cos(theta), xp.sin(theta)
+    # Rotation times shift times shear times zoom, multiplied out.
+    xx, xy = cos * zoom_x, -(cos * xp.sin(shear) + sin * xp.cos(shear)) * zoom_y
+    yx, yy = sin * zoom_x, (cos * xp.cos(shear) - sin * xp.sin(shear)) * zoom_y
+    centre_x, centre_y = height / 2 - 0.5, width / 2 - 0.5
+    x0 = cos * shift_x - sin * shift_y + centre_x - xx * centre_x - xy * centre_y
+    y0 = sin * shift_x + cos * shift_y + centre_y - yx * centre_x - yy * centre_y
+    return (xx, xy, x0), (yx, yy, y0)
+
+
+def mirrored(rows: Affine, axis: int, size: int, flip: Any) -> Affine:
+    """The map whose result is mirrored.
+
+    Args:
+        rows: of the map.
+        axis: 0 mirrors left to right, 1 top to bottom.
+        size: of the images along it, pixels.
+        flip: 1 or 0, whether to; a number, or a tensor (B,).
+    """
+
+    def row(of: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+        turned = of[axis] * (1 - 2 * flip)
+        start = of[2] + flip * (size - 1) * of[axis]
+        return (turned, of[1], start) if axis == 0 else (of[0], turned, start)
+
+    return row(rows[0]), row(rows[1])
+
+
+def recoloured(xp: Any, image: Tensor, brightness: Any, contrast: Any, saturation: Any) -> Tensor:
+    """Images brighter or darker, then with more or less contrast, then more or less colourful.
+
+    Args:
+        xp: `numpy` or `keras.ops`.
+        image: (..., H, W, 3) floats, RGB 0 to 255.
+        brightness: factor of all values; 1 changes nothing, here and below. The factors are
+            numbers, or tensors (B, 1, 1, 1).
+        contrast: factor of the distance to the image's mean grey.
+        saturation: factor of the distance to each pixel's own grey.
+
+    Returns:
+        The same shape, 0 to 255.
+    """
+    image = image * brightness
+    mean = xp.mean(_grey(image), axis=(-3, -2), keepdims=True)
+    image = mean + (image - mean) * contrast
+    grey = _grey(image)
+    return xp.clip(grey + (image - grey) * saturation, 0.0, 255.0)
+
+
+def _grey(image: Tensor) -> Tensor:
+    red, green, blue = (image[..., i : i + 1] * GREY[i] for i in range(3))
+    return red + green + blue

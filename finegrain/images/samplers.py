@@ -1,0 +1,71 @@
+"""Samplers: which images make which batch of an epoch."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+class Sampler(Protocol):
+    """One way of dealing out an epoch's images."""
+
+    def __call__(
+        self, labels: np.ndarray, batch_size: int, rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """Index arrays, one a batch; as many in every epoch.
+
+        Args:
+            labels: (N,) class of each image.
+            batch_size: images a batch, at most.
+            rng: source of chance, an epoch's own.
+        """
+
+
+def in_order(labels: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Every image once, in the order they are given; the last batch holds the rest."""
+    return _cut(np.arange(len(labels)), batch_size)
+
+
+def shuffled(labels: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Every image once, in random order; the last batch holds the rest."""
+    return _cut(rng.permutation(len(labels)), batch_size)
+
+
+def _cut(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+@dataclass(frozen=True)
+class ClassBalanced:
+    """Batches of P classes with K images each, so that each holds many positive pairs.
+
+    P-K sampling of Hermans et al. 2017, arXiv 1703.07737, section 2, laid out so that an epoch
+    still shows every image at least once: each class is cut into groups of K, the last group
+    filled up with random images of the class. Towards the end of an epoch, when fewer than P
+    classes have images left, batches hold fewer classes.
+
+    Attributes:
+        images_per_class: K; P is `batch_size // images_per_class`.
+    """
+
+    images_per_class: int
+
+    def __call__(
+        self, labels: np.ndarray, batch_size: int, rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """See `Sampler`."""
+        classes_per_batch = max(1, batch_size // self.images_per_class)
+        groups = {int(label): self._groups(labels, label, rng) for label in np.unique(labels)}
+        batches = []
+        while groups:
+            # Fullest classes first: it keeps the number of classes a batch high until the end.
+            order = sorted(groups, key=lambda label: (-len(groups[label]), rng.random()))
+            chosen = order[:classes_per_batch]
+            batches.append(np.concatenate([groups[label].pop() for label in chosen]))
+            groups = {label: queue for label, queue in groups.items() if queue}
+        return [batches[index] for index in rng.permutation(len(batches))]
+
+    def _groups(self, labels: np.ndarray, label: int, rng: np.random.Generator) -> list[np.ndarray]:
+        members = rng.permutation(np.flatnonzero(labels == label))
+        filled = rng.choice(members, -len(members) % self.images_per_class)
+        return list(np.concatenate([members, filled]).reshape(-1, self.images_per_class))

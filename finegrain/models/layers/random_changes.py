@@ -1,0 +1,213 @@
+"""Augmentation as layers, for devices that change images faster than they are fed."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from finegrain.images.augmentation import COLOURS
+from finegrain.images.image_changes import affine, mirrored, recoloured
+from finegrain.tensor import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="finegrain")
+class RandomAffine(keras.layers.Layer):
+    """Rotate, shear, zoom and mirror each image at random, in one bilinear warp.
+
+    Ranges, distributions and the order of the changes are those of Keras's
+    `ImageDataGenerator` with `fill_mode="nearest"`, and so is its centre, which in an image that
+    is not square lies where its sides change places. Pictures agree with the generator's up to
+    rounding; the draws are the layer's own. Images pass unchanged unless `training`.
+
+    Args:
+        rotation: largest rotation either way, degrees.
+        shear: largest shear either way, degrees.
+        zoom: zoom factor between 1 - zoom and 1 + zoom, each axis for itself; 0 to below 1.
+        horizontal_flip: mirror every second image.
+        seed: of the draws.
+
+    Call arguments:
+        image: (B, H, W, 3) integers or floats, 0 to 255.
+        training: whether to change the images.
+
+    Returns:
+        (B, H, W, 3) float32, 0 to 255, under mixed precision too.
+
+    Raises:
+        ValueError: a range that cannot be.
+    """
+
+    def __init__(
+        self,
+        rotation: float = 45.0,
+        shear: float = 0.2,
+        zoom: float = 0.2,
+        horizontal_flip: bool = True,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        if min(rotation, shear, zoom) < 0 or zoom >= 1:
+            raise ValueError(
+                "`rotation`, `shear` and `zoom` must not be negative, and `zoom` below 1. "
+                f"Received: rotation={rotation}, shear={shear}, zoom={zoom}"
+            )
+        self.rotation, self.shear, self.zoom = rotation, shear, zoom
+        self.horizontal_flip = horizontal_flip
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, image: Tensor, training: bool | None = None) -> Tensor:
+        image = ops.cast(image, "float32")
+        return self.warp(image, *self.draw(ops.shape(image)[0])) if training else image
+
+    def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Random parameters of `count` images, as `warp` takes them."""
+        theta = self._uniform(count, 0.0, self.rotation)
+        shear = self._uniform(count, 0.0, self.shear)
+        zoom_x = self._uniform(count, 1.0, self.zoom)
+        zoom_y = self._uniform(count, 1.0, self.zoom)
+        flip = self._uniform(count, 0.5, 0.5) < (0.5 if self.horizontal_flip else 0.0)
+        return theta, shear, zoom_x, zoom_y, flip
+
+    def warp(
+        self,
+        image: Tensor,
+        theta: Tensor,
+        shear: Tensor,
+        zoom_x: Tensor,
+        zoom_y: Tensor,
+        flip: Tensor,
+    ) -> Tensor:
+        """Change images by given parameters.
+
+        Args:
+            image: (B, H, W, 3) float32.
+            theta: (B,) rotations in degrees.
+            shear: (B,) shears in degrees.
+            zoom_x: (B,) `ImageDataGenerator`'s zx: of the width; above 1 shrinks the picture.
+            zoom_y: (B,) its zy: of the height.
+            flip: (B,) whether to mirror the result.
+
+        Returns:
+            (B, H, W, 3) float32.
+        """
+        height, width = image.shape[1:3]
+        theta, shear = ops.cast(theta, "float32"), ops.cast(shear, "float32")
+        rows = affine(ops, theta, shear, zoom_x, zoom_y, height, width)
+        rows = mirrored(rows, 0, width, ops.cast(flip, "float32"))
+        x, y = (ops.arange(size, dtype="float32") for size in (width, height))
+        x, y = ops.reshape(x, (1, 1, width)), ops.reshape(y, (1, height, 1))
+        (xx, xy, x0), (yx, yy, y0) = ((ops.reshape(one, (-1, 1, 1)) for one in row) for row in rows)
+        return bilinear(image, xx * x + xy * y + x0, yx * x + yy * y + y0)
+
+    def _uniform(self, count: int, middle: float, reach: float) -> Tensor:
+        return uniform(self.seed_generator, (count,), middle, reach)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        names = ("rotation", "shear", "zoom", "horizontal_flip", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable(package="finegrain")
+class RandomColour(keras.layers.Layer):
+    """Change each image's brightness, contrast and saturation at random, as `recoloured` does.
+
+    Images pass unchanged unless `training`.
+
+    Args:
+        brightness: factor between 1 - brightness and 1 + brightness; 0 to 1.
+        contrast: likewise.
+        saturation: likewise.
+        seed: of the draws.
+
+    Call arguments:
+        image: (B, H, W, 3) integers or floats, 0 to 255.
+        training: whether to change the images.
+
+    Returns:
+        (B, H, W, 3) float32, 0 to 255, under mixed precision too.
+
+    Raises:
+        ValueError: a range that cannot be.
+    """
+
+    def __init__(
+        self,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+        saturation: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.reaches = (brightness, contrast, saturation)
+        if not all(0 <= reach <= 1 for reach in self.reaches):
+            raise ValueError(
+                "`brightness`, `contrast` and `saturation` must be from 0 to 1. "
+                f"Received: {brightness}, {contrast}, {saturation}"
+            )
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, image: Tensor, training: bool | None = None) -> Tensor:
+        image = ops.cast(image, "float32")
+        if not training:
+            return image
+        count = ops.shape(image)[0]
+        return recoloured(ops, image, *(self._factors(count, reach) for reach in self.reaches))
+
+    def _factors(self, count: int, reach: float) -> Tensor:
+        return uniform(self.seed_generator, (count, 1, 1, 1), 1.0, reach)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        ranges = dict(zip(COLOURS, self.reaches, strict=True))
+        return {**super().get_config(), **ranges, "seed": self.seed}
+
+
+def uniform(
+    seed: keras.random.SeedGenerator, shape: tuple[int, ...], middle: float, reach: float
+) -> Tensor:
+    """Numbers between middle - reach and middle + reach."""
+    return keras.random.uniform(shape, middle - reach, middle + reach, dtype="float32", seed=seed)
+
+
+def bilinear(image: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Pixels at places between the pixels; outside the image, those of its nearest edge.
+
+    `keras.ops.image.affine_transform` does the same, but on JAX it interpolates between channels
+    too and multiplies coordinates in the GPU's short float, and TensorFlow's XLA cannot compile it.
+
+    Args:
+        image: (B, H, W, C) floats.
+        x: (B, h, w) columns, 0 to W - 1.
+        y: (B, h, w) rows, 0 to H - 1.
+
+    Returns:
+        (B, h, w, C) floats.
+    """
+    height, width, channels = image.shape[1:]
+    x, y = ops.clip(x, 0, width - 1), ops.clip(y, 0, height - 1)
+    left, top = ops.floor(x), ops.floor(y)
+    right_share, lower_share = ops.expand_dims(x - left, -1), ops.expand_dims(y - top, -1)
+    left, top = ops.cast(left, "int32"), ops.cast(top, "int32")
+    right, bottom = ops.minimum(left + 1, width - 1), ops.minimum(top + 1, height - 1)
+    flat = ops.reshape(image, (-1, channels))
+    first = ops.arange(ops.shape(image)[0], dtype="int32") * (height * width)
+    first = ops.reshape(first, (-1, 1, 1))
+
+    def row(y: Tensor) -> Tensor:
+        start = first + y * width
+        one, other = ops.take(flat, start + left, axis=0), ops.take(flat, start + right, axis=0)
+        return one + (other - one) * right_share
+
+    upper = row(top)
+    return upper + (row(bottom) - upper) * lower_share

@@ -1,0 +1,109 @@
+"""The random changes of an image, against Keras's own draws."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finegrain.images.augmentation import Augmentation
+from finegrain.images.drop_in import ImageDataGenerator
+
+
+def keras_generator(augmentation: Augmentation) -> ImageDataGenerator:
+    return ImageDataGenerator(
+        rotation_range=augmentation.rotation,
+        shear_range=augmentation.shear,
+        zoom_range=augmentation.zoom,
+        horizontal_flip=augmentation.horizontal_flip,
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.just(0.0) | st.floats(0.1, 180),
+    st.just(0.0) | st.floats(0.1, 30),
+    st.just(0.0) | st.floats(0.05, 0.9),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
+def test_draws_are_keras_own_to_the_last_digit(rotation, shear, zoom, flip, seed):
+    augmentation = Augmentation(rotation, shear, zoom, flip, brightness=0.3)
+    drawn = augmentation.draw(seed)
+    expected = keras_generator(augmentation).get_random_transform((9, 9, 3), seed)
+    assert [*drawn[:4], drawn.flip] == [
+        expected[name] for name in ("theta", "shear", "zx", "zy", "flip_horizontal")
+    ]
+
+
+def test_images_change_as_keras_changes_them():
+    image = np.random.default_rng(0).integers(0, 255, (20, 24, 3)).astype(np.uint8)
+    generator = keras_generator(Augmentation())
+    for seed in range(6):
+        expected = generator.random_transform(image.astype(np.float32), seed)
+        ours = Augmentation().apply(image, seed)
+        assert ours.dtype == np.uint8 and not np.array_equal(ours, image)
+        assert np.abs(ours - expected).max() <= 0.52
+
+
+def test_numpys_own_chance_is_left_alone():
+    np.random.seed(3)
+    expected = np.random.random()
+    np.random.seed(3)
+    Augmentation().apply(np.zeros((4, 4, 3), np.uint8), 11)
+    assert np.random.random() == expected
+
+
+def test_threads_do_not_disturb_each_other():
+    image = np.random.default_rng(0).integers(0, 255, (20, 20, 3)).astype(np.uint8)
+    augmentation = Augmentation(saturation=0.5)
+    alone = [augmentation.apply(image, seed) for seed in range(40)]
+    found = {}
+
+    def work(first: int) -> None:
+        for seed in range(first, 40, 4):
+            found[seed] = augmentation.apply(image, seed)
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_array_equal([found[seed] for seed in range(40)], alone)
+
+
+def test_colours_at_zero_are_neither_changed_nor_recorded():
+    old = {"rotation": 45.0, "shear": 0.2, "zoom": 0.2, "horizontal_flip": True}
+    assert Augmentation().ranges() == old
+    assert not Augmentation(0.0, 0.0, 0.0, False).changes_anything
+    still = Augmentation(0.0, 0.0, 0.0, False, contrast=0.4)
+    assert still.changes_anything and still.changes_colours
+    assert still.ranges() == {
+        "rotation": 0.0,
+        "shear": 0.0,
+        "zoom": 0.0,
+        "horizontal_flip": False,
+        "contrast": 0.4,
+    }
+
+
+def test_a_run_begun_before_there_were_colours_goes_on():
+    from dataclasses import asdict
+
+    from finegrain.runs.recorded_settings import completed, defaults_of
+    from finegrain.training.stage import Stage
+
+    stage = asdict(Stage("frozen", None, "adam", 1e-3, 2, augmentation=Augmentation(rotation=9.0)))
+    before = {**stage, "augmentation": Augmentation(rotation=9.0).ranges()}
+    assert completed(before, defaults_of(Stage)) == stage
+
+
+@pytest.mark.parametrize("colour", ["brightness", "contrast", "saturation"])
+def test_colours_change_and_geometry_stays(colour):
+    image = np.random.default_rng(0).integers(60, 180, (12, 12, 3)).astype(np.uint8)
+    still = Augmentation(**{colour: 0.5})
+    assert still.draw(5)[:5] == Augmentation().draw(5)[:5]
+    changed = still.apply(image, 5)
+    assert changed.dtype == np.uint8
+    assert not np.array_equal(changed, Augmentation().apply(image, 5))

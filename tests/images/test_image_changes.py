@@ -1,0 +1,88 @@
+"""One definition of each change: the CPU's and the device's results are the same."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from finegrain.images.image_changes import affine, mirrored, recoloured
+
+COUNT, HEIGHT, WIDTH = 6, 9, 13
+
+
+def numbers(seed=0):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (COUNT, HEIGHT, WIDTH, 3)).astype("float32")
+    return images, rng.uniform(0.4, 1.6, (3, COUNT)).astype("float32")
+
+
+def on_the_device(array):
+    return keras.ops.convert_to_tensor(array)
+
+
+def test_colours_on_the_cpu_and_on_the_device_are_equal():
+    images, factors = numbers()
+    one_by_one = [
+        recoloured(np, image, *of_one) for image, of_one in zip(images, factors.T, strict=True)
+    ]
+    columns = [on_the_device(column.reshape(-1, 1, 1, 1)) for column in factors]
+    batch = keras.ops.convert_to_numpy(recoloured(keras.ops, on_the_device(images), *columns))
+    assert batch.min() >= 0 and batch.max() <= 255
+    np.testing.assert_allclose(batch, one_by_one, atol=2e-3)
+    assert np.abs(batch - images).mean() > 5
+
+
+def test_maps_on_the_cpu_and_on_the_device_are_equal():
+    rng = np.random.default_rng(0)
+    theta, shear = rng.uniform(-60, 60, (2, COUNT))
+    zoom_x, zoom_y = rng.uniform(0.6, 1.4, (2, COUNT))
+    flip = np.arange(COUNT) % 2
+    columns = [on_the_device(c.astype("float32")) for c in (theta, shear, zoom_x, zoom_y, flip)]
+    rows = affine(keras.ops, *columns[:4], HEIGHT, WIDTH)
+    rows = mirrored(rows, 0, WIDTH, columns[4])
+    batch = np.array([[keras.ops.convert_to_numpy(number) for number in row] for row in rows])
+    for i in range(COUNT):
+        one = affine(np, theta[i], shear[i], zoom_x[i], zoom_y[i], HEIGHT, WIDTH)
+        one = mirrored(one, 0, WIDTH, bool(flip[i]))
+        np.testing.assert_allclose(batch[..., i], one, atol=1e-4)
+
+
+def slow_affine(theta, shear, zoom_x, zoom_y, height, width, shift_x, shift_y):
+    """As Keras has it: a product of matrices."""
+    theta, shear = np.deg2rad([theta, shear])
+    rotation = [[np.cos(theta), -np.sin(theta), 0], [np.sin(theta), np.cos(theta), 0], [0, 0, 1]]
+    shift = [[1, 0, shift_x], [0, 1, shift_y], [0, 0, 1]]
+    shearing = [[1, -np.sin(shear), 0], [0, np.cos(shear), 0], [0, 0, 1]]
+    centre = np.array([[1, 0, height / 2 - 0.5], [0, 1, width / 2 - 0.5], [0, 0, 1]])
+    product = np.array(rotation) @ shift @ shearing @ np.diag([zoom_x, zoom_y, 1])
+    return (centre @ product @ np.linalg.inv(centre))[:2]
+
+
+def test_the_map_is_the_product_of_keras_matrices():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        theta, shear, shift_x, shift_y = rng.uniform(-40, 40, 4)
+        drawn = (theta, shear, *rng.uniform(0.5, 2, 2), HEIGHT, WIDTH, shift_x, shift_y)
+        np.testing.assert_allclose(affine(np, *drawn), slow_affine(*drawn), atol=1e-9)
+    assert affine(np, 0, 0, 1, 1, HEIGHT, WIDTH) == ((1, 0, 0), (0, 1, 0))
+
+
+@pytest.mark.parametrize("axis,size", [(0, WIDTH), (1, HEIGHT)])
+def test_mirrored_turns_places_round(axis, size):
+    rows = affine(np, 20.0, 5.0, 0.9, 1.2, HEIGHT, WIDTH)
+    place = np.array([3.0, 2.0, 1.0])
+    other = place.copy()
+    other[axis] = size - 1 - place[axis]
+    np.testing.assert_allclose(np.array(mirrored(rows, axis, size, True)) @ place, rows @ other)
+    assert mirrored(rows, axis, size, False) == rows
+
+
+@pytest.mark.parametrize("place,name", list(enumerate(("Brightness", "Contrast", "Color"))))
+@pytest.mark.parametrize("factor", [0.6, 1.0, 1.3])
+def test_colours_are_those_of_pillow(place, name, factor):
+    image = numbers()[0][0].astype("uint8")
+    expected = np.asarray(getattr(ImageEnhance, name)(Image.fromarray(image)).enhance(factor))
+    factors = [1.0, 1.0, 1.0]
+    factors[place] = factor
+    # Pillow rounds grey, and cuts decimals off.
+    assert np.abs(recoloured(np, image.astype("float32"), *factors) - expected).max() <= 1.6
