@@ -47,11 +47,11 @@ from finegrain.flags import (
     values_by_name,
 )
 from finegrain.outputs import Output, OutputFile
-from finegrain.submission.sample_submission import read_sample_submission
 from finegrain.submission.submission import (
     SubmissionFormat,
     check_output,
     check_sample_fits,
+    read_sample_submission,
     write_submission,
 )
 

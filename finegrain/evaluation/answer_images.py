@@ -25,10 +25,7 @@ BATCH = 32
 
 
 def answering_model(model: keras.Model) -> keras.Model:
-    """`image` (B, H, W, 3) -> probabilities (B, C) and what stands for an image, (B, D).
-
-    The second is that of the layer `representation` names.
-    """
+    """`image` (B, H, W, 3) -> probabilities (B, C) and its `representation`, (B, D)."""
     below = model.get_layer(representation(model)).output
     outputs = [model.get_layer(CATEGORY).output, below]
     return keras.Model(model.get_layer("image").output, outputs, name="answering")
@@ -44,16 +41,9 @@ def answer_all(
 ) -> list[Answered]:
     """Let a finished model look once at all images of several splits; none for no splits.
 
-    It answers as it will be used, in full precision; of its probabilities only what the table
-    takes is kept.
-
-    Args:
-        model: the finished model.
-        images: of each split, at least one.
-        image_size: (height, width) in pixels.
-        openvino: use OpenVINO where it is installed and pays.
-        batch_size: images a step.
-        most_compared: keep the embeddings of so many images of a split, drawn by chance.
+    It answers as it will be used, in full precision, and on OpenVINO where that is asked for and
+    pays. Of the probabilities only what the table takes is kept; of the embeddings those of
+    `most_compared` images of a split, drawn by chance. Image sizes are (height, width).
     """
     paths = list(chain.from_iterable(split.paths for split in images))
     if not paths:
@@ -109,11 +99,7 @@ def _answer(
 
 
 def same_class_scores(model: keras.Model) -> PairScore | None:
-    """A finished model's probability of "the same class" for pairs of embeddings.
-
-    Returns:
-        (P, D) and (P, D) embeddings, any P -> (P,) float32; None where the model has no such head.
-    """
+    """A finished model's probability of "the same class"; None where it has no such head."""
     if SAME_CLASS not in [layer.name for layer in model.layers]:
         return None
     width = model.get_layer(EMBEDDING).output.shape[-1]

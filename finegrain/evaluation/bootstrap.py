@@ -23,14 +23,8 @@ def intervals(
     draws. An interval tells what other validation images would have done; what another training
     would have done it does not know.
 
-    Args:
-        statistics: name -> measure.
-        count: N, at least 1.
-        seed: of the draws.
-        resamples: number of draws.
-
     Returns:
-        Name -> (low, high); None where no draw has a measure.
+        Name of each measure -> (low, high); None where no draw has it.
     """
     rng = np.random.default_rng(seed)
     found: dict[str, list[np.ndarray]] = {name: [] for name in statistics}
@@ -49,13 +43,7 @@ def clustered_interval(
     """95 % bootstrap interval of a mean whose values come in clusters; whole clusters are drawn.
 
     Images of one person succeed or fail together, so an interval over single images would be
-    too narrow.
-
-    Args:
-        values: (N,) numbers.
-        clusters: (N,) what each belongs to.
-        resamples: number of draws.
-        seed: of the draws.
+    too narrow. Values (N,), and the cluster of each, (N,).
     """
     _, of = np.unique(clusters, return_inverse=True)
     sums, counts = np.bincount(of, values), np.bincount(of)
@@ -76,11 +64,7 @@ def counted(
 ) -> np.ndarray:
     """How often each category was drawn, (R, bins), or the sums of the weights of those drawn.
 
-    Args:
-        draws: (R, N) row numbers.
-        categories: (N,) integers, 0 to bins - 1.
-        bins: number of categories.
-        weights: (N,), or None for counts.
+    Draws (R, N) are row numbers, categories (N,) 0 to bins - 1, weights (N,) where not all are 1.
     """
     rows = len(draws)
     places = categories.astype(np.int64)[draws]

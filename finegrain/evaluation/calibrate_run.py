@@ -36,13 +36,8 @@ def calibrate_run(
 ) -> None:
     """Fit a temperature on the run's validation images and rewrite its model with it.
 
-    predictions.csv and evaluation.json are written anew, from the same look at the images.
-
-    Args:
-        run_folder: a finished run.
-        moved_to: where its data set stands now, if it has moved.
-        undo: take out the temperature that is in the model instead.
-        openvino: use OpenVINO where it is installed and pays.
+    Or take out the one that is in it (`undo`). predictions.csv and evaluation.json are written
+    anew, from the same look at the images.
 
     Raises:
         UserError: no such run or data set, no validation images, no temperature that fits, or
@@ -69,21 +64,16 @@ def calibrate_run(
     if changes:
         divide_logits(model, factor)
     total = inside * factor if changes else inside
+    kept = 1.0 if undo else total
     # Even where nothing changes: a call that was killed after it had put the temperature in is
     # called again, and its answers shall be the same to the last digit.
-    after = [_answered_anew(model, split) for split in before]
+    after = [replace(split, answers=_answers_anew(model, split)) for split in before]
     for was, now in zip(before, after, strict=True):
         print(_line(was, now, fitted_on=not undo))
     if changes:
-        digest = replace_model(run_folder, model, 1.0 if undo else total)
-    about = About(
-        run_folder,
-        read_results(RunFolder.open(run_folder))["model_from"],
-        1.0 if undo else total,
-        digest,
-        data.folder,
-        data.digest,
-    )
+        digest = replace_model(run_folder, model, kept)
+    model_from = read_results(RunFolder.open(run_folder))["model_from"]
+    about = About(run_folder, model_from, kept, digest, data.folder, data.digest)
     write_answers(run_folder, model, after, run.classes, about)
     print(_closing(run, changes, undo, inside, total))
 
@@ -106,23 +96,20 @@ def _fitted(model: keras.Model, answered: list[Answered]) -> float:
     return fit_temperature(embeddings, *head_weights(model), labels)
 
 
-def _answered_anew(model: keras.Model, answered: Answered) -> Answered:
+def _answers_anew(model: keras.Model, answered: Answered) -> TopAnswers:
     labels = answered.images.labels
-    answers = answers_from_embeddings(answered.embeddings, *head_weights(model), labels)
-    return replace(answered, answers=answers)
+    return answers_from_embeddings(answered.embeddings, *head_weights(model), labels)
 
 
 def _line(before: Answered, after: Answered, fitted_on: bool) -> str:
-    errors, losses = (
-        [measure(answered.answers) for answered in (before, after)]
-        for measure in (_calibration_error, _log_loss)
+    measures = {"calibration error": _calibration_error, "log loss": _log_loss}
+    told = ", ".join(
+        f"{name} {measure(before.answers):.4f} -> {measure(after.answers):.4f}"
+        for name, measure in measures.items()
     )
     split = before.images.split
     hint = "; fitted on these" if split == VALID and fitted_on else ""
-    return (
-        f"{split:<7} calibration error {errors[0]:.4f} -> {errors[1]:.4f}, log loss "
-        f"{losses[0]:.4f} -> {losses[1]:.4f}  ({len(before.images.labels)} images{hint})"
-    )
+    return f"{split:<7} {told}  ({len(before.images.labels)} images{hint})"
 
 
 def _calibration_error(answers: TopAnswers) -> float:

@@ -17,20 +17,16 @@ BINS = 15
 
 @dataclass(frozen=True)
 class ClassAnswers:
-    """What is measured of a model's answers to N images.
+    """What is measured of a model's answers to N images; arrays (N,)."""
 
-    Attributes:
-        true: (N,) class indices.
-        predicted: (N,) class indices.
-        among_five: (N,) whether the true class is among the five most probable ones.
-        confidences: (N,) float64, probability of the predicted class.
-        losses: (N,) float64, -log of the true class's probability, those below 1e-7 as that.
-    """
-
+    # class indices
     true: np.ndarray
     predicted: np.ndarray
+    # whether the true class is among the five most probable ones
     among_five: np.ndarray
+    # float64, probability of the predicted class
     confidences: np.ndarray
+    # float64, -log of the true class's probability, those below 1e-7 as that
     losses: np.ndarray
 
     @property
@@ -40,7 +36,7 @@ class ClassAnswers:
 
 
 def class_answers(rows: pd.DataFrame, classes: Sequence[str]) -> ClassAnswers:
-    """The answers in a table of `read_predictions`; its classes are all among those given."""
+    """The answers in a table of `read_predictions`, whose classes are all among those given."""
     index = {name: number for number, name in enumerate(classes)}
     true, predicted = (rows[name].map(index).to_numpy(np.int64) for name in ("true", "predicted"))
     return ClassAnswers(
@@ -71,12 +67,9 @@ def macro_f1(answers: ClassAnswers) -> tuple[float, Statistic]:
 def calibration_error(confidences: np.ndarray, correct: np.ndarray) -> tuple[float, Statistic]:
     """Mean distance of confidence and accuracy over 15 bins, weighted by their images.
 
-    The expected calibration error of Guo et al. 2017, arXiv 1706.04599, section 2. Few images
-    make it too large: chance alone keeps a bin's accuracy from its confidence.
-
-    Args:
-        confidences: (N,) probability of the predicted class, 0 to 1, N at least 1.
-        correct: (N,) whether the prediction is right.
+    The expected calibration error of Guo et al. 2017, arXiv 1706.04599, section 2, of at least
+    one answer. Few images make it too large: chance alone keeps a bin's accuracy from its
+    confidence.
     """
     excess, bins = np.asarray(confidences, "float64") - correct, _bins(confidences)
     value = np.abs(np.bincount(bins, excess, BINS)).sum() / len(excess)
@@ -89,9 +82,8 @@ def calibration_error(confidences: np.ndarray, correct: np.ndarray) -> tuple[flo
 def reliability(confidences: np.ndarray, correct: np.ndarray) -> list[dict[str, Any]]:
     """The reliability diagram, a row a bin.
 
-    Returns:
-        `low` and `high` (edges), `count` (images), and their mean `confidence` and `accuracy`,
-        None for an empty bin.
+    It has `low` and `high` (edges), `count` (images), and their mean `confidence` and `accuracy`,
+    None for an empty bin.
     """
     edges, bins = np.linspace(0, 1, BINS + 1), _bins(confidences)
     counts = np.bincount(bins, minlength=BINS)
@@ -111,11 +103,10 @@ def reliability(confidences: np.ndarray, correct: np.ndarray) -> list[dict[str, 
 def per_class(answers: ClassAnswers, classes: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What became of the images of each class, and of the answers that named it.
 
-    Returns:
-        Class -> `images`; `accuracy` among them (recall) with `low` and `high`; `predicted`,
-        images taken for the class; `precision` among these; `f1`. None where nothing is there to
-        take the share of. The interval is the bootstrap's over the class's images, whose exact
-        percentiles are those of a binomial distribution.
+    Gives `images`; `accuracy` among them (recall) with `low` and `high`; `predicted`, images taken
+    for the class; `precision` among these; `f1`. None where nothing is there to take the share of.
+    The interval is the bootstrap's over the class's images, whose exact percentiles are those of a
+    binomial distribution.
     """
     # Takes a second to load, which every start of a training script would pay.
     from scipy.stats import binom

@@ -46,7 +46,7 @@ def close_stage(session: Session, stage: Stage, is_final: bool) -> None:
 
     Args:
         session: its model holds the stage's best weights.
-        stage: the stage just trained, or found finished.
+        stage: just trained, or found finished.
         is_final: whether the script ends with this stage.
     """
     run, results = session.run, read_results(session.run)
@@ -135,9 +135,6 @@ def split_error(session: Session, stage: Stage, split: str, answered: Sequence[A
     """Top-1 error of a finished stage on a held-out split; no answer that is a number is wrong.
 
     On the validation images its best epoch has been measured already.
-
-    Raises:
-        UserError: an image can no longer be read.
     """
     history = session.folder(stage).history
     if split == VALID and history:

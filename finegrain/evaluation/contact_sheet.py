@@ -27,15 +27,9 @@ class Tile:
 
 
 def contact_sheet(rows: Sequence[Sequence[Tile]]) -> Image.Image:
-    """Draw rows of photographs, the first of each set apart by a frame.
+    """Draw 1 to `MOST_ROWS` rows of photographs, the first of each set apart by a frame.
 
     A photograph that cannot be read leaves an empty tile that says so.
-
-    Args:
-        rows: one to `MOST_ROWS` rows, each with the query first.
-
-    Raises:
-        ValueError: no rows, or too many.
     """
     if not 1 <= len(rows) <= MOST_ROWS:
         raise ValueError(f"`rows` must be 1 to {MOST_ROWS}. Received: {len(rows)}")

@@ -12,32 +12,22 @@ QUERIES = 256
 
 @dataclass(frozen=True)
 class NeighbourRanks:
-    """What each query found.
+    """What each query found; arrays (Q,)."""
 
-    Attributes:
-        queries: (Q,) row numbers of the images that have another one of their class.
-        first: (Q,) rank of the first image of the query's class, from 1.
-        average_precision: (Q,).
-    """
-
+    # row numbers of the images that have another one of their class
     queries: np.ndarray
+    # rank of the first image of the query's class, from 1
     first: np.ndarray
     average_precision: np.ndarray
 
 
 def neighbour_ranks(embeddings: np.ndarray, labels: np.ndarray) -> NeighbourRanks:
-    """Each image asks all others, by cosine similarity.
+    """Each image asks all others, by cosine similarity; embeddings (N, D) are finite.
 
     Images of classes with no other image ask nothing, but are there to be found. Ties are read
     against the model: of images equally like the query those of other classes come first, and
     average precision counts all of them as found, as scikit-learn's does. So the order of the
-    images does not matter.
-
-    Memory holds 256 rows of similarities, however many images there are.
-
-    Args:
-        embeddings: (N, D), finite.
-        labels: (N,) class indices.
+    images does not matter. Memory holds 256 rows of similarities, however many images there are.
     """
     embeddings, labels = unit_rows(embeddings), np.asarray(labels)
     _, numbers, sizes = np.unique(labels, return_inverse=True, return_counts=True)
@@ -73,11 +63,8 @@ def linear_probe(
 ) -> float:
     """Top-1 accuracy, 0 to 1, of logistic regression on frozen, standardised embeddings.
 
-    Args:
-        features: (N, D) embeddings.
-        labels: (N,) classes.
-        learn: (N,) bool, True where the regression learns; it is tested on the others.
-        strength: inverse of the regularisation, scikit-learn's C.
+    It learns from the rows of (N, D) where `learn` is true and is tested on the others. The
+    strength is the inverse of the regularisation, scikit-learn's C.
     """
     # Takes a second to import, which few users of this file need.
     from sklearn.linear_model import LogisticRegression

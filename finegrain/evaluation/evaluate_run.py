@@ -24,44 +24,27 @@ from finegrain.runs.predictions import (
 
 @dataclass(frozen=True)
 class About:
-    """What is judged, for evaluation.json.
-
-    Attributes:
-        run: the run's folder.
-        model_from: the stage that model.keras is from.
-        temperature: inside the model, 1 if none.
-        model_digest: SHA-256 of model.keras.
-        data: folder of the images.
-        data_digest: of the data set; None for a folder that is none.
-    """
+    """What is judged, for evaluation.json: a run's model and a folder of images."""
 
     run: Path
+    # the stage that model.keras is from
     model_from: str | None
+    # inside the model, 1 if none
     temperature: float
+    # SHA-256 of model.keras
     model_digest: str
     data: Path
+    # of the data set; None for a folder that is none
     data_digest: str | None
 
 
 def write_answers(
-    folder: Path,
-    model: keras.Model,
-    answered: Sequence[Answered],
-    classes: list[str],
-    about: About,
+    folder: Path, model: keras.Model, answered: Sequence[Answered], classes: list[str], about: About
 ) -> dict[str, Any]:
     """Write predictions.csv, and evaluation.json, which is computed from it and the embeddings.
 
-    Args:
-        folder: where to.
-        model: it is asked which pairs of embeddings are of one class.
-        answered: of each split, none where there are no labelled images.
-        classes: class names in index order.
-        about: what is judged.
-
-    Returns:
-        What evaluation.json holds: `run`, `model_from`, `temperature`, `data`, `digests`,
-        `bootstrap`, `missing` (split -> why it is not there) and `splits`, see `evaluate_split`.
+    The model is asked which pairs of embeddings are of one class. Gives what evaluation.json
+    holds: `missing` is split -> why it is not there; each of `splits` comes from `evaluate_split`.
     """
     path = folder / PREDICTIONS
     tables = [split.rows(classes) for split in answered]

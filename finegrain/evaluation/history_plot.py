@@ -19,14 +19,7 @@ TRAINING, VALIDATION, RATE_DROP = "training", "validation", "learning rate lower
 
 
 def read_history(run: Path) -> list[tuple[str, list[dict[str, float]]]]:
-    """The epochs of every stage begun, in the order of the stages.
-
-    Args:
-        run: a run folder.
-
-    Returns:
-        (stage name, rows of its history.csv) pairs; every value a float.
-    """
+    """The name and the rows of history.csv, all floats, of every stage begun, in their order."""
     stages = []
     for file in sorted(run.glob(f"*/{HISTORY}")):
         with TextIOWrapper(open_regular(file), encoding="utf-8", newline="") as table:
@@ -40,13 +33,8 @@ def plot_history(run: Path) -> Path:
     """Draw identification loss and top-1 accuracy over all epochs of a run.
 
     Stage borders are vertical lines with the stage's name; a drop of the learning rate inside a
-    stage is a dotted one with the rate from there on.
-
-    Args:
-        run: a run folder with at least one finished epoch.
-
-    Returns:
-        The picture's path, `history.png` in the run folder.
+    stage is a dotted one with the rate from there on. Gives the path of `history.png`, which
+    stands in the run folder.
     """
     stages = read_history(run)
     rows = [row for _, stage in stages for row in stage]

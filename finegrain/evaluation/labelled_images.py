@@ -20,37 +20,28 @@ FOLDER_SPLIT = "images"
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images whose class is known.
+    """N images whose class is known."""
 
-    Attributes:
-        split: what they are called in the table.
-        paths: N files.
-        names: N paths relative to their folder, with `/`.
-        labels: (N,) class indices.
-    """
-
+    # what they are called in the table
     split: str
     paths: Sequence[Path]
+    # relative to their folder, with `/`
     names: Sequence[str]
+    # (N,) class indices
     labels: np.ndarray
 
 
 @dataclass(frozen=True)
 class Answered:
-    """What a model said of labelled images that could be read.
-
-    Attributes:
-        images: those.
-        answers: one an image.
-        compared: (M,) rows of the images that have an embedding here, all or some.
-        embeddings: (M, D) float32.
-        unreadable: the images that were left out: name -> reason.
-    """
+    """What a model said of labelled images that could be read."""
 
     images: LabelledImages
     answers: TopAnswers
+    # (M,) rows of the images that have an embedding here, all or some
     compared: np.ndarray
+    # (M, D) float32
     embeddings: np.ndarray
+    # the images that were left out: name -> reason
     unreadable: dict[str, str]
 
     def rows(self, classes: list[str]) -> pd.DataFrame:
@@ -60,10 +51,7 @@ class Answered:
 
 
 def split_images(data: DataSet, split: str, classes: list[str] | None = None) -> LabelledImages:
-    """The images of a split that a data set has.
-
-    Labels go by `classes`, among which are all of the data set's; by default its own.
-    """
+    """The images of a split; labels go by `classes`, by default those of the data set."""
     rows = data.rows(split)
     return _labelled(split, data.paths(split), rows["path"], rows["label"], classes or data.classes)
 
@@ -76,9 +64,7 @@ def held_out_images(data: DataSet, classes: list[str] | None = None) -> list[Lab
 def labelled_folder(folder: Path, classes: list[str]) -> list[LabelledImages]:
     """The images of a folder: of a data set those held out, else all, in folders named by class.
 
-    Args:
-        folder: a data set folder, or one that holds a folder for each class, or for some.
-        classes: class names of the model in index order; labels go by name.
+    Labels go by the names of the model's classes, of which a folder may lack some.
 
     Raises:
         UserError: no such folder, no labelled images in it, or a class that the model lacks.

@@ -1,6 +1,6 @@
 """The table of measures: what each is called, and how it and its interval are computed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,59 +10,31 @@ from finegrain.evaluation.bootstrap import Statistic, intervals, mean_of
 from finegrain.evaluation.class_measures import calibration_error, macro_f1
 from finegrain.evaluation.embedding_measures import RANKS
 
+# Evidence, which is one of three kinds -> the value, and the statistic that gives its interval.
+Taking = Callable[[Any], tuple[float, Statistic]]
+
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure of one kind of evidence.
+    """One measure: its name in evaluation.json, its titles for the terminal and for the report.
 
-    Attributes:
-        name: in evaluation.json.
-        title: for the terminal.
-        heading: for the report.
-        of: evidence -> the value, and the statistic that gives its interval.
-        percent: whether the report shows it in percent.
+    The report shows it in percent, or as a plain number.
     """
 
     name: str
     title: str
     heading: str
-    of: Callable[[Any], tuple[float, Statistic]]
+    of: Taking
     percent: bool = True
 
 
 def _mean(values: np.ndarray) -> tuple[float, Statistic]:
-    return float(np.mean(values)), mean_of(values)
+    return float(values.mean()), mean_of(values)
 
 
-# Of `ClassAnswers`.
-CLASS_MEASURES = (
-    Measure(
-        "top1_accuracy",
-        "accuracy of the first answer",
-        "Top-1 accuracy",
-        lambda answers: _mean(answers.correct),
-    ),
-    Measure(
-        "top5_accuracy",
-        "true class among the first five",
-        "Top-5 accuracy",
-        lambda answers: _mean(answers.among_five),
-    ),
-    Measure("macro_f1", "macro-F1", "Macro-F1", macro_f1),
-    Measure(
-        "log_loss",
-        "log loss",
-        "Log loss",
-        lambda answers: _mean(answers.losses),
-        percent=False,
-    ),
-    Measure(
-        "expected_calibration_error",
-        "calibration error",
-        "Expected calibration error",
-        lambda answers: calibration_error(answers.confidences, answers.correct),
-    ),
-)
+def _mean_of(name: str) -> Taking:
+    """The mean of one number an image, which stands in the evidence."""
+    return lambda evidence: _mean(getattr(evidence, name))
 
 
 def _pair_measures(score: str, title: str, heading: str) -> tuple[Measure, ...]:
@@ -83,11 +55,6 @@ def _pair_measures(score: str, title: str, heading: str) -> tuple[Measure, ...]:
     )
 
 
-# Of `PairCurve`.
-COSINE_MEASURES = _pair_measures("cosine", "cosine similarity", "cosine")
-SAME_CLASS_MEASURES = _pair_measures("same_class", "the same-class head", "same-class head")
-
-
 def _recall(rank: int) -> Measure:
     among = "the most alike image" if rank == 1 else f"among the {rank} most alike"
     return Measure(
@@ -98,6 +65,25 @@ def _recall(rank: int) -> Measure:
     )
 
 
+# Of `ClassAnswers`.
+CLASS_MEASURES = (
+    Measure("top1_accuracy", "accuracy of the first answer", "Top-1 accuracy", _mean_of("correct")),
+    Measure(
+        "top5_accuracy", "true class among the first five", "Top-5 accuracy", _mean_of("among_five")
+    ),
+    Measure("macro_f1", "macro-F1", "Macro-F1", macro_f1),
+    Measure("log_loss", "log loss", "Log loss", _mean_of("losses"), percent=False),
+    Measure(
+        "expected_calibration_error",
+        "calibration error",
+        "Expected calibration error",
+        lambda answers: calibration_error(answers.confidences, answers.correct),
+    ),
+)
+# Of `PairCurve`.
+COSINE_MEASURES = _pair_measures("cosine", "cosine similarity", "cosine")
+SAME_CLASS_MEASURES = _pair_measures("same_class", "the same-class head", "same-class head")
+PAIR_MEASURES = (*COSINE_MEASURES, *SAME_CLASS_MEASURES)
 # Of `NeighbourRanks`.
 NEIGHBOUR_MEASURES = (
     *(_recall(rank) for rank in RANKS),
@@ -105,10 +91,9 @@ NEIGHBOUR_MEASURES = (
         "mean_average_precision",
         "mean average precision of retrieval",
         "Mean average precision",
-        lambda ranks: _mean(ranks.average_precision),
+        _mean_of("average_precision"),
     ),
 )
-PAIR_MEASURES = (*COSINE_MEASURES, *SAME_CLASS_MEASURES)
 MEASURES = {
     measure.name: measure for measure in (*CLASS_MEASURES, *PAIR_MEASURES, *NEIGHBOUR_MEASURES)
 }
@@ -116,7 +101,7 @@ MEASURES = {
 
 def taken(
     measures: Sequence[Measure], evidence: Any, images: int, seed: int = 0
-) -> Mapping[str, dict[str, float | None]]:
+) -> dict[str, dict[str, float | None]]:
     """Take measures of one kind of evidence, with 95 % bootstrap intervals over its images.
 
     Returns:
@@ -124,7 +109,7 @@ def taken(
     """
     found = {measure.name: measure.of(evidence) for measure in measures}
     bounds = intervals({name: draws for name, (_, draws) in found.items()}, images, seed)
-    both = {name: bounds[name] or (None, None) for name in found}
+    both = {name: interval or (None, None) for name, interval in bounds.items()}
     return {
         name: {"value": float(value), "low": both[name][0], "high": both[name][1]}
         for name, (value, _) in found.items()

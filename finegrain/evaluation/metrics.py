@@ -14,9 +14,7 @@ CLIPS = (
 def top1_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Share of images whose most probable class is not their own.
 
-    Args:
-        probabilities: (N,C) scores, one row an image; the largest of a row is the answer.
-        labels: (N,) class indices, 0 to C - 1.
+    Of scores (N,C) the largest of a row is the answer; labels (N,) are class indices.
 
     Raises:
         ValueError: no rows, shapes that do not fit, or a row that is not a number.
@@ -31,11 +29,8 @@ def top1_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
 def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Mean of -log of the probability of the true class; 0 is best.
 
-    Unlike scikit-learn's it makes no second matrix of the labels.
-
-    Args:
-        probabilities: (N,C), rows that sum to 1; those below 1e-7 count as that.
-        labels: (N,) class indices.
+    Unlike scikit-learn's it makes no second matrix of the labels. Probabilities (N,C) below 1e-7
+    count as that; labels (N,) are class indices.
 
     Raises:
         ValueError: no rows, or shapes that do not fit.
@@ -50,15 +45,10 @@ def log_losses(true_probabilities: np.ndarray) -> np.ndarray:
 
 
 def clipped(probabilities: np.ndarray, clip: float) -> np.ndarray:
-    """Probabilities without sure answers.
+    """Probabilities (N,C) without sure answers; rows still sum to 1.
 
-    Args:
-        probabilities: (N,C), rows that sum to 1.
-        clip: of two classes each lies in [clip, 1 - clip]; of more, none is below clip / (C - 1)
-            before the row is brought back to the sum 1.
-
-    Returns:
-        (N,C) of the same dtype, rows that sum to 1.
+    Of two classes each lies in [clip, 1 - clip]; of more, none is below clip / (C - 1) before the
+    row is brought back to the sum 1.
     """
     classes = probabilities.shape[1]
     if classes == 2:
@@ -72,10 +62,6 @@ def calibrated_clip(probabilities: np.ndarray, labels: np.ndarray) -> tuple[floa
 
     None below half an image's share is tried: of N images all right nobody can tell that fewer
     than one in N will be wrong.
-
-    Args:
-        probabilities: (N,C) for the validation images.
-        labels: (N,) their classes.
     """
     least = 0.5 / len(labels)
     candidates = sorted({min(max(clip, least), 0.5) for clip in CLIPS})

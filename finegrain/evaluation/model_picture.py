@@ -23,9 +23,7 @@ WIDTH = 160
 def draw_model(model: keras.Model, path: Path) -> None:
     """Draw the layers of a model, a backbone as one box, with types and output shapes.
 
-    Args:
-        model: functional.
-        path: the picture, `.png`, `.svg` or `.pdf`; replaced if it is there.
+    The picture is a `.png`, `.svg` or `.pdf`; one that is there is replaced.
 
     Raises:
         UserError: there is no Graphviz, it does not work, or the file cannot be written.
@@ -55,11 +53,7 @@ def draw_model(model: keras.Model, path: Path) -> None:
 
 
 def write_model_table(model: keras.Model, path: Path) -> None:
-    """Write Keras's summary of a model: all layers, those of a backbone too, and which learn.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
+    """Write Keras's summary of a model: all layers, those of a backbone too, and which learn."""
     lines: list[str] = []
     with _terminal_of(WIDTH):
         model.summary(WIDTH, print_fn=lines.append, expand_nested=True, show_trainable=True)

@@ -16,13 +16,7 @@ PairScore = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of different images.
-
-    Attributes:
-        first: (P,) row numbers.
-        second: (P,) row numbers.
-        same: (P,) bool, whether both are of one class.
-    """
+    """Pairs of different images: (P,) row numbers, and bool whether both are of one class."""
 
     first: np.ndarray
     second: np.ndarray
@@ -40,12 +34,8 @@ class Pairs:
 def sample_pairs(labels: np.ndarray, most: int = PAIRS, seed: int = 0) -> Pairs:
     """Draw as many positive as negative pairs, no pair twice.
 
-    There are none where all images are of one class, or each is of its own.
-
-    Args:
-        labels: (N,) class indices.
-        most: pairs at most; all positive and as many negative ones where there are fewer.
-        seed: of the draw.
+    Where there are fewer than `most` asks for, all of the rarer kind and as many of the other;
+    none where all images are of one class, or each is of its own.
     """
     labels = np.asarray(labels, np.int64)
     rng = np.random.default_rng(seed)
@@ -76,11 +66,7 @@ def _draw(
 def equal_error_rate(scores: np.ndarray, same: np.ndarray) -> float:
     """The error where as large a share of negative pairs is accepted as of positive ones refused.
 
-    The ROC curve is taken as straight between its points.
-
-    Args:
-        scores: (P,).
-        same: (P,) bool, some of both.
+    The ROC curve is taken as straight between its points. Scores (P,) are of both kinds.
     """
     accepted, found, _ = roc_curve(same, scores, drop_intermediate=False)
     return float(np.interp(0.0, accepted + found - 1, accepted))
@@ -92,9 +78,7 @@ class PairCurve:
     What is drawn again is images, not pairs: an image that is hard to tell spoils all its pairs.
     A pair counts as often as both its images were drawn together (Owen 2007, arXiv 0712.1111).
 
-    Args:
-        scores: (P,), larger for pairs more likely of one class.
-        pairs: the pairs, of both kinds.
+    Scores (P,) are larger for pairs more likely of one class; there are pairs of both kinds.
     """
 
     def __init__(self, scores: np.ndarray, pairs: Pairs):

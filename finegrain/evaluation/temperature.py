@@ -54,13 +54,8 @@ def fit_temperature(
 ) -> float:
     """The T with the smallest log loss; it takes seconds and is the same each time.
 
-    Of very many images times classes a part is taken, drawn by chance.
-
-    Args:
-        embeddings: (N, D) that the softmax sees, N at least 1, finite.
-        kernel: (D, C) of the softmax.
-        bias: (C,).
-        labels: (N,) class indices.
+    Of very many images times classes a part is taken, drawn by chance. Embeddings (N, D), at least
+    one and finite, are what the softmax sees; kernel (D, C) and bias (C,) are its own.
 
     Raises:
         UserError: no T is best: the model would have to be ever surer, or ever less sure.
@@ -91,13 +86,7 @@ def fit_temperature(
 
 
 def log_loss_of_logits(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
-    """Mean of -log softmax(z / T) at the true class, without rounding small probabilities away.
-
-    Args:
-        logits: (N, C).
-        labels: (N,) class indices.
-        temperature: T.
-    """
+    """Mean of -log softmax(z / T) at the true class, without rounding small probabilities away."""
     total = 0.0
     for start in range(0, len(labels), BLOCK):
         block = logits[start : start + BLOCK].astype("float64") / temperature
@@ -131,14 +120,8 @@ def file_digest(path: Path) -> str:
 def model_temperature(run_folder: Path, digest: str | None = None) -> float:
     """The temperature inside a run's model, 1 where it was never calibrated.
 
-    The record goes by the model's digest, so a model that was trained on since has none.
-
-    Args:
-        run_folder: the run.
-        digest: of its model.keras, if known.
-
-    Raises:
-        UserError: the record is damaged.
+    The record goes by the model's digest, which callers may know already; so a model that was
+    trained on since has none.
     """
     known = _record(run_folder)
     if not known:
@@ -149,13 +132,8 @@ def model_temperature(run_folder: Path, digest: str | None = None) -> float:
 def replace_model(run_folder: Path, model: keras.Model, temperature: float) -> str:
     """Write a run's model anew with another temperature in it; whole or not at all.
 
-    Args:
-        run_folder: the run.
-        model: in float32, its softmax divided by the temperature.
-        temperature: all that it was divided by.
-
-    Returns:
-        The digest of the new model.keras.
+    The model is in float32, and its softmax divided by the temperature. Gives the digest of the
+    new model.keras.
     """
     with written_whole(run_folder / MODEL, 5 * model.count_params()) as beside:
         model.save(beside)

@@ -18,13 +18,10 @@ PALE = "#aed581"
 def class_figure(
     photo: np.ndarray, overlay: np.ndarray, asked: str, answers: Sequence[tuple[str, float]]
 ) -> Figure:
-    """A photograph, the parts that speak for a class, and the likeliest classes.
+    """A photograph, the parts that speak for the class asked about, and the likeliest classes.
 
-    Args:
-        photo: (h, w, 3) uint8, RGB.
-        overlay: the same, coloured by heat.
-        asked: name of the class the heat is of.
-        answers: (name, probability), likeliest first.
+    Photograph and overlay are (h, w, 3) uint8, RGB; answers are (name, probability), the likeliest
+    first.
     """
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 0.8))
@@ -52,11 +49,8 @@ def pair_figure(
 ) -> Figure:
     """Two photographs, and the parts that make them the same class or another.
 
-    Args:
-        photos: two (h, w, 3) uint8, RGB.
-        same: the two, coloured by what speaks for the same class.
-        apart: the two, coloured by what speaks for another class.
-        probability: of the same class.
+    The two stand there as they are, coloured by what speaks for the same class, and by what speaks
+    for another; the probability is that of the same class.
     """
     figure = Figure(figsize=(11, 6.6), layout="constrained")
     columns = (

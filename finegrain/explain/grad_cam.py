@@ -90,12 +90,7 @@ class PairCam:
     def heats(
         self, pixels_1: np.ndarray, pixels_2: np.ndarray, same: bool = True
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Heat of two pictures of any sizes.
-
-        Args:
-            pixels_1: (H, W, 3) uint8, RGB.
-            pixels_2: the same, perhaps of another size.
-            same: ask what speaks for the same class; False for another class.
+        """Heat of two pictures, (H, W, 3) uint8 of any sizes, for the same class or for another.
 
         Returns:
             Two (h, w) float32 arrays, 0 to 1, of the feature map's size; all 0 where nothing
@@ -127,13 +122,8 @@ def weighted_heat(feature_maps: np.ndarray, gradients: np.ndarray) -> np.ndarray
     Each channel of the map counts as much as the score's gradient on it, averaged over all
     places; what speaks against is cut off. The hottest place of an image gets 1.
 
-    Args:
-        feature_maps: (N, h, w, D) float.
-        gradients: (N, h, w, D) float, of the score with respect to the maps.
-
-    Returns:
-        (N, h, w) float32, 0 to 1; all 0 where nothing speaks for the score, or where a number
-        is not finite.
+    Maps and gradients (N, h, w, D) -> (N, h, w) float32, 0 to 1; all 0 where nothing speaks for
+    the score, or where a number is not finite.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         weights = gradients.astype(np.float64).mean(axis=(1, 2))

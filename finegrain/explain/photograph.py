@@ -15,16 +15,12 @@ COLOURS = "turbo"
 
 @dataclass(frozen=True)
 class Photograph:
-    """One image file, decoded.
-
-    Attributes:
-        path: the file.
-        shown: (h, w, 3) uint8, RGB, with its own aspect ratio, of at most 800 pixels a side.
-        pixels: (H, W, 3) uint8, RGB, of the model's size, by the same way as in training.
-    """
+    """One image file, decoded to (h, w, 3) uint8, RGB."""
 
     path: Path
+    # with its own aspect ratio, of at most 800 pixels a side
     shown: np.ndarray
+    # of the model's size, by the same way as in training
     pixels: np.ndarray
 
 
@@ -57,12 +53,8 @@ def fitted(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def lay_over(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """Colour a picture by its heat, from blue over green and yellow to red; cold is left alone.
 
-    Args:
-        pixels: (H, W, 3) uint8, RGB.
-        heat: (h, w) float, 0 to 1, over the whole picture.
-
-    Returns:
-        (H, W, 3) uint8; where all heat around is 0, the picture itself.
+    Pixels are (H, W, 3) uint8, RGB, heat (h, w) float, 0 to 1, over the whole picture. Gives a
+    picture of the same size; where all heat around is 0, the picture itself.
     """
     import matplotlib
 

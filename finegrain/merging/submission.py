@@ -14,7 +14,7 @@ from finegrain.merging.joined_features import JoinedFeatures
 from finegrain.merging.merge_split import answering_rows
 from finegrain.merging.training import Merged
 from finegrain.submission.class_probabilities import ClassProbabilities
-from finegrain.submission.sample_submission import SampleSubmission
+from finegrain.submission.submission import SampleSubmission
 
 MOST_NAMED = 20
 

@@ -12,14 +12,12 @@ from finegrain.errors import UserError
 class ClassProbabilities:
     """Class probabilities in which every number carries its image's id and its class's name.
 
-    Attributes:
-        ids: the N ids of the rows, no two alike.
-        classes: the C class names of the columns, no two alike.
-        probabilities: (N,C) float32, 0 to 1.
+    No two of the N ids are alike, nor two of the C classes.
     """
 
     ids: list[str]
     classes: list[str]
+    # (N,C) float32, 0 to 1
     probabilities: np.ndarray
 
     def __post_init__(self) -> None:
@@ -63,11 +61,7 @@ def mean_of(tables: Sequence[ClassProbabilities]) -> ClassProbabilities:
 def check_same_classes(named_classes: dict[str, Sequence[str]]) -> None:
     """Refuse to average models that tell different classes apart.
 
-    Args:
-        named_classes: name of a model (its run folder) -> its classes, in any order.
-
-    Raises:
-        UserError: names the first model that differs and the classes it lacks or adds.
+    Classes, in any order, go by the name of the model, which is its run folder.
     """
     (first, expected), *others = named_classes.items()
     for name, classes in others:

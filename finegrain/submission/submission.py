@@ -1,22 +1,94 @@
-"""From a table of class probabilities to the file that a leaderboard takes."""
+"""The file that a leaderboard takes, and its sample, which says how it must look."""
 
 import csv
 import os
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
+from finegrain.decode import IMAGE_SUFFIXES
 from finegrain.errors import UserError
 from finegrain.submission.class_probabilities import ClassProbabilities
-from finegrain.submission.sample_submission import SampleSubmission
 from finegrain.whole_files import written_whole
 
 SubmissionFormat = Literal["baidu", "kaggle-label", "probabilities"]
 
 # A sure answer that is wrong costs the log loss without bound; this caps its price.
 KAGGLE_CLIP = (0.005, 0.995)
+
+
+@dataclass(frozen=True)
+class SampleSubmission:
+    """Which ids a leaderboard wants, in which order, under which names."""
+
+    path: Path
+    # column names; the first one is the id's
+    header: list[str]
+    # the first column, as written there
+    ids: list[str]
+
+    def image_ids(self, known: Collection[str]) -> list[str]:
+        """The known id of the image behind each row; `1.jpg` may stand for the image `1`.
+
+        Raises:
+            UserError: rows without an image, or two rows for one image.
+        """
+        known = set(known)
+        found = [row if row in known else _without_suffix(row) for row in self.ids]
+        missing = [row for row, image in zip(self.ids, found, strict=True) if image not in known]
+        if missing:
+            raise UserError(
+                f"{self.path} asks for {missing[0]}, which has no image in the folder "
+                f"({len(missing)} of its {len(self.ids)} ids have none); "
+                "check that --images and --sample-submission belong together"
+            )
+        _refuse_repetition(self.path, found)
+        return found
+
+
+def read_sample_submission(path: Path) -> SampleSubmission:
+    """Read a CSV file with a header and the id in its first column.
+
+    Raises:
+        UserError: no such file, not UTF-8, no rows, a header of fewer than two columns,
+            a row of another length than the header, or an id that stands there twice.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no file {path}; --sample-submission takes a CSV file")
+    try:
+        # Spreadsheets put a byte order mark in front, which would become part of the name.
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *rows = [row for row in csv.reader(file) if row] or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} is not a CSV file in UTF-8: {error}") from None
+    if len(header) < 2:
+        raise UserError(f"{path} must open with a header like `id,label`; it has no two columns")
+    if not rows:
+        raise UserError(f"{path} lists no ids below its header {','.join(header)}")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            raise UserError(
+                f"row {number} of {path} has {len(row)} values where its header has {len(header)}"
+            )
+    ids = [row[0] for row in rows]
+    _refuse_repetition(path, ids)
+    return SampleSubmission(path, header, ids)
+
+
+def _without_suffix(name: str) -> str:
+    path = Path(name)
+    return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def _refuse_repetition(path: Path, ids: list[str]) -> None:
+    seen: set[str] = set()
+    for image_id in ids:
+        if image_id in seen:
+            raise UserError(f"{path} lists the id {image_id} twice; each image has one row")
+        seen.add(image_id)
 
 
 def write_submission(
@@ -36,7 +108,7 @@ def write_submission(
 
     Args:
         table: the answers; rows that a sample does not ask for are left out.
-        output: the file; its folder is made where it is missing.
+        output: its folder is made where it is missing.
         submission_format: one of the above.
         sample: gives header, ids, and their order; not for `baidu`.
         category_ids: the table's classes are a JSON's category ids, which leaderboards that
@@ -97,11 +169,7 @@ def _probability_rows(
 
 
 def check_output(output: Path) -> None:
-    """Make the folder of a submission; asked before hours are spent on what goes in it.
-
-    Raises:
-        UserError: its folder cannot be made or written to.
-    """
+    """Make the folder of a submission, or refuse it, before hours are spent on what goes in it."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -114,15 +182,9 @@ def check_output(output: Path) -> None:
 
 
 def check_sample_fits(
-    submission_format: SubmissionFormat,
-    sample: SampleSubmission | None,
-    classes: Collection[str],
+    submission_format: SubmissionFormat, sample: SampleSubmission | None, classes: Collection[str]
 ) -> None:
-    """Refuse a sample submission that is one of another format or of other classes.
-
-    Raises:
-        UserError: see above; ValueError for a format that does not exist.
-    """
+    """Refuse a sample submission that is one of another format or of other classes."""
     if submission_format not in get_args(SubmissionFormat):
         raise ValueError(f"Unknown submission format. Received: {submission_format!r}")
     if sample is None:

@@ -6,8 +6,7 @@ from pathlib import Path
 from finegrain.errors import UserError
 from finegrain.flags import BatchSize
 from finegrain.outputs import Output, OutputFile
-from finegrain.submission.sample_submission import read_sample_submission
-from finegrain.submission.submission import SubmissionFormat
+from finegrain.submission.submission import SubmissionFormat, read_sample_submission
 from finegrain.submission.unlabelled_images import unlabelled_images
 
 
@@ -38,11 +37,7 @@ class SubmissionSettings:
         return [OutputFile("--output", self.output)]
 
     def check(self) -> None:
-        """Refuse what is wrong whatever the runs are, before seconds go by importing Keras.
-
-        Raises:
-            UserError: names the flag, its value and what it may be.
-        """
+        """Refuse what is wrong whatever the runs are, before seconds go by importing Keras."""
         if not self.run:
             raise UserError("--run names no run folder; give one, or several to average them")
         unlabelled_images(self.images)

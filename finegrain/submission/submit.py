@@ -18,8 +18,13 @@ from finegrain.submission.class_probabilities import (
     check_same_classes,
     mean_of,
 )
-from finegrain.submission.sample_submission import SampleSubmission, read_sample_submission
-from finegrain.submission.submission import check_output, check_sample_fits, write_submission
+from finegrain.submission.submission import (
+    SampleSubmission,
+    check_output,
+    check_sample_fits,
+    read_sample_submission,
+    write_submission,
+)
 from finegrain.submission.submission_settings import SubmissionSettings
 from finegrain.submission.unlabelled_images import unlabelled_images
 
@@ -27,11 +32,7 @@ MOST_NAMED_FILES = 20
 
 
 def open_runs(folders: Sequence[Path]) -> list[FinishedRun]:
-    """Open the runs to predict with and print them.
-
-    Raises:
-        UserError: one has no finished model, or their classes differ.
-    """
+    """Open the runs to predict with, of the same classes, and print them."""
     runs = [open_finished_run(folder) for folder in folders]
     check_same_classes({str(run.folder): run.classes for run in runs})
     for run in runs:
@@ -46,10 +47,6 @@ def submit(settings: SubmissionSettings, runs: Sequence[FinishedRun]) -> None:
     Everything that can be wrong with the user's files is looked at before the first model is
     loaded. An image that cannot be decoded gets the class prior, the share of each class among
     the run's training images, and a warning: leaderboards refuse a short file.
-
-    Args:
-        settings: the flags, checked.
-        runs: from `open_runs`.
 
     Raises:
         UserError: see `unlabelled_images`, `read_sample_submission` and `write_submission`; two

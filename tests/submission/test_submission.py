@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from finegrain.errors import UserError
 from finegrain.submission.class_probabilities import ClassProbabilities
-from finegrain.submission.sample_submission import read_sample_submission
-from finegrain.submission.submission import check_output, write_submission
+from finegrain.submission.submission import check_output, read_sample_submission, write_submission
 
 SHARED = Path(__file__).parents[2] / "../shared/data"
 AWKWARD = ["Shih-Tzu", 'the "big", one', "猫, 狗", "-dash", " space "]
