@@ -173,7 +173,7 @@ def test_one_decoding_serves_all_backbones_of_a_size(
 
 SLOWED = """
 import runpy, sys, time
-from finegrain.features.feature_computer import FeatureComputer
+from finegrain.features.compute import FeatureComputer
 from finegrain.stores import row_store
 
 row_store.SECONDS_BETWEEN_FLUSHES = 0

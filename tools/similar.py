@@ -107,7 +107,7 @@ def embed(settings: Settings):
 
     from finegrain.decode import read_pixels
     from finegrain.embeddings.source import run_source
-    from finegrain.features.feature_computer import FeatureComputer
+    from finegrain.features.compute import FeatureComputer
     from finegrain.models.classifier import EMBEDDING
     from finegrain.stores.row_layout import RowKind
 

@@ -10,8 +10,7 @@ from finegrain.embeddings.export_file import Export, close_up, is_finished, open
 from finegrain.embeddings.photographs import ExportedViews
 from finegrain.embeddings.source import EmbeddingSource
 from finegrain.errors import UserError
-from finegrain.features.decoded_views import decoded_views
-from finegrain.features.feature_computer import FeatureComputer, FeatureOverflow
+from finegrain.features.compute import FeatureComputer, FeatureOverflow, decoded_views
 from finegrain.inference.answers_fit import check_answers_fit
 from finegrain.stores.row_store import RowStore
 from finegrain.whole_files import DISK_FULL

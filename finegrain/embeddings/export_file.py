@@ -14,7 +14,7 @@ import numpy as np
 from finegrain.embeddings.photographs import ExportedPhotos, ViewPlan
 from finegrain.embeddings.source import EmbeddingSource
 from finegrain.errors import UserError
-from finegrain.features.feature_key import network_digest
+from finegrain.features.cut import network_digest
 from finegrain.memory import size_in_words
 from finegrain.models.backbone import weights_digest
 from finegrain.models.image_heads import EMBEDDING

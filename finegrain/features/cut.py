@@ -1,5 +1,7 @@
 """Cut a training model in two: what stands still, and what learns."""
 
+import hashlib
+import json
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -52,8 +54,7 @@ def cut_above_backbone(model: keras.Model) -> Cut:
 
 def cut_at_embedding(model: keras.Model) -> Cut:
     """Cut between the embedding and the heads on it."""
-    embedding = embedder(model).output
-    return _cut_at(model, EMBEDDING, embedding, "float32")
+    return _cut_at(model, EMBEDDING, embedder(model).output, "float32")
 
 
 def cut_at_feature_map(model: keras.Model) -> Cut:
@@ -96,7 +97,7 @@ def cut_at_boundary(model: keras.Model, first_trainable: int) -> Cut | None:
         first_trainable: index of the first backbone layer that may be trained.
 
     Returns:
-        The cut, or None where nothing stands below: the first layers are trained too.
+        None where nothing stands below: the first layers are trained too.
     """
     backbone = model.get_layer(BACKBONE_LAYER)
     boundary = _smallest_crossing(backbone, first_trainable)
@@ -116,6 +117,23 @@ def cut_at_boundary(model: keras.Model, first_trainable: int) -> Cut | None:
     outputs = _outputs(model, feature_map(model), upper, inputs)
     above = keras.Model(inputs, outputs, name=model.name)
     return Cut(below, above, kinds, ACTIVATION, boundary)
+
+
+def network_digest(below: keras.Model, boundary: int | None = None) -> str:
+    """SHA-256 over the layers below a cut, but for their names, which differ by process."""
+    layers = [
+        [type(layer).__name__, _without_names(layer.get_config())]
+        for layer in below._flatten_layers(include_self=False)
+        if not hasattr(layer, "layers")
+    ]
+    content = json.dumps([boundary, layers], sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _without_names(config: Any) -> Any:
+    if isinstance(config, dict):
+        return {key: _without_names(value) for key, value in config.items() if key != "name"}
+    return config
 
 
 def _outputs(
@@ -161,12 +179,14 @@ def _smallest_crossing(backbone: keras.Model, first_trainable: int) -> int:
 
 def _crossing(backbone: keras.Model, boundary: int) -> list[Tensor]:
     """Outputs of layers below the boundary that layers above it take."""
-    made = {id(tensor) for layer in backbone.layers[:boundary] for tensor in _flat(layer.output)}
+    made = {
+        id(tensor)
+        for layer in backbone.layers[:boundary]
+        for tensor in keras.tree.flatten(layer.output)
+    }
     crossing: dict[int, Tensor] = {}
     for layer in backbone.layers[boundary:]:
-        crossing |= {id(tensor): tensor for tensor in _flat(layer.input) if id(tensor) in made}
+        crossing |= {
+            id(tensor): tensor for tensor in keras.tree.flatten(layer.input) if id(tensor) in made
+        }
     return list(crossing.values())
-
-
-def _flat(tensors: Any) -> list[Tensor]:
-    return keras.tree.flatten(tensors)

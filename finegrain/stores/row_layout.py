@@ -59,7 +59,7 @@ def write_layout(
     needed = table_bytes(columns) + sum(rows.values()) + 4 * len(canonical({**notes, **key}))
     with written_whole(path, needed) as beside, h5py.File(beside, "w") as file:
         file.attrs["key"] = canonical(key)
-        # Beside the key, not in it: stores of earlier versions shall be found.
+        # Beside the key, not in it, so that stores of earlier versions are found.
         file.attrs[SCHEMA_KEY] = SCHEMA
         for name, value in {**notes, **key}.items():
             file.attrs[name] = value if isinstance(value, int | str) else canonical(value)
@@ -75,7 +75,7 @@ def write_layout(
 def table_bytes(columns: Columns) -> int:
     """Bytes that columns take in an HDF5 file, with its own bookkeeping; more rather than less.
 
-    For making sure of them beforehand: a disk that fills as HDF5 closes a file makes it print what
+    To make sure of them beforehand: when the disk fills as HDF5 closes a file, it prints what
     nobody can catch.
     """
     texts = (

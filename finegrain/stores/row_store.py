@@ -49,9 +49,7 @@ class RowStore:
     A second process that opens a store while one fills it can read what was done by then; its
     own `write` does nothing.
 
-    Args:
-        path: a file made by `create`.
-        key: what the rows were made from, as given to `create`.
+    Opened by the path and the key that were given to `create`.
 
     Raises:
         DamagedStore: the file is cut short, no store, or made from something else.
@@ -97,7 +95,7 @@ class RowStore:
         """Make an empty store.
 
         Args:
-            path: the file to make.
+            path: the file.
             key: what the rows are made from, as JSON values; also written as attributes.
             kinds: kind of data -> what its rows are.
             rows: split -> number of rows N.
@@ -121,14 +119,13 @@ class RowStore:
         self.kinds: dict[str, RowKind] = {}
         for name, group in file.items():
             for split, data in group.items():
-                offset = data.id.get_offset()
                 if data.attrs.get(IS_KIND, False):
                     self._add_kind(name, split, data)
-                if offset is None:
-                    continue
-                if offset + data.id.get_storage_size() > size:
-                    raise DamagedStore(f"{self.path} is cut short")
-                self._places[name, split] = offset
+                offset = data.id.get_offset()
+                if offset is not None:
+                    if offset + data.id.get_storage_size() > size:
+                        raise DamagedStore(f"{self.path} is cut short")
+                    self._places[name, split] = offset
 
     def _add_kind(self, name: str, split: str, data: h5py.Dataset) -> None:
         kind, rows = RowKind(data.shape[1:], data.dtype.name), len(self._flags[split])
@@ -167,12 +164,7 @@ class RowStore:
         return out
 
     def write(self, split: str, rows: RowNumbers, values: Mapping[str, np.ndarray]) -> None:
-        """Put rows in their place; all kinds at once.
-
-        Args:
-            split: of these rows.
-            rows: their numbers.
-            values: kind -> (len(rows), ...).
+        """Put rows in their place: kind -> (len(rows), ...), all kinds at once.
 
         Raises:
             OSError: the disk is full; the rows do not count as done.

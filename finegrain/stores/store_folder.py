@@ -65,16 +65,20 @@ class StoreFolder:
         remove_partials(self.folder)
         there = self._existing(path, key, kinds)
         row_bytes = sum(kind.row_bytes for kind in kinds.values()) + ROW_OVERHEAD
-        fitting = self._fitting(path, rows, row_bytes)
+        left, limit = self._room(path)
+        fitting = {}
+        for split, count in rows.items():
+            fitting[split] = min(count, left // row_bytes)
+            left -= fitting[split] * row_bytes
         if there is not None:
             held = there.splits
             if all(held.get(split, 0) >= count for split, count in fitting.items()):
-                self._explain(rows, held, row_bytes)
+                self.reason = _reason(rows, held, row_bytes, limit)
                 return there
             if not there.writable:
                 return there
             there.close()
-        self._explain(rows, fitting, row_bytes)
+        self.reason = _reason(rows, fitting, row_bytes, limit)
         if not any(fitting.values()):
             return None
         cut = {
@@ -97,41 +101,36 @@ class StoreFolder:
         path.unlink(missing_ok=True)
         return None
 
-    def _fitting(self, path: Path, rows: Mapping[str, int], row_bytes: int) -> dict[str, int]:
+    def _room(self, path: Path) -> tuple[int, str]:
+        """Bytes that a store may take, and what sets the limit, in words."""
         others = sum(_size(file) for file in self.stores() if file != path)
-        existing = next(iter([self.folder, *self.folder.absolute().parents]), self.folder)
-        while not existing.exists():
-            existing = existing.absolute().parent
+        folder = self.folder.absolute()
+        existing = next(place for place in (folder, *folder.parents) if place.exists())
         own = path.stat().st_blocks * 512 if path.exists() else 0
         on_disk = shutil.disk_usage(existing).free + own - LEFT_FREE
-        left = max(0, int(min(self.most_bytes - others, on_disk)))
-        self._tight = "--cache-gb" if self.most_bytes - others <= on_disk else "the disk"
-        self._others = others
-        fitting = {}
-        for split, count in rows.items():
-            fitting[split] = min(count, left // row_bytes)
-            left -= fitting[split] * row_bytes
-        return fitting
-
-    def _explain(self, rows: Mapping[str, int], held: Mapping[str, int], row_bytes: int) -> None:
-        wanted, fits = sum(rows.values()), sum(min(rows[s], held.get(s, 0)) for s in rows)
-        if fits == wanted:
-            self.reason = ""
-            return
+        allowed = self.most_bytes - others
         limit = f"--cache-gb {self.most_bytes / GIGABYTE:g}"
-        if self._tight != "--cache-gb":
+        if allowed > on_disk:
             limit = f"the free space of the disk (less {size_in_words(LEFT_FREE)})"
-        elif self._others:
-            limit += f" (of which other stores take {size_in_words(self._others)})"
-        self.reason = (
-            f"{fits} of {wanted} rows of {size_in_words(row_bytes)} fit into {limit}; "
-            f"all need {size_in_words(wanted * row_bytes)}"
-        )
+        elif others:
+            limit += f" (of which other stores take {size_in_words(others)})"
+        return max(0, int(min(allowed, on_disk))), limit
 
     def stores(self) -> list[Path]:
         """The stores in the folder, by name; other files are not looked at."""
         named = (path for path in self.folder.glob("*.h5") if STORE_NAME.fullmatch(path.name))
         return sorted(path for path in named if path.is_file())
+
+
+def _reason(rows: Mapping[str, int], held: Mapping[str, int], row_bytes: int, limit: str) -> str:
+    wanted = sum(rows.values())
+    fits = sum(min(count, held.get(split, 0)) for split, count in rows.items())
+    if fits == wanted:
+        return ""
+    return (
+        f"{fits} of {wanted} rows of {size_in_words(row_bytes)} fit into {limit}; "
+        f"all need {size_in_words(wanted * row_bytes)}"
+    )
 
 
 def _size(path: Path) -> int:
@@ -143,11 +142,7 @@ def _size(path: Path) -> int:
 
 
 def remove_store(path: Path) -> bool:
-    """Remove a store, unless another process is filling or reading it.
-
-    Returns:
-        Whether it is gone.
-    """
+    """Remove a store, unless another process is filling or reading it; whether it is gone."""
     with open(path, "rb") as file:
         if not lock(file):
             return False

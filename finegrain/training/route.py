@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from finegrain.features.compute import FeatureComputer, FeatureOverflow, fill
 from finegrain.features.cut import (
     ACTIVATION,
     BACKBONE_MAP,
@@ -15,11 +16,9 @@ from finegrain.features.cut import (
     cut_above_backbone,
     cut_at_boundary,
 )
-from finegrain.features.feature_batches import FeatureBatches
-from finegrain.features.feature_computer import FeatureComputer, FeatureOverflow
-from finegrain.features.feature_key import feature_key
-from finegrain.features.fill import fill
-from finegrain.images.batches import Batches, PhotoBatches
+from finegrain.features.stored import FeatureBatches, feature_key
+from finegrain.images.batches import PhotoBatches
+from finegrain.images.batches import Batches
 from finegrain.images.pixels import PixelStore
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
 from finegrain.models.image_heads import EMBEDDING

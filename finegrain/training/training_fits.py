@@ -3,7 +3,7 @@
 import keras
 
 from finegrain.device import CPU, find_device
-from finegrain.features.fill import BATCH
+from finegrain.features.compute import BATCH
 from finegrain.inference.answers_fit import images_at_once
 from finegrain.memory import check_memory_fits
 from finegrain.models.backbone import BACKBONE_LAYER

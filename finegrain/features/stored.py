@@ -1,13 +1,54 @@
-"""Batches of stored features, in the very order in which the photographs would have come."""
+"""Stored features: what they depend on, and batches of them in the order of the photographs."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from finegrain.errors import UserError
-from finegrain.features.feature_computer import FeatureComputer, FeatureOverflow
+from finegrain.features.compute import FeatureComputer, FeatureOverflow
+from finegrain.features.cut import Cut, network_digest
 from finegrain.images.batches import PhotoBatches
+from finegrain.images.pixels import photos_digest
+from finegrain.models.backbone import weights_digest
 from finegrain.stores.row_store import DamagedStore, RowStore
+
+
+def feature_key(
+    cut: Cut,
+    photos: dict[str, PhotoBatches],
+    checksums: Mapping[Path, str],
+    views: int,
+    engine: str,
+) -> dict[str, Any]:
+    """The key of a store, as JSON values: another key, another store.
+
+    Args:
+        cut: its lower part computes the features.
+        photos: split -> the images, in the order of the store's rows.
+        checksums: image file -> digest of its content, from the manifest.
+        views: views a training image.
+        engine: what computes the features, and how precisely.
+    """
+    some = next(iter(photos.values()))
+    augmented = {
+        split: {"ranges": asdict(batches.augmentation), "seed": batches.seed, "views": views}
+        for split, batches in photos.items()
+        if batches.augmentation is not None
+    }
+    digests = {split: photos_digest(batches.paths, checksums) for split, batches in photos.items()}
+    return {
+        "features": {kind: [list(what.shape), what.dtype] for kind, what in cut.kinds.items()},
+        "images": digests,
+        "weights": weights_digest(cut.below),
+        "network": network_digest(cut.below, cut.boundary),
+        "image_size": list(some.image_size),
+        "augmentation": augmented,
+        "engine": engine,
+    }
 
 
 class FeatureBatches:
@@ -46,14 +87,11 @@ class FeatureBatches:
         return self.photos.steps()
 
     def batch(self, epoch: int, step: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Read one batch.
+        """Features by kind, (B, ...) each, and labels (B, C) as `PhotoBatches` gives them.
 
         Args:
             epoch: 0, 1, ...
             step: 0 to `steps() - 1`.
-
-        Returns:
-            Features by kind, (B, ...) each, and one-hot labels (B, C) float32.
 
         Raises:
             UserError: an image that is not stored can no longer be read, the store was damaged
@@ -90,8 +128,10 @@ class FeatureBatches:
         return features, self.photos.targets(chosen)
 
     def _is_stored(self, rows: np.ndarray) -> np.ndarray:
+        # The store may be cut short.
         inside = rows < len(self._stored)
-        return inside & self._stored[np.where(inside, rows, 0)] if len(self._stored) else inside
+        inside[inside] = self._stored[rows[inside]]
+        return inside
 
     def _make_order_of_views(self, cycle: int) -> np.ndarray:
         count = len(self.photos.paths)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from finegrain.features import fill as fill_module
-from finegrain.features.feature_batches import FeatureBatches
-from finegrain.features.fill import fill, missing_rows
+from finegrain.features import compute
+from finegrain.features.compute import fill, missing_rows
+from finegrain.features.stored import FeatureBatches
 from finegrain.images.augmentation import Augmentation
 from finegrain.images.batches import PhotoBatches
 from finegrain.stores.row_layout import RowKind
@@ -106,7 +106,7 @@ def test_what_is_not_stored_is_computed_to_the_same_numbers(paths, tmp_path, kep
 
 
 def test_filling_goes_on_where_it_stopped(paths, tmp_path, monkeypatch):
-    monkeypatch.setattr(fill_module, "BATCH", 2)
+    monkeypatch.setattr(compute, "BATCH", 2)
     plain, rows = photos(paths), store(tmp_path / "a.h5", COUNT)
 
     class Interrupted(PlainComputer):

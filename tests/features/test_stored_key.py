@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from finegrain.features.cut import cut_at_boundary, cut_at_embedding
-from finegrain.features.feature_key import feature_key
+from finegrain.features.stored import feature_key
 from finegrain.images.augmentation import Augmentation
 from finegrain.images.batches import PhotoBatches
 from finegrain.models.backbone import BACKBONE_LAYER, build_backbone, freeze

@@ -1,0 +1,205 @@
+"""Compute features of photographs with the part of a model that stands still."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from finegrain.decode import UnreadableImage
+from finegrain.inference.inference import Inference, open_inference
+from finegrain.inference.keras_engine import KerasEngine
+from finegrain.models.full_precision import in_full_precision
+from finegrain.stores.row_layout import RowKind
+from finegrain.stores.row_store import RowStore
+from finegrain.whole_files import DISK_FULL
+
+# Photographs computed at a time: enough to keep all cores busy, little memory.
+BATCH = 32
+BATCHES_AHEAD = 2
+
+
+class FeatureOverflow(Exception):
+    """A feature is too large for the dtype it is stored with."""
+
+
+class FeatureComputer:
+    """Features of a batch of photographs, in the dtype they are stored with.
+
+    The engine (OpenVINO or Keras) is opened with the first batch, since it takes seconds and a
+    full store needs none. Threads may share a computer.
+
+    Args:
+        below: `image` (B, H, W, 3) -> list of features, in the order of `kinds`.
+        kinds: what the features are stored as.
+        openvino: use OpenVINO where it is installed and the device is a CPU.
+        expected_images: about how many photographs will come; for a few, no engine is opened
+            that takes longer to start than it saves.
+        bfloat16: let OpenVINO compute in bfloat16 where that agrees well with Keras.
+    """
+
+    def __init__(
+        self,
+        below: keras.Model,
+        kinds: Mapping[str, RowKind],
+        openvino: bool,
+        expected_images: int,
+        bfloat16: bool = True,
+    ):
+        self.kinds = dict(kinds)
+        self._below = below
+        self._openvino = openvino
+        self._expected = expected_images
+        self._bfloat16 = bfloat16
+        self._inference: Inference | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Kind -> features (B, ...) of images (B, H, W, 3), RGB 0 to 255.
+
+        Raises:
+            FeatureOverflow: a feature is no finite number in its dtype.
+        """
+        with self._lock:
+            if self._inference is None:
+                self._inference = self._open(images)
+            outputs = self._inference.run(images)
+        features = {}
+        for (kind, what), output in zip(self.kinds.items(), outputs, strict=True):
+            with np.errstate(over="ignore"):
+                values = np.asarray(output).astype(what.dtype)
+            if not np.isfinite(values).all():
+                raise FeatureOverflow(f"{kind} holds numbers beyond {what.dtype}")
+            features[kind] = values
+        return features
+
+    def _open(self, images: np.ndarray) -> Inference:
+        below, mixed = self._below, self._below.dtype_policy.compute_dtype != "float32"
+        # OpenVINO chooses its own precision, and is to be compared with the full one.
+        opened = open_inference(
+            in_full_precision(below) if mixed and self._openvino else below,
+            images,
+            self._openvino,
+            self._expected,
+            self._bfloat16,
+        )
+        if mixed and self._openvino and isinstance(opened.compute, KerasEngine):
+            opened = open_inference(below, images, False, self._expected)
+        print(f"  computing {opened.describe()}", flush=True)
+        return opened
+
+
+class Views(Protocol):
+    """N photographs, of each of which there are views by number; threads may share them."""
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        """The N image files."""
+
+    def views(self, index: int, numbers: Sequence[int]) -> np.ndarray:
+        """Some views of a photograph, (K, H, W, 3) uint8; may raise `UnreadableImage`."""
+
+
+def fill(
+    store: RowStore, photos: Mapping[str, Views], computer: FeatureComputer, workers: int
+) -> str:
+    """Compute all missing rows, with a progress bar where there is a terminal.
+
+    Stopped at any moment, what was written stays, and the next call goes on.
+
+    Args:
+        store: to fill; row `view * N + image` of a split holds a view of an image.
+        photos: split -> where its N photographs come from.
+        computer: computes the features.
+        workers: threads that decode photographs ahead.
+
+    Returns:
+        Why it ended before all rows were there, in words for the user; empty if they are.
+
+    Raises:
+        UserError: an image can no longer be read.
+        FeatureOverflow: features that do not fit the dtype of the store.
+    """
+    missing = {split: missing_rows(store, split) for split in photos if split in store.splits}
+    total = sum(len(rows) for rows in missing.values())
+    if not total or not store.writable:
+        return "" if not total else "another training is filling it"
+    with tqdm(total=total, unit="image", desc="  storing", disable=None) as bar:
+        for split, rows in missing.items():
+            for batch, images, _ in decoded_views(photos[split], rows, workers, BATCH):
+                try:
+                    store.write(split, batch, computer(images))
+                except OSError as error:
+                    if error.errno in DISK_FULL:
+                        return "the disk is full"
+                    raise
+                bar.update(len(batch))
+    store.flush()
+    return ""
+
+
+def missing_rows(store: RowStore, split: str) -> np.ndarray:
+    """Numbers of the rows that are not there yet."""
+    return np.flatnonzero(~store.done(split))
+
+
+def decoded_views(
+    photos: Views, rows: np.ndarray, workers: int, batch: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, dict[int, str]]]:
+    """Row numbers with their pixels, decoded ahead; all views of a photograph from one decoding.
+
+    Args:
+        photos: row `view * N + image` is a view of one of its N photographs.
+        rows: (R,) numbers of the rows wanted.
+        workers: threads.
+        batch: rows a batch, at most.
+
+    Yields:
+        Row numbers (B,), their pixels (B, H, W, 3) uint8, and image -> why it could not be read,
+        whose rows are left out. B may be 0.
+    """
+    views, images = np.divmod(rows, max(1, len(photos.paths)))
+    by_image = np.lexsort((views, images))
+    batches = [by_image[start : start + batch] for start in range(0, len(rows), batch)]
+
+    def read(image: int, wanted: np.ndarray) -> np.ndarray | UnreadableImage:
+        try:
+            return photos.views(image, wanted.tolist())
+        except UnreadableImage as error:
+            return error
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="photos") as pool:
+        waiting = []
+        try:
+            for number in range(len(batches) + BATCHES_AHEAD):
+                if number < len(batches):
+                    places = batches[number]
+                    some = np.unique(images[places])
+                    wanted = [views[places[images[places] == image]] for image in some]
+                    waiting.append((some, places, pool.map(read, some, wanted)))
+                if number >= BATCHES_AHEAD:
+                    some, places, answers = waiting.pop(0)
+                    yield _gathered(rows[places], images[places], some, list(answers))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _gathered(
+    rows: np.ndarray,
+    images: np.ndarray,
+    some: np.ndarray,
+    answers: list[np.ndarray | UnreadableImage],
+) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    unreadable = {
+        int(image): str(answer)
+        for image, answer in zip(some, answers, strict=True)
+        if isinstance(answer, UnreadableImage)
+    }
+    pixels = [answer for answer in answers if not isinstance(answer, UnreadableImage)]
+    if not pixels:
+        return rows[:0], np.empty((0, 0, 0, 3), np.uint8), unreadable
+    return rows[~np.isin(images, list(unreadable))], np.concatenate(pixels), unreadable
