@@ -95,7 +95,7 @@ def parts_of(settings: Settings, policy: str) -> dict:
 def openvino_forward(model, precision: str) -> Callable:
     """A function that runs a Keras model on a batch by OpenVINO on all cores, as training does."""
     from finegrain.inference.conversion import converted
-    from finegrain.inference.openvino_engine import OpenVINOEngine
+    from finegrain.inference.engines import OpenVINOEngine
 
     return OpenVINOEngine(converted(model, "float32"), precision).run
 

@@ -11,7 +11,7 @@ from finegrain.embeddings.photographs import ExportedViews
 from finegrain.embeddings.source import EmbeddingSource
 from finegrain.errors import UserError
 from finegrain.features.compute import FeatureComputer, FeatureOverflow, decoded_views
-from finegrain.inference.answers_fit import check_answers_fit
+from finegrain.inference.opening import check_answers_fit
 from finegrain.stores.row_store import RowStore
 from finegrain.whole_files import DISK_FULL
 

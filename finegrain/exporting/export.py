@@ -14,9 +14,8 @@ from finegrain.exporting.format import Format
 from finegrain.exporting.served import model_card, served_model
 from finegrain.inference.agreement import Agreement, agreement
 from finegrain.inference.conversion import one_line
-from finegrain.inference.inference import TOLERANCE
-from finegrain.inference.keras_engine import KerasEngine
-from finegrain.inference.openvino_engine import FLOAT32
+from finegrain.inference.engines import FLOAT32, KerasEngine
+from finegrain.inference.opening import TOLERANCE
 from finegrain.quiet import stderr_aside
 from finegrain.runs.finished_run import FinishedRun
 from finegrain.whole_files import partial_beside, remove_partials

@@ -15,8 +15,7 @@ import numpy as np
 
 from finegrain.exporting.format import Format
 from finegrain.exporting.served import IMAGE, PROBABILITIES, ModelCard
-from finegrain.inference.conversion import converted
-from finegrain.inference.openvino_import import load_openvino
+from finegrain.inference.conversion import converted, load_openvino
 
 INFO = "finegrain"
 

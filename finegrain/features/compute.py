@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -11,9 +12,10 @@ import numpy as np
 from tqdm import tqdm
 
 from finegrain.decode import UnreadableImage
-from finegrain.inference.inference import Inference, open_inference
-from finegrain.inference.keras_engine import KerasEngine
+from finegrain.inference.engines import KerasEngine
+from finegrain.inference.opening import Inference, open_inference
 from finegrain.models.full_precision import in_full_precision
+from finegrain.read_ahead import read_ahead
 from finegrain.stores.row_layout import RowKind
 from finegrain.stores.row_store import RowStore
 from finegrain.whole_files import DISK_FULL
@@ -165,41 +167,26 @@ def decoded_views(
     views, images = np.divmod(rows, max(1, len(photos.paths)))
     by_image = np.lexsort((views, images))
     batches = [by_image[start : start + batch] for start in range(0, len(rows), batch)]
+    tasks = ((image, places) for places in batches for image in np.unique(images[places]))
 
-    def read(image: int, wanted: np.ndarray) -> np.ndarray | UnreadableImage:
+    def read(task: tuple[int, np.ndarray]) -> np.ndarray | UnreadableImage:
+        image, places = task
         try:
-            return photos.views(image, wanted.tolist())
+            return photos.views(image, views[places[images[places] == image]].tolist())
         except UnreadableImage as error:
             return error
 
-    with ThreadPoolExecutor(workers, thread_name_prefix="photos") as pool:
-        waiting = []
-        try:
-            for number in range(len(batches) + BATCHES_AHEAD):
-                if number < len(batches):
-                    places = batches[number]
-                    some = np.unique(images[places])
-                    wanted = [views[places[images[places] == image]] for image in some]
-                    waiting.append((some, places, pool.map(read, some, wanted)))
-                if number >= BATCHES_AHEAD:
-                    some, places, answers = waiting.pop(0)
-                    yield _gathered(rows[places], images[places], some, list(answers))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _gathered(
-    rows: np.ndarray,
-    images: np.ndarray,
-    some: np.ndarray,
-    answers: list[np.ndarray | UnreadableImage],
-) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
-    unreadable = {
-        int(image): str(answer)
-        for image, answer in zip(some, answers, strict=True)
-        if isinstance(answer, UnreadableImage)
-    }
-    pixels = [answer for answer in answers if not isinstance(answer, UnreadableImage)]
-    if not pixels:
-        return rows[:0], np.empty((0, 0, 0, 3), np.uint8), unreadable
-    return rows[~np.isin(images, list(unreadable))], np.concatenate(pixels), unreadable
+    most = max((len(np.unique(images[places])) for places in batches), default=1)
+    with closing(read_ahead(read, tasks, workers, BATCHES_AHEAD * most)) as decoded:
+        for places in batches:
+            some = np.unique(images[places])
+            answers = list(islice(decoded, len(some)))
+            unreadable = {
+                int(image): str(answer)
+                for image, answer in zip(some, answers, strict=True)
+                if isinstance(answer, UnreadableImage)
+            }
+            pixels = [answer for answer in answers if not isinstance(answer, UnreadableImage)]
+            whole = places[~np.isin(images[places], list(unreadable))]
+            nothing = np.empty((0, 0, 0, 3), np.uint8)
+            yield rows[whole], np.concatenate(pixels) if pixels else nothing, unreadable

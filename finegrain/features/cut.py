@@ -179,14 +179,7 @@ def _smallest_crossing(backbone: keras.Model, first_trainable: int) -> int:
 
 def _crossing(backbone: keras.Model, boundary: int) -> list[Tensor]:
     """Outputs of layers below the boundary that layers above it take."""
-    made = {
-        id(tensor)
-        for layer in backbone.layers[:boundary]
-        for tensor in keras.tree.flatten(layer.output)
-    }
-    crossing: dict[int, Tensor] = {}
-    for layer in backbone.layers[boundary:]:
-        crossing |= {
-            id(tensor): tensor for tensor in keras.tree.flatten(layer.input) if id(tensor) in made
-        }
-    return list(crossing.values())
+    below, above = backbone.layers[:boundary], backbone.layers[boundary:]
+    made = {id(tensor) for layer in below for tensor in keras.tree.flatten(layer.output)}
+    taken = [tensor for layer in above for tensor in keras.tree.flatten(layer.input)]
+    return list({id(tensor): tensor for tensor in taken if id(tensor) in made}.values())

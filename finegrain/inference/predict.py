@@ -13,8 +13,8 @@ import numpy as np
 from tqdm import tqdm
 
 from finegrain.decode import UnreadableImage, read_pixels
-from finegrain.inference.inference import AGREEMENT_IMAGES, Inference
-from finegrain.inference.keras_engine import KerasEngine
+from finegrain.inference.engines import KerasEngine
+from finegrain.inference.opening import AGREEMENT_IMAGES, Inference
 from finegrain.read_ahead import read_ahead
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from finegrain.errors import UserError
-from finegrain.inference.answers_fit import check_answers_fit
-from finegrain.inference.inference import Inference, open_inference
+from finegrain.inference.opening import Inference, check_answers_fit, open_inference
 from finegrain.inference.predict import Predictions, predict_probabilities, sample_images
 from finegrain.runs.finished_run import FinishedRun, open_finished_run
 from finegrain.submission.class_probabilities import (

@@ -4,7 +4,7 @@ import keras
 
 from finegrain.device import CPU, find_device
 from finegrain.features.compute import BATCH
-from finegrain.inference.answers_fit import images_at_once
+from finegrain.inference.opening import images_at_once
 from finegrain.memory import check_memory_fits
 from finegrain.models.backbone import BACKBONE_LAYER
 from finegrain.models.step_memory import least_training_bytes

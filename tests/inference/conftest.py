@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items) -> None:
 @pytest.fixture(scope="session")
 def openvino():
     """The module, which makes a test optional."""
-    from finegrain.inference.openvino_import import load_openvino
+    from finegrain.inference.conversion import load_openvino
 
     return load_openvino()
 
@@ -55,7 +55,7 @@ def images():
 @pytest.fixture
 def counting_conversions(monkeypatch):
     """A list that grows with each conversion to OpenVINO."""
-    from finegrain.inference import inference
+    from finegrain.inference import opening
 
     done = []
 
@@ -63,6 +63,6 @@ def counting_conversions(monkeypatch):
         done.append(dtype)
         return original(model, dtype)
 
-    original = inference.converted
-    monkeypatch.setattr(inference, "converted", converted)
+    original = opening.converted
+    monkeypatch.setattr(opening, "converted", converted)
     return done

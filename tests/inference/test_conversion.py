@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 ASK_ON_JAX = """
 import json, sys
 import keras, numpy as np
-from finegrain.inference.inference import open_inference
+from finegrain.inference.opening import open_inference
 from finegrain.models import layers
 model = keras.saving.load_model(sys.argv[1], compile=False)
 images = np.load(sys.argv[2])
@@ -58,7 +58,7 @@ def test_a_model_of_the_jax_backend(openvino, network, images, tmp_path):
 def test_openvino_does_not_report_its_use(openvino):
     done = python(
         "import sys\n"
-        "from finegrain.inference.openvino_import import load_openvino\n"
+        "from finegrain.inference.conversion import load_openvino\n"
         "assert load_openvino().Core\n"
         "print('openvino_telemetry' in sys.modules)\n"
     )

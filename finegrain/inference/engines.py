@@ -1,12 +1,13 @@
-"""Answers of a converted model, computed by OpenVINO on all cores of the CPU."""
+"""What computes the answers of a model: Keras itself, or OpenVINO on all cores of the CPU."""
 
 import math
 import threading
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 
-from finegrain.inference.openvino_import import load_openvino
+from finegrain.inference.conversion import load_openvino
 
 if TYPE_CHECKING:
     import openvino
@@ -17,6 +18,41 @@ PRECISION_NAMES = {BFLOAT16: "bfloat16", FLOAT32: "float32"}
 # Images a request, at most. Xception at 299 on two cores, images a second with 1, 2, 4, 8, 16:
 # 16.4, 17.3, 23.2, 22.2, 22.4. Small requests also keep what lies between two layers in cache.
 IMAGES_A_REQUEST = 4
+
+
+class KerasEngine:
+    """Runs a model of one input as it is, on whatever device its backend uses.
+
+    A short batch is filled up with zeros to a power of two, or to the longest so far, since a
+    backend compiles each shape anew: every odd batch would cost JAX seconds.
+
+    Attributes:
+        name: backend and dtype policy, e.g. `Keras, tensorflow float32`.
+    """
+
+    def __init__(self, model: keras.Model):
+        self._model = model
+        self._takes_integers = bool(getattr(model, "inputs", None))
+        self._longest = 0
+        policy = keras.config.dtype_policy().name
+        self.name = f"Keras, {keras.backend.backend()} {policy}"
+
+    def run(self, batch: np.ndarray) -> list[np.ndarray]:
+        """All outputs, (B, ...) float32 each, of a batch (B, H, W, 3), uint8 or float32."""
+        count = len(batch)
+        self._longest = max(self._longest, count)
+        if not self._takes_integers:
+            # A subclassed model computes with what it is given.
+            batch = batch.astype("float32", copy=False)
+        filled = min(self._longest, 1 << (count - 1).bit_length())
+        if count < filled:
+            black = np.zeros((filled - count, *batch.shape[1:]), batch.dtype)
+            batch = np.concatenate([batch, black])
+        # Three times as fast as predict() on a batch, and unlike a bare call it runs compiled.
+        outputs = self._model.predict_on_batch(batch)
+        if not isinstance(outputs, (list, tuple)):
+            outputs = [outputs]
+        return [np.asarray(output, dtype="float32")[:count] for output in outputs]
 
 
 class OpenVINOEngine:
@@ -50,14 +86,9 @@ class OpenVINOEngine:
         self.name = f"OpenVINO {version}, {PRECISION_NAMES[precision]}, {streams}"
 
     def run(self, batch: np.ndarray) -> list[np.ndarray]:
-        """Compute all outputs of a batch.
+        """All outputs, (B, ...) float32 each and in the model's order, of a batch (B, H, W, 3).
 
-        Args:
-            batch: (B, H, W, 3), B at least 1, RGB 0 to 255, of the dtype the graph was made for;
-                uint8 fits a float32 graph too.
-
-        Returns:
-            An array (B, ...) for each output, float32, in the model's order.
+        Its dtype is that which the graph was made for; uint8 fits a float32 graph too.
 
         Raises:
             ValueError: the graph takes uint8 and the batch has fractions to lose.

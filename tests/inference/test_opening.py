@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from finegrain.device import Device
-from finegrain.inference import inference, openvino_engine
-from finegrain.inference.inference import PAYING_PIXELS, open_inference
-from finegrain.inference.openvino_engine import OpenVINOEngine
+from finegrain.inference import engines, opening
+from finegrain.inference.engines import OpenVINOEngine
+from finegrain.inference.opening import PAYING_PIXELS, open_inference
 
 
 def answers_one_by_one(model, images):
@@ -140,7 +140,7 @@ def test_keras_where_openvino_is_broken(openvino, network, images, monkeypatch):
     def broken():
         raise ImportError("libopenvino.so: cannot open shared object file")
 
-    monkeypatch.setattr(openvino_engine, "load_openvino", broken)
+    monkeypatch.setattr(engines, "load_openvino", broken)
     opened = open_inference(network, images)
     assert opened.engine.startswith("Keras")
     assert "OpenVINO does not run (libopenvino.so" in opened.note
@@ -165,7 +165,7 @@ def test_keras_where_the_model_cannot_be_converted(openvino, images):
 
 def test_keras_on_a_gpu(network, images, monkeypatch, counting_conversions):
     gpu = Device("tensorflow", "gpu", ("Some GPU",))
-    monkeypatch.setattr(inference, "find_device", lambda: gpu)
+    monkeypatch.setattr(opening, "find_device", lambda: gpu)
     assert "; the backend found a faster device" in open_inference(network, images).describe()
     assert not counting_conversions
 

@@ -9,15 +9,16 @@ import numpy as np
 
 from finegrain.device import CPU, find_device
 from finegrain.inference.agreement import agreement, percent
-from finegrain.inference.conversion import ConversionFailed, converted, one_line
-from finegrain.inference.keras_engine import KerasEngine
-from finegrain.inference.openvino_engine import (
+from finegrain.inference.conversion import ConversionFailed, converted, load_openvino, one_line
+from finegrain.inference.engines import (
     BFLOAT16,
     FLOAT32,
     PRECISION_NAMES,
+    KerasEngine,
     OpenVINOEngine,
 )
-from finegrain.inference.openvino_import import load_openvino
+from finegrain.memory import check_memory_fits
+from finegrain.models.step_memory import least_answer_bytes
 
 AGREEMENT_IMAGES = 8
 
@@ -51,13 +52,9 @@ class Inference(NamedTuple):
         return self.compute.name
 
     def run(self, batch: np.ndarray) -> list[np.ndarray]:
-        """Compute all outputs of a batch. One thread at a time.
+        """All outputs of a batch, (B, ...) float32 each; one thread at a time.
 
-        Args:
-            batch: (B, H, W, 3), any B from 1, RGB 0 to 255, of the sample's dtype.
-
-        Returns:
-            An array (B, ...) for each output of the model, float32.
+        The batch is (B, H, W, 3), any B from 1, RGB 0 to 255, of the sample's dtype.
         """
         return self.compute.run(batch)
 
@@ -156,3 +153,37 @@ def _reason_for_keras(sample: np.ndarray, use_openvino: bool, expected_images: i
     if expected_images is not None and expected_images < enough:
         return f"OpenVINO takes longer to start than it saves below {enough:.0f} such images"
     return ""
+
+
+def check_answers_fit(model: keras.Model, batch: int, use_openvino: bool, remedy: str) -> None:
+    """Refuse a model whose answers can never be computed on this machine's CPU.
+
+    Args:
+        model: `image` (B, H, W, 3) -> answers.
+        batch: images that wait at a time.
+        use_openvino: as for `open_inference`.
+        remedy: what to do, for the sentence.
+
+    Raises:
+        UserError: says how much memory it takes, and how much there is.
+    """
+    if find_device().kind != CPU:
+        return
+    count = images_at_once(batch, use_openvino)
+    height, width = model.input_shape[1:3]
+    check_memory_fits(
+        least_answer_bytes(model, count),
+        f"answering {count} images of {height} x {width} pixels at a time",
+        remedy,
+    )
+
+
+def images_at_once(batch: int, use_openvino: bool) -> int:
+    """How many images of a batch certainly pass the model at a time.
+
+    All of them in Keras; OpenVINO cuts a batch up, but where it may be taken Keras answers first
+    for the images that the two are compared on.
+    """
+    if use_openvino and importlib.util.find_spec("openvino") is not None:
+        return min(batch, AGREEMENT_IMAGES)
+    return batch
