@@ -9,9 +9,7 @@ import keras
 import numpy as np
 
 from finegrain.errors import UserError
-from finegrain.exporting import onnx, openvino, saved_model, tflite
-from finegrain.exporting.format import Format
-from finegrain.exporting.served import model_card, served_model
+from finegrain.exporting.format import Format, model_card, served_model
 from finegrain.inference.agreement import Agreement, agreement
 from finegrain.inference.conversion import one_line
 from finegrain.inference.engines import FLOAT32, KerasEngine
@@ -19,8 +17,6 @@ from finegrain.inference.opening import TOLERANCE
 from finegrain.quiet import stderr_aside
 from finegrain.runs.finished_run import FinishedRun
 from finegrain.whole_files import partial_beside, remove_partials
-
-FORMATS = {module.FORMAT.name: module.FORMAT for module in (onnx, saved_model, tflite, openvino)}
 
 
 def check_output(format: Format, output: Path) -> None:
@@ -60,9 +56,6 @@ def export_run(run: FinishedRun, format: Format, output: Path, images: np.ndarra
         format: to write.
         output: file or folder to make; must not exist.
         images: (N, H, W, 3) uint8, RGB, N at least 1: photographs to compare on.
-
-    Returns:
-        How closely the exported model agrees with the original.
 
     Raises:
         UserError: the model cannot be converted or disagrees, and nothing was written; or the
