@@ -150,12 +150,11 @@ def main(settings: Settings) -> None:
     from finegrain.embeddings.feature_file import FeatureFile
     from finegrain.evaluation.metrics import calibrated_clip
     from finegrain.evaluation.model_picture import draw_model
-    from finegrain.merging.branches import branches
     from finegrain.merging.comparison import compare, write_scores
-    from finegrain.merging.joined_features import join_features
-    from finegrain.merging.merge_split import split_rows
+    from finegrain.merging.joined import join_features
+    from finegrain.merging.split import split_rows
     from finegrain.merging.submission import answers_table, check_sample, wanted_images
-    from finegrain.merging.training import MergedTraining
+    from finegrain.merging.training import MergedTraining, branches
 
     joined = join_features([FeatureFile(path) for path in settings.features])
     names = list(joined.files)
@@ -218,7 +217,7 @@ def tell(joined, split) -> None:
 
 def report(compared, classes: list[str], clip: float) -> None:
     """Scores and confusion table of the merged classifier."""
-    from finegrain.merging.report_lines import confusion_lines, score_line
+    from finegrain.merging.answers import confusion_lines, score_line
 
     valid = compared.merged.valid
     print("\n".join(confusion_lines(valid, classes)) + "\n")

@@ -308,8 +308,8 @@ def attribute(name, value):
 )
 def test_an_export_of_other_shapes_rows_or_types_is_read_or_refused(folder, change):
     from finegrain.embeddings.feature_file import FeatureFile
-    from finegrain.merging.joined_features import join_features
-    from finegrain.merging.merge_split import split_rows
+    from finegrain.merging.joined import join_features
+    from finegrain.merging.split import split_rows
     from finegrain.stores.row_store import DamagedStore, RowStore
 
     path = folder / "features" / "multi.h5"
@@ -321,7 +321,8 @@ def test_an_export_of_other_shapes_rows_or_types_is_read_or_refused(folder, chan
         files = [FeatureFile(folder / "features" / "softmax.h5"), FeatureFile(path)]
         joined = join_features(files)
         rows = split_rows(joined, None, 0, 1e9).train
-        assert len(rows.matrix("multi")) == len(rows.labels) == 21
+        taken = rows.take(["multi"], np.arange(len(rows)))["multi"]
+        assert len(taken) == len(rows.labels) == 21
     except UserError as error:
         assert "\n" not in str(error)
     try:

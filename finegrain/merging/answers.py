@@ -1,4 +1,4 @@
-"""What a merged classifier answers for each photograph."""
+"""What a merged classifier answers for each photograph, and how well, in lines for the terminal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,18 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+<<<<<<< HEAD
 from finegrain.evaluation.metrics import log_loss, top1_error
 from finegrain.merging.feature_rows import FeatureRows
+=======
+from finegrain.evaluation.log_loss import clipped, log_loss
+from finegrain.evaluation.metrics import top1_error
+from finegrain.merging.rows import FeatureRows
+
+# More classes do not fit a terminal's width as a table.
+MOST_CLASSES_IN_TABLE = 12
+MOST_PAIRS = 15
+>>>>>>> 9e9503b (Merging: files are joined and checked in one place, branches belong to the training, tables to what they show; scikit-learn takes the moments)
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,10 @@ class Answers:
         """Without a clip."""
         return log_loss(self.probabilities, self.labels)
 
+    def clipped_log_loss(self, clip: float) -> float:
+        """With probabilities kept `clip` away from 0 and 1."""
+        return log_loss(clipped(self.probabilities, clip), self.labels)
+
     @property
     def top1_error(self) -> float:
         """Share of photographs whose most probable class is not their own."""
@@ -49,7 +63,10 @@ def answer(model: keras.Model, rows: FeatureRows, names: Sequence[str], classes:
     sums = np.zeros((len(number), classes), "float32")
     start = 0
     for embeddings, _ in rows.in_order(names):
-        given = probabilities(model, embeddings)
+        given = np.asarray(model.predict_on_batch(embeddings), "float32")
+        if given.shape[1] == 1:
+            # A sigmoid's one number is the probability of the second class.
+            given = np.concatenate([1 - given, given], axis=1)
         np.add.at(sums, places[start : start + len(given)], given)
         start += len(given)
     sums /= np.bincount(places, minlength=len(number))[:, None]
@@ -58,7 +75,43 @@ def answer(model: keras.Model, rows: FeatureRows, names: Sequence[str], classes:
     return Answers(np.array(list(number), dtype=object), labels, sums)
 
 
-def probabilities(model: keras.Model, embeddings: dict[str, np.ndarray]) -> np.ndarray:
-    """(B,C) probabilities; a sigmoid's one number is that of the second class."""
-    given = np.asarray(model.predict_on_batch(embeddings), "float32")
-    return np.concatenate([1 - given, given], axis=1) if given.shape[1] == 1 else given
+def score_line(answers: Answers, clip: float) -> str:
+    """Log loss with and without the clip, and top-1 error."""
+    return (
+        f"log loss {answers.log_loss:.4f} ({answers.clipped_log_loss(clip):.4f} clipped at "
+        f"{clip:g}), top-1 error {answers.top1_error:.4f}, {len(answers.labels)} photographs"
+    )
+
+
+def confusion_lines(answers: Answers, classes: Sequence[str]) -> list[str]:
+    """Which of the classes is taken for which; of many classes the pairs confused most."""
+    # Row i, column j: photographs of class i that were taken for j.
+    counts = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(counts, (answers.labels, answers.probabilities.argmax(axis=1)), 1)
+    if len(classes) > MOST_CLASSES_IN_TABLE:
+        return _pair_lines(counts, classes)
+    names = [name[:14] for name in classes]
+    wide = max(13, *map(len, names))
+    columns = [max(len(name), 5) for name in names]
+    head = "  ".join(f"{name:>{size}}" for name, size in zip(names, columns, strict=True))
+    lines = [f"{'is, taken for':<{wide}}  {head}"]
+    for name, row in zip(names, counts, strict=True):
+        numbers = "  ".join(f"{count:>{size}}" for count, size in zip(row, columns, strict=True))
+        lines.append(f"{name:<{wide}}  {numbers}")
+    return lines
+
+
+def _pair_lines(counts: np.ndarray, classes: Sequence[str]) -> list[str]:
+    wrong = counts - np.diag(np.diag(counts))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]
+    pairs = [divmod(int(place), len(classes)) for place in order]
+    lines = [
+        f"{wrong[true, taken]:>5} of {counts[true].sum()} {classes[true]}, "
+        f"taken for {classes[taken]}"
+        for true, taken in pairs
+        if wrong[true, taken]
+    ]
+    more = int((wrong > 0).sum()) - len(lines)
+    if more > 0:
+        lines.append(f"      and {more} more pairs of classes")
+    return lines or ["nothing was confused"]

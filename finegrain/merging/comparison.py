@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from finegrain.evaluation.metrics import clipped, log_loss
 from finegrain.merging.answers import Answers, answer
-from finegrain.merging.merge_split import MergeSplit
-from finegrain.merging.report_lines import comparison_lines, subsets
+from finegrain.merging.split import MergeSplit
 from finegrain.merging.training import Merged, MergedTraining, train_merged
 from finegrain.models.merged import Branch
 from finegrain.whole_files import written_whole
+
+TEST_COLUMNS = ("test log loss", "test error")
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,9 @@ def compare(
     label = f"all {len(names)} merged" if len(names) > 1 else names[0]
     rows = [_compared(label, split, taken, training)]
     print(f"trained in {rows[0].seconds:.1f} s ({training.classifier})\n", flush=True)
-    for label, some in (subsets(names) if leave_one_out else {}).items():
+    for label, some in (_fewer(names) if leave_one_out else {}).items():
         rows.append(_compared(label, split, {name: taken[name] for name in some}, training))
-    lines = [(row.label, row.merged.valid, row.test, row.merged.chosen) for row in rows]
-    print("\n".join(comparison_lines(lines)) + "\n", flush=True)
+    print("\n".join(_lines(rows)) + "\n", flush=True)
     return rows
 
 
@@ -84,10 +83,42 @@ def _compared(
     return Compared(label, merged, test, seconds)
 
 
+def _fewer(names: Sequence[str]) -> dict[str, list[str]]:
+    """Label -> backbones: each alone, and all but each."""
+    if len(names) < 2:
+        return {}
+    compared = {f"{name} alone": [name] for name in names}
+    if len(names) > 2:
+        compared |= {
+            f"without {name}": [other for other in names if other != name] for name in names
+        }
+    return compared
+
+
+def _lines(rows: Sequence[Compared]) -> list[str]:
+    """A line for each classifier; the others are compared with the first."""
+    width = max(len(row.label) for row in rows)
+    whole = rows[0].merged.valid.log_loss
+    tested = "".join(f"  {name}" for name in TEST_COLUMNS) if rows[0].test else ""
+    lines = [f"{'validation':<{width}}  log loss  against all  top-1 error{tested}  chosen"]
+    for number, row in enumerate(rows):
+        valid, test = row.merged.valid, row.test
+        against = f"{valid.log_loss - whole:+.4f}" if number else ""
+        numbers = (test.log_loss, test.top1_error) if test else ()
+        tested = "".join(
+            f"  {value:>{len(name)}.4f}" for name, value in zip(TEST_COLUMNS, numbers, strict=False)
+        )
+        lines.append(
+            f"{row.label:<{width}}  {valid.log_loss:>8.4f}  {against:>11}  "
+            f"{valid.top1_error:>11.4f}{tested}  {row.merged.chosen}"
+        )
+    return lines
+
+
 def _scores(answers: Answers, clip: float) -> dict[str, float | int]:
     return {
         "photographs": len(answers.labels),
         "log_loss": answers.log_loss,
-        "clipped_log_loss": log_loss(clipped(answers.probabilities, clip), answers.labels),
+        "clipped_log_loss": answers.clipped_log_loss(clip),
         "top1_error": answers.top1_error,
     }

@@ -1,17 +1,16 @@
 """The submission of a merged classifier, under the ids of the exported images."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from finegrain.embeddings.feature_file import SplitRows
 from finegrain.errors import UserError
 from finegrain.evaluation.metrics import clipped
 from finegrain.merging.answers import answer
-from finegrain.merging.joined_features import JoinedFeatures
-from finegrain.merging.merge_split import answering_rows
+from finegrain.merging.joined import JoinedFeatures
+from finegrain.merging.split import answering_rows
 from finegrain.merging.training import Merged
 from finegrain.submission.class_probabilities import ClassProbabilities
 from finegrain.submission.submission import SampleSubmission
@@ -37,11 +36,6 @@ class Wanted:
         return [*self.image_of, *self.unreadable]
 
 
-def unlabelled_splits(splits: Mapping[str, SplitRows]) -> list[str]:
-    """The splits without labels."""
-    return [split for split, rows in splits.items() if not (rows.labels >= 0).any()]
-
-
 def wanted_images(joined: JoinedFeatures, asked_for: Sequence[str]) -> Wanted:
     """The images of splits without labels.
 
@@ -52,7 +46,8 @@ def wanted_images(joined: JoinedFeatures, asked_for: Sequence[str]) -> Wanted:
     Raises:
         UserError: no such split, or two images of one id.
     """
-    splits = list(asked_for) or unlabelled_splits(joined.splits)
+    unlabelled = [split for split, of in joined.splits.items() if not (of.labels >= 0).any()]
+    splits = list(asked_for) or unlabelled
     for split in splits:
         if split not in joined.splits:
             known = ", ".join(joined.splits)

@@ -11,10 +11,17 @@ import numpy as np
 from finegrain.errors import UserError
 from finegrain.memory import size_in_words
 from finegrain.merging.answers import Answers, answer
-from finegrain.merging.feature_rows import BATCH_IN_ORDER, FeatureRows
-from finegrain.merging.merge_split import MergeSplit
+from finegrain.merging.rows import BATCH_IN_ORDER, FeatureRows
+from finegrain.merging.split import MergeSplit
 from finegrain.models.heads.category import CATEGORY
-from finegrain.models.merged import KEPT, Branch, dropout_mask, fed_with_masks, merged_model
+from finegrain.models.merged import (
+    KEPT,
+    Branch,
+    Normalise,
+    dropout_mask,
+    fed_with_masks,
+    merged_model,
+)
 
 # The original saw 20,000 photographs eight times: so many steps. A small data set is seen more
 # often for them, but not without end.
@@ -75,6 +82,26 @@ class Merged:
     model: keras.Model
     valid: Answers
     chosen: str
+
+
+def branches(train: FeatureRows, normalise: Mapping[str, Normalise]) -> dict[str, Branch]:
+    """The branches of backbones, each with what is done to its embeddings before the merge.
+
+    Mean and variance of those to be standardised are taken over the training rows.
+    """
+    # scikit-learn takes a second to import.
+    from sklearn.preprocessing import StandardScaler
+
+    scalers = {name: StandardScaler() for name, how in normalise.items() if how == "standardise"}
+    for embeddings, _ in train.in_order(list(scalers)) if scalers else ():
+        for name, values in embeddings.items():
+            scalers[name].partial_fit(values)
+    moments = {name: (scaler.mean_, scaler.var_) for name, scaler in scalers.items()}
+    widths = train.joined.widths
+    return {
+        name: Branch(widths[name], how, *moments.get(name, (None, None)))
+        for name, how in normalise.items()
+    }
 
 
 def train_merged(

@@ -12,10 +12,9 @@ from finegrain.embeddings.feature_file import FeatureFile
 from finegrain.errors import UserError
 from finegrain.evaluation.metrics import log_loss
 from finegrain.merging.answers import answer
-from finegrain.merging.branches import branches
-from finegrain.merging.joined_features import join_features
-from finegrain.merging.merge_split import split_rows
-from finegrain.merging.training import MASKS, MergedTraining, train_merged
+from finegrain.merging.joined import join_features
+from finegrain.merging.split import split_rows
+from finegrain.merging.training import MASKS, MergedTraining, branches, train_merged
 from finegrain.models.merged import dropout_mask, merged_model
 
 WIDTHS = {"a": 5, "b": 3}

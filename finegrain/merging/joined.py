@@ -1,18 +1,17 @@
 """Exported files of several backbones, joined by the path of each photograph."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from finegrain.embeddings.feature_file import FeatureFile, SplitRows
 from finegrain.errors import UserError
-from finegrain.merging.differences import (
-    check_classes,
-    check_photographs,
-    check_rows,
-    check_splits,
-)
+
+MOST_NAMED = 3
+
+# (path, view) -> row
+Keys = dict[tuple[str, int], int]
 
 
 @dataclass(frozen=True)
@@ -39,15 +38,7 @@ class JoinedFeatures:
         return {name: file.width for name, file in self.files.items()}
 
     def read(self, names: Sequence[str], split: str, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Embeddings of some rows.
-
-        Args:
-            names: of the backbones wanted.
-            split: of the rows.
-            rows: (B,) their numbers.
-
-        Returns:
-            Backbone -> (B, D) float32.
+        """Embeddings of some rows: backbone -> (B, D) float32.
 
         Raises:
             UserError: a number is not finite.
@@ -76,8 +67,8 @@ def join_features(files: Sequence[FeatureFile]) -> JoinedFeatures:
         named[file.name] = file
     first, *others = files
     for file in others:
-        check_classes(first, file)
-        check_splits(first, file)
+        _check_classes(first, file)
+        _check_splits(first, file)
     places = {split: _places(files, split) for split in first.splits}
     for file in others:
         if file.data != first.data:
@@ -101,16 +92,16 @@ def _places(files: Sequence[FeatureFile], split: str) -> dict[str, np.ndarray]:
             places[file.name] = identity
         else:
             own_index = _index(file, split)
-            check_photographs(first, file, split, index, own_index)
+            _check_photographs(first, file, split, index, own_index)
             places[file.name] = np.array([own_index[key] for key in index], np.int64)
-        check_rows(first, file, split, places[file.name])
+        _check_rows(first, file, split, places[file.name])
     return places
 
 
-def _index(file: FeatureFile, split: str) -> dict[tuple[str, int], int]:
-    """(path, view) -> row, in the order of the rows."""
+def _index(file: FeatureFile, split: str) -> Keys:
+    """The rows in their order."""
     rows = file.splits[split]
-    index: dict[tuple[str, int], int] = {}
+    index: Keys = {}
     for row, key in enumerate(zip(rows.paths, rows.views.tolist(), strict=True)):
         if index.setdefault(key, row) != row:
             raise UserError(
@@ -118,3 +109,70 @@ def _index(file: FeatureFile, split: str) -> dict[tuple[str, int], int]:
                 "export it again"
             )
     return index
+
+
+def _check_classes(first: FeatureFile, file: FeatureFile) -> None:
+    if file.classes == first.classes:
+        if file.category_ids != first.category_ids:
+            raise UserError(
+                f"{file.path} calls the classes by other category ids than {first.path}; export "
+                "both from one data set"
+            )
+        return
+    what = _difference(first.classes, file.classes) or "orders the same classes otherwise"
+    raise UserError(
+        f"{file.path} has other classes than {first.path}: it {what}; export both from one data set"
+    )
+
+
+def _check_splits(first: FeatureFile, file: FeatureFile) -> None:
+    if what := _difference(first.splits, file.splits):
+        raise UserError(
+            f"{file.path} has other splits than {first.path}: it {what}; "
+            "export both with the same --data and --images"
+        )
+
+
+def _check_photographs(
+    first: FeatureFile, file: FeatureFile, split: str, index: Keys, own: Keys
+) -> None:
+    """Refuse other photographs than those of the first, or other views of them."""
+    if what := _difference((path for path, _ in index), (path for path, _ in own)):
+        raise UserError(
+            f"{file.path} has other photographs than {first.path} in {split}: it {what}; "
+            "export both from the same photographs"
+        )
+    if index.keys() != own.keys():
+        raise UserError(
+            f"{file.path} has other views of its photographs than {first.path} in {split}; export "
+            "both with the same --views"
+        )
+
+
+def _check_rows(first: FeatureFile, file: FeatureFile, split: str, places: np.ndarray) -> None:
+    """Refuse photographs that two files know by other labels or ids."""
+    rows = first.splits[split]
+    for what in ("labels", "ids"):
+        here, there = getattr(file.splits[split], what)[places], getattr(rows, what)
+        different = np.flatnonzero(here != there)
+        if len(different):
+            raise UserError(
+                f"{file.path} gives {len(different)} photographs of {split} other {what} than "
+                f"{first.path}, the first is {rows.paths[different[0]]}; export both from one "
+                "data set"
+            )
+
+
+def _difference(wanted: Iterable[str], there: Iterable[str]) -> str:
+    """What is lacking and what is too much, in words; empty where nothing is."""
+    wanted, there = dict.fromkeys(wanted), dict.fromkeys(there)
+    differences = {
+        "lacks": [name for name in wanted if name not in there],
+        "adds": [name for name in there if name not in wanted],
+    }
+    return " and ".join(f"{verb} {_named(names)}" for verb, names in differences.items() if names)
+
+
+def _named(names: list[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

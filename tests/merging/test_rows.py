@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from finegrain.embeddings.feature_file import FeatureFile
 from finegrain.errors import UserError
-from finegrain.merging import feature_rows
+from finegrain.merging import rows as rows_module
 from finegrain.merging.answers import answer
-from finegrain.merging.feature_rows import FeatureRows, shuffled_in_blocks
-from finegrain.merging.joined_features import join_features
-from finegrain.merging.merge_split import split_rows
+from finegrain.merging.joined import join_features
+from finegrain.merging.rows import FeatureRows, shuffled_in_blocks
+from finegrain.merging.split import split_rows
 
 
 @given(st.integers(1, 200), st.integers(1, 20), st.integers(1, 50), st.integers(0, 9))
@@ -48,8 +48,8 @@ def joined(tmp_path, make_features):
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_each_row_comes_once_with_its_own_numbers_in_both_files(joined, in_memory, monkeypatch):
-    monkeypatch.setattr(feature_rows, "BUFFER_BYTES", 16 * 12)
-    monkeypatch.setattr(feature_rows, "BLOCK_ROWS", 3)
+    monkeypatch.setattr(rows_module, "BUFFER_BYTES", 16 * 12)
+    monkeypatch.setattr(rows_module, "BLOCK_ROWS", 3)
     parts = (("train", np.arange(5, 40)), ("valid", np.array([0, 7, 3])))
     rows = FeatureRows(joined, parts, in_memory)
     numbers = [int(path.split("/")[1][:-4]) for path in rows.paths]

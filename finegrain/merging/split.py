@@ -7,8 +7,8 @@ import numpy as np
 from finegrain.datasets.split import split_images
 from finegrain.embeddings.photographs import AUGMENTED
 from finegrain.errors import UserError
-from finegrain.merging.feature_rows import FeatureRows
-from finegrain.merging.joined_features import JoinedFeatures
+from finegrain.merging.joined import JoinedFeatures
+from finegrain.merging.rows import FeatureRows
 
 LABELLED = ("train", "valid")
 TEST = "test"

@@ -7,7 +7,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from finegrain.merging.joined_features import JoinedFeatures
+from finegrain.merging.joined import JoinedFeatures
 from finegrain.read_ahead import read_ahead
 
 # Neighbouring rows read at once from disk; few enough that a buffer of them mixes all classes.
@@ -51,14 +51,7 @@ class FeatureRows:
         )
 
     def take(self, names: Sequence[str], chosen: np.ndarray) -> dict[str, np.ndarray]:
-        """Embeddings of some rows.
-
-        Args:
-            names: of the backbones wanted.
-            chosen: (B,) numbers, 0 to N - 1.
-
-        Returns:
-            Backbone -> (B, D) float32.
+        """Embeddings of some rows, 0 to N - 1: backbone -> (B, D) float32.
 
         Raises:
             UserError: a number in a file is not finite.
@@ -66,10 +59,6 @@ class FeatureRows:
         if self.in_memory:
             return {name: self._matrices[name][chosen] for name in names}
         return self._read(names, chosen)
-
-    def matrix(self, name: str) -> np.ndarray:
-        """(N, D) float32, all rows of a backbone, to be kept in memory."""
-        return self._matrices[name]
 
     @cached_property
     def _matrices(self) -> dict[str, np.ndarray]:
@@ -104,15 +93,10 @@ class FeatureRows:
     def shuffled(
         self, names: Sequence[str], batch_size: int, rng: np.random.Generator
     ) -> Iterator[Batch]:
-        """All rows once, in random order.
+        """All rows once, in random order; the last batch holds the rest.
 
         From disk: blocks of neighbouring rows in random order fill a buffer, whose rows are
         mixed. The next buffer is read while this one is used.
-
-        Args:
-            names: of the backbones wanted.
-            batch_size: rows a batch; the last one holds the rest.
-            rng: source of chance.
         """
         if self.in_memory:
             order = rng.permutation(len(self))
@@ -133,16 +117,13 @@ class FeatureRows:
 
 
 def shuffled_in_blocks(count: int, block: int, buffer: int, rng: np.random.Generator) -> np.ndarray:
-    """An order of rows whose every buffer holds whole blocks of neighbours, mixed.
+    """An order of rows, (count,) int64: those of each buffer are whole blocks of neighbours, mixed.
 
     Args:
         count: number of rows.
         block: neighbouring rows that stay in one buffer, as far as they fit.
         buffer: rows that are mixed with each other.
         rng: source of chance.
-
-    Returns:
-        (count,) int64, each row once.
     """
     starts = rng.permutation(-(-count // block)) * block
     order = (starts[:, None] + np.arange(block)).reshape(-1)
