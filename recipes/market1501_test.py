@@ -134,15 +134,12 @@ def embed(settings: Settings, images: dict) -> list:
 
 def measured(places: "Places", query: "Sightings") -> dict[str, dict]:
     """Measure -> its value and interval, 0 to 1."""
-    from finegrain.embeddings.re_identification import RANKS
     from finegrain.evaluation.bootstrap import clustered_interval
 
-    values = {f"rank-{k}": places.first <= k for k in RANKS}
-    values |= {"mAP": places.average_precision, "mAP-trapezoid": places.trapezoid}
     people = query.identities[places.queries]
     return {
         name: {"value": float(of.mean()), "interval": clustered_interval(of, people)}
-        for name, of in values.items()
+        for name, of in places.of_queries().items()
     }
 
 

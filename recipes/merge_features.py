@@ -152,7 +152,7 @@ def main(settings: Settings) -> None:
     from finegrain.evaluation.model_picture import draw_model
     from finegrain.merging.comparison import compare, write_scores
     from finegrain.merging.joined import join_features
-    from finegrain.merging.split import split_rows
+    from finegrain.merging.rows import split_rows
     from finegrain.merging.submission import answers_table, check_sample, wanted_images
     from finegrain.merging.training import MergedTraining, branches
 

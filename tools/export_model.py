@@ -51,8 +51,7 @@ def main(settings: Settings) -> None:
     # A model saved on one backend opens on the others; all converters start from this one.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     load_keras()
-    from finegrain.exporting.export import check_output, export_run
-    from finegrain.exporting.format import model_card
+    from finegrain.exporting.export import check_output, export_run, model_card
     from finegrain.exporting.formats import FORMATS
     from finegrain.runs.finished_run import open_finished_run
 

@@ -26,7 +26,7 @@ from finegrain.outputs import Output, OutputFile
 
 if TYPE_CHECKING:
     from finegrain.embeddings.nearest import Nearest
-    from finegrain.embeddings.similar import SimilarIndex
+    from finegrain.embeddings.stored import SimilarIndex
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 MOST_NAMED_FILES = 5
@@ -67,7 +67,7 @@ def main(settings: Settings) -> None:
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
     from finegrain.embeddings.nearest import nearest, unit_rows
-    from finegrain.embeddings.similar import open_index
+    from finegrain.embeddings.stored import open_index
 
     with open_index(settings.run, settings.index, settings.openvino, settings.workers) as index:
         tell_unreadable(index)

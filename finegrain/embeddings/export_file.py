@@ -144,11 +144,7 @@ def close_up(
 ) -> None:
     """Make a file final and close it: photographs that could not be read lose their rows.
 
-    Args:
-        store: filled but for those.
-        export: what it belongs to.
-        source: of its embeddings.
-        unreadable: split -> image index -> reason, which the file lists.
+    They are listed, by the reasons of `unreadable`: split -> image index -> reason.
     """
     store.flush()
     if not is_finished(store):

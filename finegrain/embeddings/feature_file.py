@@ -28,16 +28,7 @@ class Unreadable(NamedTuple):
 
 @dataclass(frozen=True)
 class SplitRows:
-    """What the rows of a split are, all in the same order.
-
-    Attributes:
-        paths: (N,) str, relative to the data set or folder.
-        ids: (N,) str, what a submission calls the images.
-        labels: (N,) class indices, -1 without a label.
-        groups: (N,) numbers of groups of duplicates, 0 for none.
-        views: (N,) numbers of the views.
-        unreadable: images without a row.
-    """
+    """What the N rows of a split are, all in the same order; see `ExportedPhotos`."""
 
     paths: np.ndarray
     ids: np.ndarray
@@ -138,13 +129,12 @@ class FeatureFile:
         if split in file.get(UNREADABLE, ()):
             columns = (self._text(name, split) for name in (UNREADABLE, UNREADABLE_ID, REASON))
             unreadable = [Unreadable(*entry) for entry in zip(*columns, strict=True)]
-        numbers = [file[f"{name}/{split}"][:] for name in ("label", "group", "view")]
-        for column in numbers:
+        labels, groups, views = (file[f"{name}/{split}"][:] for name in ("label", "group", "view"))
+        for column in (labels, groups, views):
             # Nothing has no type: a split of which no photograph could be read.
             is_whole = rows == 0 or np.issubdtype(column.dtype, np.integer)
             if column.shape != (rows,) or not is_whole:
                 raise ValueError(f"a column of {split} is not {rows} whole numbers")
-        labels, groups, views = numbers
         if rows and not (labels.min() >= -1 and labels.max() < len(self.classes)):
             raise ValueError(f"a label of {split} is none of its {len(self.classes)} classes")
         if rows and views.min() < 0:
@@ -167,14 +157,13 @@ class FeatureFile:
         """
         numbers = np.asarray(rows, np.int64)
         order = np.argsort(numbers, kind="stable")
-        data, ordered = self._file[f"{EMBEDDING}/{split}"], numbers[order]
+        data = self._file[f"{EMBEDDING}/{split}"]
         out = np.empty((len(numbers), self.width), "float32")
-        ends = np.flatnonzero(np.diff(ordered) != 1) + 1
+        ends = np.flatnonzero(np.diff(numbers[order]) != 1) + 1
         try:
-            for part in np.split(np.arange(len(numbers)), ends):
-                if len(part):
-                    first = ordered[part[0]]
-                    out[order[part]] = data[first : first + len(part)]
+            for part in np.split(order, ends) if len(order) else ():
+                first = numbers[part[0]]
+                out[part] = data[first : first + len(part)]
         except OSError as error:
             raise UserError(
                 f"{self.path} cannot be read ({_reason(error)}); remove it and {AGAIN}"

@@ -35,15 +35,9 @@ def unit_rows(embeddings: np.ndarray) -> np.ndarray:
 def cosine_distances(
     query: np.ndarray, gallery: np.ndarray, block: int = BLOCK
 ) -> Iterator[np.ndarray]:
-    """One minus the cosine, from 0 (the same direction) to 2, a block of queries at a time.
+    """One minus the cosine, 0 (the same direction) to 2, of embeddings of any length.
 
-    Args:
-        query: (Q,D) embeddings of any length.
-        gallery: (G,D) embeddings of any length.
-        block: rows at a time.
-
-    Yields:
-        (B,G) float32, the rows of the query in order.
+    Yields blocks (B,G) float32 of the distances of the query (Q,D) to the gallery (G,D).
     """
     query, gallery = unit_rows(query), unit_rows(gallery)
     for start in range(0, len(query), block):
@@ -53,9 +47,7 @@ def cosine_distances(
 class Nearest(NamedTuple):
     """The K nearest of each of Q queries, nearest first.
 
-    Attributes:
-        distances: (Q,K) cosine distances, 0 to 2.
-        rows: (Q,K) numbers of the rows, counted through all blocks.
+    Cosine distances, (Q,K), 0 to 2; and the numbers of the rows, (Q,K), counted through all blocks.
     """
 
     distances: np.ndarray
@@ -92,14 +84,9 @@ def nearest(blocks: Iterable[np.ndarray], query: np.ndarray, k: int) -> Nearest:
 
 
 def smallest(values: np.ndarray, k: int) -> np.ndarray:
-    """The columns of the k smallest values of each row, smallest first; earlier ones where equal.
+    """The columns of the k smallest of (N,M) values in each row: (N,K) int64, smallest first.
 
-    Args:
-        values: (N,M), no NaN.
-        k: at least 1.
-
-    Returns:
-        (N,K) int64, K the lesser of k and M.
+    Where values are equal the earlier column comes first. K is at most M.
     """
     k = min(k, values.shape[1])
     if k == 0:

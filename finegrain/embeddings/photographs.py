@@ -1,6 +1,8 @@
 """Which photographs are exported, and which views of each: as it is, mirrored, or augmented."""
 
+import contextlib
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -54,23 +56,17 @@ class ExportedPhotos:
         digest = hashlib.sha256()
         contents = self.checksums or [""] * len(self.names)
         for path, name, content in zip(self.paths, self.names, contents, strict=True):
-            try:
+            seen = "absent"
+            with contextlib.suppress(OSError):
                 state = path.stat()
                 seen = f"{state.st_size} {state.st_mtime_ns}"
-            except OSError:
-                seen = "absent"
             line = f"{name} {content} {seen}\n"
             digest.update(line.encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
 
 def data_set_photos(data: DataSet, all_readable: bool = True) -> dict[str, ExportedPhotos]:
-    """The photographs of a data set by split.
-
-    Args:
-        data: the data set.
-        all_readable: refuse a photograph that cannot be read, rather than leave it out.
-    """
+    """The photographs of a data set by split; `all_readable` refuses one that cannot be read."""
     photos = {}
     for split in data.splits:
         rows = data.rows(split)
@@ -88,24 +84,19 @@ def data_set_photos(data: DataSet, all_readable: bool = True) -> dict[str, Expor
 
 
 def folder_photos(folders: Mapping[Path, Mapping[str, Path]]) -> dict[str, ExportedPhotos]:
-    """The photographs of folders without labels; a folder's name is that of its split.
+    """The photographs of folders without labels (folder -> id -> file), by names of splits.
 
-    Instead of a folder there may be a JSON that lists images beside it or below its folder.
-    Where the data set has a split of that name, or another folder has it, the split is called
-    `images-<name>` or `<name>-2`.
-
-    Args:
-        folders: folder or JSON -> id -> image file.
+    Instead of a folder there may be a JSON that lists images beside it or below its folder. Its
+    split has its name; where the data set has such a split, or another folder that name, it is
+    called `images-<name>` or `<name>-2`.
     """
     photos: dict[str, ExportedPhotos] = {}
     for folder, path_of in folders.items():
         is_list = folder.is_file()
         name = (folder.stem if is_list else folder.resolve().name) or "images"
         name = f"images-{name}" if name in SPLITS else name
-        split, number = name, 1
-        while split in photos:
-            number += 1
-            split = f"{name}-{number}"
+        others = (f"{name}-{number}" for number in itertools.count(2))
+        split = next(split for split in itertools.chain([name], others) if split not in photos)
         base, paths = folder.parent if is_list else folder, list(path_of.values())
         names = [
             (path.relative_to(base) if path.is_relative_to(base) else path).as_posix()
@@ -174,14 +165,7 @@ class ExportedViews:
         return self.photos.paths
 
     def views(self, index: int, numbers: Sequence[int]) -> np.ndarray:
-        """Some of a photograph's views, always the same; it is decoded once for all of them.
-
-        Args:
-            index: of the photograph, 0 to N - 1.
-            numbers: of K views.
-
-        Returns:
-            (K, H, W, 3) uint8, RGB 0 to 255.
+        """K views of a photograph, (K, H, W, 3) uint8, always the same; it is decoded once.
 
         Raises:
             UnreadableImage: it cannot be read, and may be left out.

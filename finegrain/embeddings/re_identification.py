@@ -18,11 +18,9 @@ JUNK = -1
 
 @dataclass(frozen=True, eq=False)
 class Sightings:
-    """Who was seen, and by which camera.
+    """Who was seen, and by which camera: (N,) integers.
 
-    Attributes:
-        identities: (N,) integers; -1 junk, 0 nobody that anybody looks for.
-        cameras: (N,) integers.
+    Identity -1 is junk, 0 nobody that anybody looks for.
     """
 
     identities: np.ndarray
@@ -55,17 +53,17 @@ class Places:
     trapezoid: np.ndarray
     without_match: int
 
-    def rank(self, k: int) -> float:
-        """CMC rank-k, 0 to 1."""
-        return float((self.first <= k).mean())
+    def of_queries(self, ranks: Sequence[int] = RANKS) -> dict[str, np.ndarray]:
+        """`rank-1`, ..., `mAP` and `mAP-trapezoid` -> (Q,), whose mean is the measure."""
+        return {
+            **{f"rank-{k}": self.first <= k for k in ranks},
+            "mAP": self.average_precision,
+            "mAP-trapezoid": self.trapezoid,
+        }
 
     def measures(self, ranks: Sequence[int] = RANKS) -> dict[str, float]:
-        """The measures by name, 0 to 1: `rank-1`, ..., `mAP` and `mAP-trapezoid`."""
-        return {
-            **{f"rank-{k}": self.rank(k) for k in ranks},
-            "mAP": float(self.average_precision.mean()),
-            "mAP-trapezoid": float(self.trapezoid.mean()),
-        }
+        """The measures by name, 0 to 1."""
+        return {name: float(of.mean()) for name, of in self.of_queries(ranks).items()}
 
 
 def places_in_gallery(
@@ -76,10 +74,7 @@ def places_in_gallery(
     At equal distances wrong images stand before right ones, so that nothing is won by embeddings
     that are all alike, and the order of the files does not matter.
 
-    Args:
-        distances: blocks (B,G) of rows, together (Q,G), in the order of the query; small is near.
-        query: Q sightings.
-        gallery: G sightings.
+    The distances come in blocks (B,G) of rows, together (Q,G), in the order of the query.
 
     Raises:
         ValueError: shapes that do not fit, a distance that is NaN, or no query with a right image

@@ -6,7 +6,7 @@ person; two that share such neighbours too. Each image is encoded by its recipro
 and the Jaccard distance of the encodings is mixed with the distance of the embeddings.
 
 The code beside the paper holds two matrices of all images by all images, 2 GB each at the size
-of Market-1501. Each image has some dozens of reciprocal neighbours only, so sparse matrices hold
+of Market-1501. Each image has only some dozens of reciprocal neighbours, so sparse matrices hold
 the same numbers in some tens of megabytes, and the neighbours are found block by block.
 """
 
@@ -29,22 +29,17 @@ def re_ranked_distances(
     weight: float = 0.3,
     block: int = BLOCK,
 ) -> Iterator[np.ndarray]:
-    """Distances after k-reciprocal re-ranking.
+    """Distances after k-reciprocal re-ranking: blocks (B,G) float32, 0 to 1, of the query's rows.
 
     Embeddings are brought to length 1; their distance is the squared Euclidean one, divided by
-    that of the query's farthest image. Neighbours are looked for among query and gallery; at
-    equal distances the earlier image is nearer.
+    that of the query's farthest image. Neighbours are looked for among query (Q,D) and gallery
+    (G,D), junk taken out; at equal distances the earlier image is nearer.
 
     Args:
-        query: (Q,D) embeddings.
-        gallery: (G,D) embeddings, junk taken out.
         k1: nearest neighbours that may be reciprocal.
         k2: nearest neighbours whose encodings are averaged, the image itself included.
         weight: of the embeddings' own distance, 0 to 1; lambda in the paper.
         block: rows at a time.
-
-    Yields:
-        (B,G) float32, 0 to 1, the rows of the query in order.
 
     Raises:
         ValueError: k1 or k2 below 1, a weight out of range, or embeddings that are not finite.
@@ -90,8 +85,7 @@ def _nearest(images: np.ndarray, count: int, block: int) -> tuple[np.ndarray, np
 def _links(neighbours: np.ndarray) -> sparse.csr_array:
     """(N,N), one where an image has another as neighbour."""
     total, count = neighbours.shape
-    ends = np.arange(0, total * count + 1, count)
-    ones = np.ones(total * count, "float32")
+    ends, ones = np.arange(0, total * count + 1, count), np.ones(total * count, "float32")
     return sparse.csr_array((ones, neighbours.reshape(-1), ends), shape=(total, total))
 
 

@@ -44,10 +44,10 @@ class EmbeddingSource:
 def pretrained_source(
     spec: BackboneSpec, weights: str, image_size: int | None = None, seed: int = 0
 ) -> EmbeddingSource:
-    """A backbone of the table with pretrained weights and global average pooling.
+    """A backbone of the table with global average pooling.
 
     Args:
-        spec: from `find_backbone`.
+        spec: the backbone.
         weights: `imagenet`, `none` or a file, as for `build_backbone`.
         image_size: side of the input in pixels; None for the backbone's own.
         seed: of the fresh weights, where there are no others.

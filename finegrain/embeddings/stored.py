@@ -1,15 +1,21 @@
-"""Embeddings by a run's finished model, stored in its folder and made anew only when they must."""
+"""Embeddings by a run's finished model, stored in its folder and made anew only if they must.
+
+Of its own data set, of any images, and of an index of images among which to look for similar ones.
+"""
 
 import contextlib
-from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from finegrain.datasets.layouts import list_source
+from finegrain.datasets.manifest import MANIFEST, open_data_set
 from finegrain.embeddings.export import export_embeddings
 from finegrain.embeddings.export_file import Export, export_key, stored_key
-from finegrain.embeddings.feature_file import FeatureFile
+from finegrain.embeddings.feature_file import FeatureFile, Unreadable
 from finegrain.embeddings.photographs import ExportedPhotos, ViewPlan, data_set_photos
 from finegrain.embeddings.source import EmbeddingSource, run_source
 from finegrain.errors import UserError
@@ -17,6 +23,10 @@ from finegrain.runs.finished_run import open_finished_run
 from finegrain.runs.run_folder import RunFolder, open_run_data
 
 EMBEDDINGS = "embeddings.h5"
+# Folder for embeddings of images that are not of the run's own data set.
+SIMILAR = "similar"
+# Rows in memory at a time: 16,384 x 2,048 numbers take 134 MB, a search three times that.
+BLOCK = 16_384
 # What decides over the numbers of a file, whichever images it holds and whatever computed them.
 DECISIVE = ("weights", "network", "image_size", "views", "data")
 
@@ -24,7 +34,7 @@ DECISIVE = ("weights", "network", "image_size", "views", "data")
 def run_embeddings(
     run_folder: Path, data: Path | None = None, openvino: bool = True, workers: int = 2
 ) -> FeatureFile:
-    """The embeddings of all images of a run's data set, computed if they are not there yet.
+    """The embeddings of a run's data set, in the order of the manifest, computed if need be.
 
     They are those of the layer that `representation` names. They stand in the run folder until its
     model changes; stopped at any moment, the same call goes on. Images that cannot be read have
@@ -35,9 +45,6 @@ def run_embeddings(
         data: where the run's data set stands now, if it has moved.
         openvino: use OpenVINO where it is installed and pays.
         workers: threads that decode.
-
-    Returns:
-        The file, open; rows of each split in the order of the manifest.
 
     Raises:
         UserError: the run is not finished, its data set is gone or another, the disk is full, or
@@ -65,7 +72,7 @@ def image_embeddings(
     openvino: bool = True,
     workers: int = 2,
 ) -> FeatureFile:
-    """The embeddings of any images, computed if the file does not hold them yet.
+    """The embeddings of any images (split -> images), in their order, computed if need be.
 
     Stopped at any moment, the same call goes on. A file that was made by another model, or of
     images that have changed since, is made anew.
@@ -73,13 +80,10 @@ def image_embeddings(
     Args:
         path: the file, ending in `.h5`.
         run_folder: a finished run.
-        photos: split -> its images.
+        photos: the images.
         views: which views of each; by default the image as it is.
         openvino: use OpenVINO where it is installed and pays.
         workers: threads that decode.
-
-    Returns:
-        The file, open; rows of each split in the order of its photographs.
 
     Raises:
         UserError: the run is not finished, an image with a checksum can no longer be read, the
@@ -114,3 +118,90 @@ def _made(export: Export, source: EmbeddingSource, workers: int) -> FeatureFile:
         path.unlink()
     export_embeddings(export, [source], workers)
     return FeatureFile(path)
+
+
+@dataclass(frozen=True)
+class KnownImage:
+    """An image of an index: its file, its path below the index, its class and its split.
+
+    Label and split are empty where there are none: in a folder without classes, or no data set.
+    """
+
+    path: Path
+    name: str
+    label: str
+    split: str
+
+
+@dataclass(frozen=True)
+class SimilarIndex:
+    """Known images, in the order of the rows of their embeddings, and images without a row."""
+
+    features: FeatureFile
+    images: list[KnownImage]
+    unreadable: list[Unreadable]
+
+    def blocks(self, size: int = BLOCK) -> Iterator[np.ndarray]:
+        """The embeddings, (B,D), in the order of the images."""
+        for split, rows in self.features.splits.items():
+            for start in range(0, len(rows.paths), size):
+                some = np.arange(start, min(start + size, len(rows.paths)))
+                yield self.features.read(split, some)
+
+
+@contextlib.contextmanager
+def open_index(
+    run_folder: Path, folder: Path, openvino: bool = True, workers: int = 2
+) -> Iterator[SimilarIndex]:
+    """A folder of known images; embeddings that are not stored yet are computed.
+
+    They are stored in the run folder: `embeddings.h5` for its own data set, below `similar/` for
+    any other. Stopped at any moment, the same call goes on.
+    The folder is that of a data set, or any with images in itself or in folders of classes.
+
+    Raises:
+        UserError: no such folder, no readable image in it, or see `image_embeddings`.
+    """
+    is_data_set = (folder / MANIFEST).is_file()
+    with _embeddings(run_folder, folder, is_data_set, openvino, workers) as features:
+        images, unreadable = [], []
+        for split, rows in features.splits.items():
+            unreadable += rows.unreadable
+            for name in rows.paths:
+                label = PurePosixPath(name).parent.name
+                images.append(KnownImage(folder / name, name, label, split if is_data_set else ""))
+        if not images:
+            raise UserError(
+                f"none of the {len(unreadable)} images in {folder} can be read, the first is "
+                f"{unreadable[0].path} ({unreadable[0].reason}); give another --index"
+            )
+        yield SimilarIndex(features, images, unreadable)
+
+
+def _embeddings(
+    run_folder: Path, folder: Path, is_data_set: bool, openvino: bool, workers: int
+) -> FeatureFile:
+    if is_data_set:
+        data = open_data_set(folder, may_lack_images=True)
+        if RunFolder.open(run_folder).config.data.digest == data.digest:
+            return run_embeddings(run_folder, folder, openvino, workers)
+        photos = data_set_photos(data, all_readable=False)
+    else:
+        photos = {"images": _photos_in(folder)}
+    where = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
+    path = run_folder / SIMILAR / f"{folder.resolve().name or 'images'}-{where}.h5"
+    return image_embeddings(path, run_folder, photos, None, openvino, workers)
+
+
+def _photos_in(folder: Path) -> ExportedPhotos:
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise UserError(f"--index {folder} {what}; give a data set folder or a folder of images")
+    paths = list_source(folder).all_images
+    if not paths:
+        raise UserError(
+            f"--index {folder} holds no images, in itself or in its folders; give a data set "
+            "folder or a folder of images"
+        )
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    return ExportedPhotos.unlabelled(paths, names, [path.stem for path in paths])

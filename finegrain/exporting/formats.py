@@ -39,7 +39,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from finegrain.exporting.format import IMAGE, PROBABILITIES, Format, ModelCard
+from finegrain.exporting.export import IMAGE, PROBABILITIES, Format, ModelCard
 from finegrain.inference.conversion import converted, load_openvino, save_graph
 from finegrain.tensor import Tensor
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -29,13 +30,14 @@ class FeatureOverflow(Exception):
     """A feature is too large for the dtype it is stored with."""
 
 
+@dataclass
 class FeatureComputer:
     """Features of a batch of photographs, in the dtype they are stored with.
 
     The engine (OpenVINO or Keras) is opened with the first batch, since it takes seconds and a
     full store needs none. Threads may share a computer.
 
-    Args:
+    Attributes:
         below: `image` (B, H, W, 3) -> list of features, in the order of `kinds`.
         kinds: what the features are stored as.
         openvino: use OpenVINO where it is installed and the device is a CPU.
@@ -44,21 +46,13 @@ class FeatureComputer:
         bfloat16: let OpenVINO compute in bfloat16 where that agrees well with Keras.
     """
 
-    def __init__(
-        self,
-        below: keras.Model,
-        kinds: Mapping[str, RowKind],
-        openvino: bool,
-        expected_images: int,
-        bfloat16: bool = True,
-    ):
-        self.kinds = dict(kinds)
-        self._below = below
-        self._openvino = openvino
-        self._expected = expected_images
-        self._bfloat16 = bfloat16
-        self._inference: Inference | None = None
-        self._lock = threading.Lock()
+    below: keras.Model
+    kinds: Mapping[str, RowKind]
+    openvino: bool
+    expected_images: int
+    bfloat16: bool = True
+    _inference: Inference | None = field(default=None, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Kind -> features (B, ...) of images (B, H, W, 3), RGB 0 to 255.
@@ -80,17 +74,12 @@ class FeatureComputer:
         return features
 
     def _open(self, images: np.ndarray) -> Inference:
-        below, mixed = self._below, self._below.dtype_policy.compute_dtype != "float32"
+        mixed = self.openvino and self.below.dtype_policy.compute_dtype != "float32"
         # OpenVINO chooses its own precision, and is to be compared with the full one.
-        opened = open_inference(
-            in_full_precision(below) if mixed and self._openvino else below,
-            images,
-            self._openvino,
-            self._expected,
-            self._bfloat16,
-        )
-        if mixed and self._openvino and isinstance(opened.compute, KerasEngine):
-            opened = open_inference(below, images, False, self._expected)
+        below = in_full_precision(self.below) if mixed else self.below
+        opened = open_inference(below, images, self.openvino, self.expected_images, self.bfloat16)
+        if mixed and isinstance(opened.compute, KerasEngine):
+            opened = open_inference(self.below, images, False, self.expected_images)
         print(f"  computing {opened.describe()}", flush=True)
         return opened
 
@@ -111,13 +100,8 @@ def fill(
 ) -> str:
     """Compute all missing rows, with a progress bar where there is a terminal.
 
-    Stopped at any moment, what was written stays, and the next call goes on.
-
-    Args:
-        store: to fill; row `view * N + image` of a split holds a view of an image.
-        photos: split -> where its N photographs come from.
-        computer: computes the features.
-        workers: threads that decode photographs ahead.
+    Stopped at any moment, what was written stays, and the next call goes on. Row
+    `view * N + image` of a split holds a view of one of its N photographs.
 
     Returns:
         Why it ended before all rows were there, in words for the user; empty if they are.
@@ -152,13 +136,9 @@ def missing_rows(store: RowStore, split: str) -> np.ndarray:
 def decoded_views(
     photos: Views, rows: np.ndarray, workers: int, batch: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, dict[int, str]]]:
-    """Row numbers with their pixels, decoded ahead; all views of a photograph from one decoding.
+    """The pixels of rows, decoded ahead by threads; all views of a photograph from one decoding.
 
-    Args:
-        photos: row `view * N + image` is a view of one of its N photographs.
-        rows: (R,) numbers of the rows wanted.
-        workers: threads.
-        batch: rows a batch, at most.
+    Row `view * N + image` is a view of one of N photographs; at most `batch` rows come at a time.
 
     Yields:
         Row numbers (B,), their pixels (B, H, W, 3) uint8, and image -> why it could not be read,

@@ -43,8 +43,8 @@ class Cut:
 def cut_above_backbone(model: keras.Model) -> Cut:
     """Cut where the least passes, for a stage that trains nothing of the backbone.
 
-    At the embedding, unless what makes it of the feature map learns too, or it is the larger one:
-    the outer product of a bilinear head is.
+    At the embedding, unless what makes it from the feature map learns too, or it is the larger
+    one, as the outer product of a bilinear head is.
     """
     numbers = math.prod(feature_map(model).shape[1:])
     if _head_stands_still(model) and model.get_layer(EMBEDDING).output.shape[-1] <= numbers:
@@ -63,7 +63,7 @@ def cut_at_feature_map(model: keras.Model) -> Cut:
 
 
 def _head_stands_still(model: keras.Model) -> bool:
-    """Whether what makes an embedding of a feature map does the same in every epoch.
+    """Whether what makes an embedding from a feature map does the same in every epoch.
 
     Pooling and an outer product do; a convolution learns, a Dropout is drawn anew.
     """
@@ -92,12 +92,8 @@ def cut_at_boundary(model: keras.Model, first_trainable: int) -> Cut | None:
     fewer or smaller features: cutting Xception at layer 105 proper would take two tensors a
     photograph, one layer further it takes one.
 
-    Args:
-        model: training model, frozen as the stage wants it.
-        first_trainable: index of the first backbone layer that may be trained.
-
     Returns:
-        None where nothing stands below: the first layers are trained too.
+        None where nothing stands below the first trainable layer (its index in the backbone).
     """
     backbone = model.get_layer(BACKBONE_LAYER)
     boundary = _smallest_crossing(backbone, first_trainable)
@@ -153,8 +149,8 @@ def _outputs(
 def _part(model: keras.Model, tensors: list[Tensor]) -> keras.Model:
     """What a model makes of tensors inside it, by the same layers.
 
-    The layers are called once more, on inputs of their own: for a model from tensors in the midst
-    of a graph Keras rewrites the history of every Input among them, and the model that the Input
+    The layers are called once more, on inputs of their own: for a model from tensors inside a
+    graph Keras rewrites the history of every Input among them, and the model that the Input
     belongs to can no longer be saved.
     """
     inputs = keras.tree.map_structure(

@@ -1,7 +1,7 @@
 """Stored features: what they depend on, and batches of them in the order of the photographs."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,13 @@ def feature_key(
     Args:
         cut: its lower part computes the features.
         photos: split -> the images, in the order of the store's rows.
-        checksums: image file -> digest of its content, from the manifest.
+        checksums: image file -> digest of its content.
         views: views a training image.
         engine: what computes the features, and how precisely.
     """
     some = next(iter(photos.values()))
     augmented = {
-        split: {"ranges": asdict(batches.augmentation), "seed": batches.seed, "views": views}
+        split: {"ranges": batches.augmentation.ranges(), "seed": batches.seed, "views": views}
         for split, batches in photos.items()
         if batches.augmentation is not None
     }
@@ -51,6 +51,7 @@ def feature_key(
     }
 
 
+@dataclass
 class FeatureBatches:
     """Random access to the batches of any epoch, as `PhotoBatches` gives them.
 
@@ -58,7 +59,7 @@ class FeatureBatches:
     each of an image's K views once, in an order that is the image's own. What the store does
     not hold is computed from the photograph.
 
-    Args:
+    Attributes:
         photos: gives order, labels and, for what is not stored, pixels.
         store: the features.
         split: whose rows in the store.
@@ -66,20 +67,14 @@ class FeatureBatches:
         computer: computes what is not stored.
     """
 
-    def __init__(
-        self,
-        photos: PhotoBatches,
-        store: RowStore,
-        split: str,
-        views: int,
-        computer: FeatureComputer,
-    ):
-        self.photos = photos
-        self.store = store
-        self.split = split
-        self.views = views
-        self.computer = computer
-        self._stored = store.done(split)
+    photos: PhotoBatches
+    store: RowStore
+    split: str
+    views: int
+    computer: FeatureComputer
+
+    def __post_init__(self) -> None:
+        self._stored = self.store.done(self.split)
         self._order_of_views = lru_cache(maxsize=2)(self._make_order_of_views)
 
     def steps(self) -> int:
@@ -88,10 +83,6 @@ class FeatureBatches:
 
     def batch(self, epoch: int, step: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Features by kind, (B, ...) each, and labels (B, C) as `PhotoBatches` gives them.
-
-        Args:
-            epoch: 0, 1, ...
-            step: 0 to `steps() - 1`.
 
         Raises:
             UserError: an image that is not stored can no longer be read, the store was damaged

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 
 from finegrain.device import CPU, find_device
-from finegrain.inference.agreement import agreement, percent
 from finegrain.inference.conversion import ConversionFailed, converted, load_openvino, one_line
 from finegrain.inference.engines import (
     BFLOAT16,
@@ -16,6 +15,8 @@ from finegrain.inference.engines import (
     PRECISION_NAMES,
     KerasEngine,
     OpenVINOEngine,
+    agreement,
+    percent,
 )
 from finegrain.memory import check_memory_fits
 from finegrain.models.step_memory import least_answer_bytes
@@ -36,12 +37,7 @@ PAYING_PIXELS = {"tensorflow": 12e6, "torch": 30e6, "jax": 5e6}
 
 
 class Inference(NamedTuple):
-    """A model that was opened for many answers.
-
-    Attributes:
-        compute: what computes; see its `run`.
-        note: why it was taken, and how well it agrees with Keras.
-    """
+    """A model opened for many answers: what computes, and a note why and how well it agrees."""
 
     compute: KerasEngine | OpenVINOEngine
     note: str
@@ -74,7 +70,7 @@ def open_inference(
 
     OpenVINO (Intel's inference engine, an optional requirement) computes where it is installed,
     the backend has only the CPU, and enough images wait. It is first compared with Keras on a
-    few images. bfloat16 is taken where the CPU multiplies it and the answers stay close to
+    few images: bfloat16 is taken where the CPU multiplies it and the answers stay close to
     Keras's; else float32; and Keras itself where that disagrees as well.
 
     Args:

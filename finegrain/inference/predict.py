@@ -25,12 +25,9 @@ MOST_DECODING_THREADS = 8
 
 @dataclass(frozen=True)
 class Predictions:
-    """Class probabilities with the files they belong to.
+    """Class probabilities, (N,C) float32, of N image files in the order they were given.
 
-    Attributes:
-        paths: the N image files, in the order they were given.
-        probabilities: (N,C) float32, row i is the answer for `paths[i]`.
-        unreadable: row -> why its file could not be decoded, in row order.
+    `unreadable`: row -> why its file could not be decoded, in row order.
     """
 
     paths: list[Path]
@@ -48,10 +45,7 @@ def predict_probabilities(
     unreadable_row: np.ndarray | None = None,
     progress: bool = True,
 ) -> Predictions:
-    """Classify image files.
-
-    Files are decoded ahead by a few threads; memory holds about three batches of pixels,
-    however many files there are.
+    """Classify image files, decoded ahead by a few threads, about three batches at a time.
 
     Args:
         classifier: RGB (B,H,W,3) in 0 to 255 -> (B,C) probabilities; a Keras model, or one that
@@ -62,9 +56,6 @@ def predict_probabilities(
         flip: take the mean of the answers for the picture and for its mirror image.
         unreadable_row: (C,) answer for a file that cannot be decoded; NaN where not given.
         progress: draw a progress bar, if there is a terminal to draw it on.
-
-    Returns:
-        `Predictions`, row i for `paths[i]`.
 
     Raises:
         ValueError: no paths, or a batch size below 1.
@@ -91,8 +82,6 @@ def decoded_batches(
     paths: Sequence[Path], image_size: tuple[int, int], batch_size: int, progress: bool = True
 ) -> Iterator[tuple[int, np.ndarray, dict[int, str]]]:
     """The pixels of image files batch by batch, with a progress bar.
-
-    Args: see `predict_probabilities`.
 
     Yields:
         Number of the batch's first file; its images, (b, H, W, 3) uint8, b at most B; and of

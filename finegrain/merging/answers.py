@@ -6,18 +6,12 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-<<<<<<< HEAD
-from finegrain.evaluation.metrics import log_loss, top1_error
-from finegrain.merging.feature_rows import FeatureRows
-=======
-from finegrain.evaluation.log_loss import clipped, log_loss
-from finegrain.evaluation.metrics import top1_error
+from finegrain.evaluation.metrics import clipped, log_loss, top1_error
 from finegrain.merging.rows import FeatureRows
 
 # More classes do not fit a terminal's width as a table.
 MOST_CLASSES_IN_TABLE = 12
 MOST_PAIRS = 15
->>>>>>> 9e9503b (Merging: files are joined and checked in one place, branches belong to the training, tables to what they show; scikit-learn takes the moments)
 
 
 @dataclass(frozen=True)
@@ -50,14 +44,7 @@ class Answers:
 
 
 def answer(model: keras.Model, rows: FeatureRows, names: Sequence[str], classes: int) -> Answers:
-    """Answer for rows of embeddings; the views of a photograph are averaged.
-
-    Args:
-        model: from `merged_model`.
-        rows: of a split, or several.
-        names: the model's backbones.
-        classes: number of classes C.
-    """
+    """What a `merged_model` of some backbones answers; the views of a photograph are averaged."""
     number = {path: place for place, path in enumerate(dict.fromkeys(rows.paths))}
     places = np.array([number[path] for path in rows.paths], np.int64)
     sums = np.zeros((len(number), classes), "float32")

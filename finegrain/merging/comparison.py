@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finegrain.merging.answers import Answers, answer
-from finegrain.merging.split import MergeSplit
+from finegrain.merging.rows import MergeSplit
 from finegrain.merging.training import Merged, MergedTraining, train_merged
 from finegrain.models.merged import Branch
 from finegrain.whole_files import written_whole
@@ -17,13 +17,9 @@ TEST_COLUMNS = ("test log loss", "test error")
 
 @dataclass(frozen=True)
 class Compared:
-    """One line of the comparison.
+    """One line of the comparison: which backbones, in words, and the classifier trained on them.
 
-    Attributes:
-        label: which backbones, in words.
-        merged: the classifier trained on them.
-        test: its answers for the labelled test photographs; None where there are none.
-        seconds: what training it took.
+    `test` are its answers for the labelled test photographs, None where there are none.
     """
 
     label: str
@@ -35,13 +31,7 @@ class Compared:
 def compare(
     split: MergeSplit, taken: Mapping[str, Branch], training: MergedTraining, leave_one_out: bool
 ) -> list[Compared]:
-    """Train a classifier and print how it stands against those of fewer backbones.
-
-    Args:
-        split: the rows.
-        taken: backbone -> branch.
-        training: how each is trained.
-        leave_one_out: whether to train those of fewer backbones.
+    """Train the classifier of all branches, and others of fewer to leave one out; print a table.
 
     Returns:
         The classifier of all backbones, then the others.
@@ -85,14 +75,9 @@ def _compared(
 
 def _fewer(names: Sequence[str]) -> dict[str, list[str]]:
     """Label -> backbones: each alone, and all but each."""
-    if len(names) < 2:
-        return {}
-    compared = {f"{name} alone": [name] for name in names}
-    if len(names) > 2:
-        compared |= {
-            f"without {name}": [other for other in names if other != name] for name in names
-        }
-    return compared
+    alone = {f"{name} alone": [name] for name in names}
+    without = {f"without {name}": [other for other in names if other != name] for name in names}
+    return {**alone, **without} if len(names) > 2 else alone if len(names) > 1 else {}
 
 
 def _lines(rows: Sequence[Compared]) -> list[str]:

@@ -10,7 +10,7 @@ from finegrain.errors import UserError
 from finegrain.evaluation.metrics import clipped
 from finegrain.merging.answers import answer
 from finegrain.merging.joined import JoinedFeatures
-from finegrain.merging.split import answering_rows
+from finegrain.merging.rows import answering_rows
 from finegrain.merging.training import Merged
 from finegrain.submission.class_probabilities import ClassProbabilities
 from finegrain.submission.submission import SampleSubmission
@@ -37,11 +37,7 @@ class Wanted:
 
 
 def wanted_images(joined: JoinedFeatures, asked_for: Sequence[str]) -> Wanted:
-    """The images of splits without labels.
-
-    Args:
-        joined: the features.
-        asked_for: splits; empty for all without labels.
+    """The images of the splits asked for, by default of all without labels.
 
     Raises:
         UserError: no such split, or two images of one id.
@@ -94,12 +90,7 @@ def answers_table(
 ) -> ClassProbabilities:
     """The table a submission is written from, its classes as the leaderboard calls them.
 
-    Args:
-        merged: the classifier.
-        joined: the features.
-        wanted: the images. Those that could not be read are named on standard error.
-        prior: (C,) answer for an image that could not be read.
-        clip: see `clipped`.
+    Images that could not be read get the prior (C,), and are named on standard error.
     """
     classes = joined.category_ids or joined.classes
     rows: dict[tuple[str, str], np.ndarray] = {}

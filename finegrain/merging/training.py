@@ -11,8 +11,7 @@ import numpy as np
 from finegrain.errors import UserError
 from finegrain.memory import size_in_words
 from finegrain.merging.answers import Answers, answer
-from finegrain.merging.rows import BATCH_IN_ORDER, FeatureRows
-from finegrain.merging.split import MergeSplit
+from finegrain.merging.rows import BATCH_IN_ORDER, FeatureRows, MergeSplit
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.merged import (
     KEPT,
@@ -38,17 +37,14 @@ WORSE_IN_A_ROW = 1
 
 @dataclass(frozen=True)
 class MergedTraining:
-    """How a merged classifier is trained.
+    """How a merged classifier is trained; all but strengths and seed are for the dense one.
 
     Attributes:
-        classifier: `dense` or `logistic`.
-        optimizer: of the dense one, `adadelta` or `adam`.
-        learning_rate: of the dense one; None for the optimizer's own.
-        epochs: of the dense one; the weights of the best one on the validation are kept. None
-            for 8, or as many, up to 250, as make the 1,250 steps of the original.
-        batch_size: of the dense one.
-        dropout: of the dense one, share of the merged embedding.
-        strengths: of the logistic one, values of C to choose from by the validation's log loss.
+        learning_rate: None for the optimizer's own.
+        epochs: the weights of the best one on the validation are kept. None for 8, or as many,
+            up to 250, as make the 1,250 steps of the original.
+        dropout: share of the merged embedding.
+        strengths: values of C, for logistic regression to choose by the validation's log loss.
         seed: of order, dropout and first weights.
     """
 
@@ -107,12 +103,7 @@ def branches(train: FeatureRows, normalise: Mapping[str, Normalise]) -> dict[str
 def train_merged(
     split: MergeSplit, taken: Mapping[str, Branch], training: MergedTraining
 ) -> Merged:
-    """Train a classifier on some backbones.
-
-    Args:
-        split: the rows.
-        taken: backbone -> branch, for those that are merged.
-        training: how.
+    """Train a classifier on the backbones of the branches taken.
 
     Raises:
         UserError: the training diverged, a number in a file is not finite, or logistic

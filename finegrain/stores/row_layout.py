@@ -88,12 +88,10 @@ def table_bytes(columns: Columns) -> int:
 
 
 def _write_column(file: h5py.File, name: str, entries: Sequence[Any]) -> None:
-    is_text = len(entries) > 0 and isinstance(entries[0], str)
-    file.create_dataset(
-        name,
-        data=list(entries) if is_text else np.asarray(entries),
-        dtype=h5py.string_dtype() if is_text else None,
-    )
+    if len(entries) and isinstance(entries[0], str):
+        file.create_dataset(name, data=list(entries), dtype=h5py.string_dtype())
+    else:
+        file.create_dataset(name, data=np.asarray(entries))
 
 
 def _reserve(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> None:

@@ -44,12 +44,10 @@ class RowStore:
     All of HDF5's own bookkeeping is written when the file is made, which happens whole or not at
     all. From then on rows go straight to their place in the file, so a killed process cannot
     damage it; `done/<split>` (N,) uint8 tells the rows that are there, and is written after the
-    rows themselves have reached the disk. Threads may share a store.
+    rows themselves have reached the disk. Threads may share a store. A second process that opens
+    it while one fills it can read what was done by then; its own `write` does nothing.
 
-    A second process that opens a store while one fills it can read what was done by then; its
-    own `write` does nothing.
-
-    Opened by the path and the key that were given to `create`.
+    It is opened by the path and the key that were given to `create`.
 
     Raises:
         DamagedStore: the file is cut short, no store, or made from something else.
@@ -101,8 +99,7 @@ class RowStore:
             rows: split -> number of rows N.
             columns: name -> split -> N entries (text or integers) that describe the rows, in
                 datasets `<name>/<split>`.
-            notes: further attributes, JSON values, which another maker of the same rows may have
-                otherwise.
+            notes: further attributes, JSON values, in which makers of the same rows may differ.
 
         Raises:
             UserError: the file cannot be written.

@@ -5,6 +5,7 @@ import hashlib
 import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +23,20 @@ ROW_OVERHEAD = 400
 STORE_NAME = re.compile(r"[^.].*-[0-9a-f]{16}\.h5", re.DOTALL)
 
 
+@dataclass
 class StoreFolder:
     """Stores by what they were made from, bounded in size.
 
-    Args:
+    Attributes:
         folder: holds the stores; made when the first one is.
         most_bytes: all stores in it together take at most so many.
-
-    Attributes:
         reason: why the last store that was asked for holds no or not all rows, in words for the
             user; empty if it holds all.
     """
 
-    def __init__(self, folder: Path, most_bytes: float):
-        self.folder = folder
-        self.most_bytes = most_bytes
-        self.reason = ""
+    folder: Path
+    most_bytes: float
+    reason: str = ""
 
     def open(
         self,
@@ -47,18 +46,12 @@ class StoreFolder:
         rows: Mapping[str, int],
         columns: Columns | None = None,
     ) -> RowStore | None:
-        """The store made from exactly `key`, or a new one.
+        """The store made from exactly `key`, or a new one; None if not one row fits.
 
-        Args:
-            name: begins the file's name.
-            key: digests of everything the rows depend on; a store of another key is never used.
-            kinds: as for `RowStore.create`.
-            rows: split -> rows wanted. Where not all fit, earlier splits come first, and each
-                split is cut at its end.
-            columns: as for `RowStore.create`.
+        Where not all rows fit, earlier splits come first, and each split is cut at its end.
 
-        Returns:
-            The store, which may hold fewer rows than wanted, or None if not one row fits.
+        The key is of everything that the rows depend on: a store of another key is never used.
+        `name` begins the file's name; the others are those of `RowStore.create`.
         """
         digest = hashlib.sha256(canonical(key).encode()).hexdigest()
         path = self.folder / f"{name}-{digest[:16]}.h5"

@@ -17,8 +17,7 @@ from finegrain.features.cut import (
     cut_at_boundary,
 )
 from finegrain.features.stored import FeatureBatches, feature_key
-from finegrain.images.batches import PhotoBatches
-from finegrain.images.batches import Batches
+from finegrain.images.batches import Batches, PhotoBatches
 from finegrain.images.pixels import PixelStore
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
 from finegrain.models.image_heads import EMBEDDING

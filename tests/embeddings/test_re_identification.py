@@ -47,7 +47,7 @@ def test_several_queries_and_one_without_a_match():
     found = places(distances, query, gallery)
     assert found.queries.tolist() == [0, 1] and found.without_match == 2
     assert found.first.tolist() == [1, 2]
-    assert found.measures((1, 2))["rank-1"] == 0.5 and found.rank(2) == 1
+    assert found.measures((1, 2))["rank-1"] == 0.5 and found.measures((2,))["rank-2"] == 1
     assert found.measures()["mAP"] == pytest.approx((1 + 1 / 2) / 2)
 
 

@@ -10,8 +10,7 @@ import pytest
 from finished_runs import SIDE, make_run
 
 from finegrain.errors import UserError
-from finegrain.exporting.export import check_output, export_run
-from finegrain.exporting.format import Format
+from finegrain.exporting.export import Format, check_output, export_run
 from finegrain.exporting.formats import FORMATS
 from finegrain.runs.finished_run import open_finished_run
 from finegrain.whole_files import partial_beside

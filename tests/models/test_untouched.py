@@ -8,7 +8,7 @@ from finished_runs import SIDE, small_backbone
 from finegrain.embeddings.source import model_source
 from finegrain.evaluation.answer_images import answering_model, same_class_scores
 from finegrain.explain.grad_cam import GradCam, PairCam
-from finegrain.exporting.format import served_model
+from finegrain.exporting.export import served_model
 from finegrain.features.cut import (
     cut_above_backbone,
     cut_at_boundary,
