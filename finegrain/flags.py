@@ -161,7 +161,7 @@ def values_by_name(
     """What a flag says for each of the known names: `--weights none xception=FILE`.
 
     Args:
-        flag: as typed, e.g. `--weights`.
+        flag: as typed.
         texts: its values: `name=value` for one name, `value` for all the others.
         names: known names; the answer is in their order.
         default: for names of which nothing is said.

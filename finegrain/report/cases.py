@@ -24,13 +24,9 @@ RULE = (
 
 @dataclass
 class Case:
-    """One photograph.
+    """One photograph of the data set; `true` and `predicted` are class names.
 
     Attributes:
-        path: in the data set.
-        photograph: it.
-        true, predicted: class names.
-        probability, true_probability: of the two, 0 to 1.
         bars: (class name, probability, `true`, `predicted` or `other`) of the likeliest.
         attention: pictures of where the model looks.
         nearest: (picture, class name, similarity, kind as in `bars`) of training photographs.

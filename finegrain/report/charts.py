@@ -1,11 +1,13 @@
-"""The charts of a training: its course, with the borders of its stages, and its class sizes."""
+"""The charts of a run: its course with the borders of its stages, class sizes, reliability."""
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from finegrain.report.drawing import BOTTOM, HEIGHT, TOP, Frame, axes, chart, line
+from finegrain.report.drawing import BOTTOM, HEIGHT, TOP, Frame, axes, chart, line, shape
 
 Stages = list[tuple[str, list[dict[str, float]]]]
 # (title, key of a softmax model, key of a multi-loss model, whether an accuracy)
@@ -62,21 +64,19 @@ def _borders(frame: Frame, stages: Stages) -> list[Markup]:
         x = frame.left(start)
         if start > 0.5:
             parts.append(_upright("border", x))
-        parts.append(
-            Markup('<text class="stage" x="{}" y="{}">{}</text>').format(x + 4, TOP + 8, name)
-        )
+        parts.append(shape("text", name, kind="stage", x=x + 4, y=TOP + 8))
         rates = [row.get("learning_rate", 0) for row in rows]
-        for number in range(1, len(rates)):
-            if rates[number] < rates[number - 1]:
-                parts.append(_upright("border drop", frame.left(start + number)))
+        parts += [
+            _upright("border drop", frame.left(start + number))
+            for number, (before, rate) in enumerate(pairwise(rates), 1)
+            if rate < before
+        ]
         start += len(rows)
     return parts
 
 
 def _upright(kind: str, x: float) -> Markup:
-    return Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
-        kind, x, x, TOP, HEIGHT - BOTTOM
-    )
+    return shape("line", kind=kind, x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM)
 
 
 def draw_class_sizes(counts: Sequence[int], classes: Sequence[str]) -> Markup:
@@ -90,18 +90,48 @@ def draw_class_sizes(counts: Sequence[int], classes: Sequence[str]) -> Markup:
     sizes = np.asarray(counts, np.int64)[order]
     named = [f"{classes[number]}: {counts[number]}" for number in order]
     frame = Frame((0, len(sizes)), (0, max(1, 1.05 * sizes.max())))
-    box = Markup('<rect class="bar" x="{}" y="{}" width="{}" height="{}">{}</rect>')
     bars = []
     for stretch in np.array_split(np.arange(len(sizes)), min(MOST_BARS, len(sizes))):
         first, last = int(stretch[0]), int(stretch[-1])
         left, right = frame.left(first), frame.left(last + 1)
-        top = frame.top(float(sizes[stretch].mean()))
         width = round(right - left - min(2.0, 0.2 * (right - left)), 2)
         text = " to ".join(named[place] for place in sorted({first, last}))
-        title = Markup("<title>{}</title>").format(text)
-        bars.append(box.format(left, top, width, round(frame.top(0) - top, 1), title))
+        bars.append(_bar(frame, left, width, float(sizes[stretch].mean()), text))
     return chart(
         f"Training photographs a class: {sizes[-1]} to {sizes[0]}, median "
         f"{np.median(sizes):g}, classes sorted by size",
         [axes(frame, "classes, largest first", "", whole_x=True), *bars],
     )
+
+
+def _bar(
+    frame: Frame, x: float, width: float, value: float, text: str, **attributes: object
+) -> Markup:
+    top = frame.top(value)
+    size = {"x": x, "y": top, "width": width, "height": round(frame.top(0) - top, 1)}
+    return shape("rect", shape("title", text), kind="bar", **size, **attributes)
+
+
+def draw_reliability(bins: list[dict[str, Any]]) -> Markup | None:
+    """The reliability diagram: a bar a bin, as dark as its share of photographs.
+
+    Args:
+        bins: rows of `low`, `high`, `count`, `confidence`, `accuracy`; None if all are empty.
+    """
+    filled = [row for row in bins if row["count"]]
+    if not filled:
+        return None
+    frame, most = Frame((0, 1), (0, 1)), max(row["count"] for row in filled)
+    parts = [axes(frame, "confidence of the answer", "right answers", percent="xy")]
+    for row in filled:
+        left, right = frame.left(row["low"]), frame.left(row["high"])
+        text = f"{row['count']} photographs: confidence {row['confidence']:.1%}, "
+        text += f"right {row['accuracy']:.1%}"
+        dark = round(0.25 + 0.75 * float(np.sqrt(row["count"] / most)), 2)
+        width = round(right - left - 2, 1)
+        parts.append(_bar(frame, left + 1, width, row["accuracy"], text, fill_opacity=dark))
+    parts.append(line(frame, [(0, 0), (1, 1)], "ideal", dots=False))
+    course = [(row["confidence"], row["accuracy"]) for row in filled]
+    parts.append(line(frame, course, "validation"))
+    images = sum(row["count"] for row in filled)
+    return chart(f"Reliability diagram of {images} photographs", parts)

@@ -20,7 +20,6 @@ class ClassRow:
     """One class.
 
     Attributes:
-        name: of the class.
         training: its training photographs; None where the run does not tell.
         images: its photographs judged.
         accuracy: share of these that were recognised, None without any.
@@ -100,14 +99,7 @@ def _named(found: np.ndarray, classes: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Side:
-    """One class of a pair.
-
-    Attributes:
-        name: of the class.
-        mistaken: its photographs that were taken for the other class.
-        recognised: its photographs that were recognised most surely.
-        mistakes: how many were mistaken in all.
-    """
+    """One class of a pair: photographs taken for the other class, and recognised most surely."""
 
     name: str
     mistaken: list[Picture]

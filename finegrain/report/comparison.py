@@ -14,10 +14,9 @@ DRAWS = 10_000
 
 @dataclass(frozen=True)
 class Difference:
-    """What a run is against another, on the photographs both have answered.
+    """What a run is against another, on the `images` that both have answered.
 
     Attributes:
-        images: of them.
         accuracy, other_accuracy: top-1 accuracy of each there.
         only_this, only_other: photographs that only one of them has right.
         low, high: 95 % interval of `accuracy - other_accuracy`, by paired bootstrap.
@@ -76,30 +75,21 @@ def difference(this: Named, other: Named, seed: int = 0) -> Difference | None:
     only_other = int((~right[:, 0] & right[:, 1]).sum())
     shares = np.array([only_this, only_other, len(common) - only_this - only_other]) / len(common)
     draws = np.random.default_rng(seed).multinomial(len(common), shares, DRAWS)
-    low, high = np.percentile((draws[:, 0] - draws[:, 1]) / len(common), (2.5, 97.5))
+    low, high = np.percentile((draws[:, 0] - draws[:, 1]) / len(common), (2.5, 97.5)).tolist()
     apart = only_this + only_other
-    p_value = binomtest(only_this, apart).pvalue if apart else 1.0
-    accuracy, other_accuracy = right.mean(axis=0)
+    p_value = float(binomtest(only_this, apart).pvalue) if apart else 1.0
+    accuracy, other_accuracy = right.mean(axis=0).tolist()
     return Difference(
-        len(common),
-        float(accuracy),
-        float(other_accuracy),
-        only_this,
-        only_other,
-        float(low),
-        float(high),
-        float(p_value),
+        len(common), accuracy, other_accuracy, only_this, only_other, low, high, p_value
     )
 
 
 def disagreements(
     runs: Sequence[Named], photographs: Photographs, most: int
 ) -> tuple[int, list[Disagreement]]:
-    """Photographs that all runs have answered, not all alike.
+    """Photographs that all runs have answered, not all alike: how many, and the first `most`.
 
-    Returns:
-        How many there are, and the first `most`: those that at least one run has right before the
-        others, the surest wrong answers first.
+    Those that at least one run has right come before the others, the surest wrong answers first.
     """
     common = sorted(set.intersection(*(set(run) for run in runs))) if runs else []
     found = [key for key in common if len({run[key][0] for run in runs}) > 1]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 # About the width of a phone, so that letters keep their size there.
@@ -12,14 +12,20 @@ WIDTH, HEIGHT = 420, 260
 LEFT, RIGHT, TOP, BOTTOM = 44, 18, 22, 38
 
 
+def shape(name: str, *inside: str, **attributes: object) -> Markup:
+    """An SVG element; `kind` stands for its `class`, and `_` for `-`."""
+    written = Markup("").join(
+        Markup(' {}="{}"').format("class" if key == "kind" else key.replace("_", "-"), value)
+        for key, value in attributes.items()
+    )
+    if not inside:
+        return Markup("<{}{}/>").format(name, written)
+    return Markup("<{0}{1}>{2}</{0}>").format(name, written, Markup("").join(inside))
+
+
 @dataclass(frozen=True)
 class Frame:
-    """The area of a chart between its axes, and where a value lies in it.
-
-    Attributes:
-        x: (from, to) of the horizontal axis.
-        y: (from, to) of the vertical axis.
-    """
+    """The area of a chart between its axes, each (from, to), and where a value lies in it."""
 
     x: tuple[float, float]
     y: tuple[float, float]
@@ -47,26 +53,20 @@ def axes(
         percent: the axes, of "x" and "y", whose values are shares to be shown in percent.
     """
     parts = []
-    for value in ticks(frame.y):
+    for value in _ticks(frame.y):
         y, text = frame.top(value), f"{value:.0%}" if "y" in percent else f"{value:g}"
-        parts.append(
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
-            f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{text}</text>'
-        )
-    for value in ticks(frame.x, whole_x):
-        text = f"{value:.0%}" if "x" in percent else f"{value:g}"
-        parts.append(
-            f'<text x="{frame.left(value)}" y="{HEIGHT - BOTTOM + 16}" '
-            f'text-anchor="middle">{text}</text>'
-        )
+        parts.append(shape("line", kind="grid", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y))
+        parts.append(shape("text", text, x=LEFT - 6, y=y + 4, text_anchor="end"))
+    for value in _ticks(frame.x, whole_x):
+        x, text = frame.left(value), f"{value:.0%}" if "x" in percent else f"{value:g}"
+        parts.append(shape("text", text, x=x, y=HEIGHT - BOTTOM + 16, text_anchor="middle"))
     middle = (LEFT + WIDTH - RIGHT) / 2
-    below = f'x="{middle}" y="{HEIGHT - 4}" text-anchor="middle"'
-    parts.append(f"<text {below}>{escape(x_label)}</text>")
-    parts.append(f'<text x="2" y="{TOP - 12}">{escape(y_label)}</text>')
-    return Markup("".join(parts))
+    parts.append(shape("text", x_label, x=middle, y=HEIGHT - 4, text_anchor="middle"))
+    parts.append(shape("text", y_label, x=2, y=TOP - 12))
+    return Markup("").join(parts)
 
 
-def ticks(limits: tuple[float, float], whole: bool = False) -> list[float]:
+def _ticks(limits: tuple[float, float], whole: bool = False) -> list[float]:
     """Round numbers inside the limits, about five."""
     places = MaxNLocator(5, integer=whole, steps=[1, 2, 5, 10]).tick_values(*limits)
     slack = 1e-9 * (abs(limits[0]) + abs(limits[1]) + 1)
@@ -76,11 +76,11 @@ def ticks(limits: tuple[float, float], whole: bool = False) -> list[float]:
 def line(
     frame: Frame, points: Iterable[tuple[float, float]], kind: str, dots: bool = True
 ) -> Markup:
-    """Points joined by lines; values that are not finite leave a gap.
+    """Points (x, y) joined by lines and marked; values that are not finite leave a gap.
 
     Args:
         frame: of the chart.
-        points: (x, y) in the chart's values.
+        points: in the chart's values.
         kind: class of the style sheet.
         dots: mark each point.
     """
@@ -90,16 +90,15 @@ def line(
         if not np.isfinite([x, y]).all():
             pieces.append([])
             continue
-        at = f"{frame.left(x)},{frame.top(y)}"
-        pieces[-1].append(at)
+        left, top = frame.left(x), frame.top(y)
+        pieces[-1].append(f"{left},{top}")
         if dots:
-            marks.append(f'<circle cx="{frame.left(x)}" cy="{frame.top(y)}" r="2.5"/>')
-    lines = [f'<polyline points="{" ".join(piece)}"/>' for piece in pieces if len(piece) > 1]
-    return Markup(f'<g class="{kind}">{"".join(lines)}{"".join(marks)}</g>')
+            marks.append(shape("circle", cx=left, cy=top, r="2.5"))
+    lines = [shape("polyline", points=" ".join(piece)) for piece in pieces if len(piece) > 1]
+    return shape("g", "", *lines, *marks, kind=kind)
 
 
-def chart(title: str, parts: Sequence[Markup], height: int = HEIGHT, width: int = WIDTH) -> Markup:
+def chart(title: str, parts: Sequence[Markup]) -> Markup:
     """The finished picture, with its title for those who cannot see it."""
-    return Markup(
-        '<svg class="chart" role="img" viewBox="0 0 {} {}" aria-label="{}">{}</svg>'
-    ).format(width, height, title, Markup("").join(parts))
+    box = f"0 0 {WIDTH} {HEIGHT}"
+    return shape("svg", *parts, kind="chart", role="img", viewBox=box, aria_label=title)

@@ -6,6 +6,7 @@ import numpy as np
 from markupsafe import Markup
 from scipy import sparse
 
+from finegrain.report.drawing import shape
 from finegrain.report.photographs import Picture, png_address
 
 # Cells are as wide as fits a page, within these limits.
@@ -20,82 +21,50 @@ BLUE, ORANGE = (47, 111, 178), (217, 95, 13)
 def draw_matrix(counts: sparse.csr_array, order: np.ndarray, classes: Sequence[str]) -> Markup:
     """The block of some classes, a cell as strong as its share of the row.
 
+    Rows are what photographs are, columns what they were taken for.
+
     Args:
         counts: (C,C) confusions.
         order: the K classes of the block, in the order to stand in.
         classes: C names.
-
-    Returns:
-        SVG; rows are what photographs are, columns what they were taken for.
     """
-    names = [shortened(classes[number]) for number in order]
+    names = [_shortened(classes[number]) for number in order]
     label = LETTER_WIDTH * max(map(len, names)) + 14
     cell = int(np.clip((PAGE - label) / len(order), *CELLS))
     head = int(0.9 * label) + 8
-    block = counts[order][:, order].tocoo()
+    side = len(order) * cell
     sizes = np.asarray(counts.sum(axis=1)).reshape(-1)[order]
-    parts = [_names(names, label, head, cell)]
+    parts = [shape("rect", kind="frame", x=label, y=head, width=side, height=side)]
+    # The names at the rows, and aslant over the columns.
+    for place, name in enumerate(names):
+        middle = (place + 0.5) * cell
+        aslant = f"translate({label + middle + 3} {head - 6}) rotate(-60)"
+        parts.append(shape("text", name, x=label - 6, y=head + middle + 4, text_anchor="end"))
+        parts.append(shape("text", name, transform=aslant))
+    block = counts[order][:, order].tocoo()
     for row, column, count in zip(block.row, block.col, block.data, strict=True):
-        title = Markup("<title>{}: {} of {} taken for {}</title>").format(
-            classes[order[row]], count, sizes[row], classes[order[column]]
-        )
+        taken = f"{classes[order[row]]}: {count} of {sizes[row]} taken for {classes[order[column]]}"
         left, top = label + column * cell, head + row * cell
         # The square root, or a single mistake of many could not be seen.
         strength = round(0.12 + 0.88 * float(np.sqrt(count / sizes[row])), 2)
         kind = "right" if row == column else "wrong"
-        parts.append(
-            Markup(
-                '<rect class="{}" x="{}" y="{}" width="{}" height="{}" fill-opacity="{}">{}</rect>'
-            ).format(kind, left + 0.5, top + 0.5, cell - 1, cell - 1, strength, title)
-        )
+        box = {"x": left + 0.5, "y": top + 0.5, "width": cell - 1, "height": cell - 1}
+        parts.append(shape("rect", shape("title", taken), kind=kind, **box, fill_opacity=strength))
         if len(order) <= MOST_NUMBERED:
             weight = "count strong" if strength > 0.6 else "count"
-            parts.append(
-                Markup('<text class="{}" x="{}" y="{}" text-anchor="middle">{}</text>').format(
-                    weight, left + cell / 2, top + cell / 2 + 4, count
-                )
-            )
-    side = len(order) * cell
+            centre = {"x": left + cell / 2, "y": top + cell / 2 + 4}
+            parts.append(shape("text", str(count), kind=weight, **centre, text_anchor="middle"))
     # The last slanting name leans out to the right.
-    return Markup(
-        '<svg class="matrix" role="img" width="{0}" height="{1}" viewBox="0 0 {0} {1}" '
-        'aria-label="Confusion matrix of {2} classes"><rect class="frame" x="{3}" y="{4}" '
-        'width="{5}" height="{5}"/>{6}</svg>'
-    ).format(
-        side + label + label // 2,
-        side + head + 2,
-        len(order),
-        label,
-        head,
-        side,
-        Markup("").join(parts),
-    )
-
-
-def _names(names: Sequence[str], label: int, head: int, cell: int) -> Markup:
-    """The names at the rows, and aslant over the columns."""
-    return Markup("").join(
-        Markup(
-            '<text x="{}" y="{}" text-anchor="end">{}</text>'
-            '<text transform="translate({} {}) rotate(-60)">{}</text>'
-        ).format(
-            label - 6,
-            head + (place + 0.5) * cell + 4,
-            name,
-            label + (place + 0.5) * cell + 3,
-            head - 6,
-            name,
-        )
-        for place, name in enumerate(names)
-    )
+    width, height = side + label + label // 2, side + head + 2
+    size = {"width": width, "height": height, "viewBox": f"0 0 {width} {height}"}
+    title = f"Confusion matrix of {len(order)} classes"
+    return shape("svg", *parts, kind="matrix", role="img", **size, aria_label=title)
 
 
 def draw_overview(counts: sparse.csr_array, order: np.ndarray) -> Picture:
-    """All classes in one picture; a point that stands for several cells shows the strongest.
+    """All classes, in some order, in one picture.
 
-    Args:
-        counts: (C,C) confusions.
-        order: (C,) all classes, in the order to stand in.
+    A point that stands for several cells shows the strongest.
     """
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
@@ -118,6 +87,6 @@ def draw_overview(counts: sparse.csr_array, order: np.ndarray) -> Picture:
     )
 
 
-def shortened(name: str) -> str:
+def _shortened(name: str) -> str:
     """A class name that fits beside the matrix."""
     return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"

@@ -3,22 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from markupsafe import Markup
-
 from finegrain.evaluation.measures import MEASURES
-from finegrain.report.drawing import Frame, axes, chart, line
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One number with its 95 % interval, as text.
-
-    Attributes:
-        name: in words.
-        value: the number.
-        interval: `low to high`, empty where there is none.
-    """
+    """One number with its 95 % interval, `low to high` or empty, as text."""
 
     name: str
     value: str
@@ -65,43 +55,3 @@ def _span(key: str, found: dict[str, Any]) -> str:
 def _text(key: str, value: float) -> str:
     percent = key not in MEASURES or MEASURES[key].percent
     return f"{100 * value:.1f} %" if percent else f"{value:.3f}"
-
-
-def draw_reliability(bins: list[dict[str, Any]]) -> Markup | None:
-    """The reliability diagram: a bar a bin, as dark as its share of photographs.
-
-    Args:
-        bins: rows of `low`, `high`, `count`, `confidence`, `accuracy`.
-
-    Returns:
-        SVG, None where all bins are empty.
-    """
-    filled = [row for row in bins if row["count"]]
-    if not filled:
-        return None
-    frame, most = Frame((0, 1), (0, 1)), max(row["count"] for row in filled)
-    parts = [axes(frame, "confidence of the answer", "right answers", percent="xy")]
-    for row in filled:
-        left, right = frame.left(row["low"]), frame.left(row["high"])
-        top = frame.top(row["accuracy"])
-        parts.append(
-            Markup(
-                '<rect class="bar" x="{}" y="{}" width="{}" height="{}" fill-opacity="{}">'
-                "<title>{} photographs: confidence {}, right {}</title></rect>"
-            ).format(
-                left + 1,
-                top,
-                round(right - left - 2, 1),
-                round(frame.top(0) - top, 1),
-                round(0.25 + 0.75 * float(np.sqrt(row["count"] / most)), 2),
-                row["count"],
-                f"{row['confidence']:.1%}",
-                f"{row['accuracy']:.1%}",
-            )
-        )
-    parts.append(line(frame, [(0, 0), (1, 1)], "ideal", dots=False))
-    parts.append(
-        line(frame, [(row["confidence"], row["accuracy"]) for row in filled], "validation")
-    )
-    images = sum(row["count"] for row in filled)
-    return chart(f"Reliability diagram of {images} photographs", parts)

@@ -33,7 +33,7 @@ def render_page(
     Args:
         views: of the runs, at least one.
         differences: of each further run to the first one.
-        disagreements: see `finegrain.report.comparison.disagreements`.
+        disagreements: see `finegrain.report.comparison`.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),

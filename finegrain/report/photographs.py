@@ -17,15 +17,11 @@ QUALITY = 72
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of the page.
+    """One picture of the page."""
 
-    Attributes:
-        alt: what it shows, in words.
-        source: a `data:` address; empty where there is no picture.
-        problem: why there is none.
-    """
-
+    # What it shows, in words.
     alt: str
+    # A `data:` address; empty where there is no picture, and then why.
     source: str = ""
     problem: str = ""
 

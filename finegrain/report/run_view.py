@@ -16,7 +16,7 @@ from finegrain.report.cases import (
     supported_first,
     worst_mistakes,
 )
-from finegrain.report.charts import draw_class_sizes, draw_curves
+from finegrain.report.charts import draw_class_sizes, draw_curves, draw_reliability
 from finegrain.report.classes import ClassRow, PairView, class_notes, class_rows, view_pair
 from finegrain.report.confusions import (
     confused_pairs,
@@ -28,7 +28,6 @@ from finegrain.report.evidence import gather_evidence
 from finegrain.report.matrix_drawing import draw_matrix, draw_overview
 from finegrain.report.measures import (
     Measure,
-    draw_reliability,
     measure_notes,
     measure_rows,
     measures_of,
@@ -52,19 +51,13 @@ class RunView:
 
     Attributes:
         record: what it is made from; its notes say what is missing.
-        facts: what was trained on what.
         curves: (title, SVG).
         tiles: the measures of the split shown that are said first.
-        measured_splits, measure_rows: all measures; see there.
         measure_notes: split -> what is missing there.
-        matrix, overview: the confusion matrix of some classes, and a picture of all.
-        in_matrix: how many classes the matrix shows.
-        pairs: the most confused.
-        mistakes, unsure, label_errors: photographs to look at.
-        mistake_count, label_error_count: how many there are in all.
-        copies, copy_count: (held-out photograph, training photograph, kind), and how many in all.
+        matrix, overview: the confusion matrix of `in_matrix` classes, and a picture of all.
+        mistakes, unsure, label_errors: photographs to look at; the counts are of all there are.
+        copies: (held-out photograph, training photograph, kind) of `copy_count`.
         looked_for_copies: see `Evidence`.
-        rows, class_notes: the table of classes.
     """
 
     record: RunRecord
