@@ -1,11 +1,8 @@
 """Write a data set folder: images, class list, manifest, and the tables of what was found."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -31,11 +28,7 @@ OWN_COLUMNS = (CATEGORY_ID, IDENTITY, CAMERA, CROP)
 
 
 def check_output(source: Path, output: Path) -> None:
-    """Refuse an output that would mix with the source.
-
-    Raises:
-        UserError: one of the two folders holds the other.
-    """
+    """Refuse an output that would mix with the source, since one of the two holds the other."""
     real_source, real_output = source.resolve(), output.resolve()
     if real_output.is_relative_to(real_source) or real_source.is_relative_to(real_output):
         raise UserError(
@@ -45,28 +38,18 @@ def check_output(source: Path, output: Path) -> None:
 
 
 def manifest_rows(table: pd.DataFrame, splits: list[str], groups: Iterable[int]) -> pd.DataFrame:
-    """Make the manifest of gathered images.
-
-    Args:
-        table: from `gather_images`.
-        splits: the split of each row.
-        groups: the duplicate group of each row.
+    """The manifest of the table of `gather_images`, given split and duplicate group of each row.
 
     Returns:
         The table with `path`, `split` and `group` (1, 2, ... for images that have duplicates,
         0 for the others), ordered by split, class and source.
     """
     rows = table.assign(split=splits, group=list(groups))
-    rows["path"] = [
-        f"{split}/{label}/{name}"
-        for split, label, name in zip(rows["split"], rows["label"], rows["name"], strict=True)
-    ]
-    rank = {label: number for number, label in enumerate(class_order(rows["label"]))}
-    order = pd.DataFrame(
-        {"split": rows["split"].map(SPLITS.index), "label": rows["label"].map(rank)}
-    )
+    rows["path"] = rows["split"] + "/" + rows["label"] + "/" + rows["name"]
+    order = {"split": SPLITS, "label": class_order(rows["label"])}
+    ranks = {column: {name: rank for rank, name in enumerate(order[column])} for column in order}
     # A stable sort leaves the images of a class in the order of the source.
-    rows = rows.loc[order.sort_values(["split", "label"], kind="stable").index]
+    rows = rows.sort_values(["split", "label"], kind="stable", key=lambda c: c.map(ranks[c.name]))
     shared = rows["group"][rows["group"].duplicated(keep=False)]
     numbers = {group: number for number, group in enumerate(dict.fromkeys(shared), start=1)}
     rows["group"] = [numbers.get(group, 0) for group in rows["group"]]
@@ -76,53 +59,35 @@ def manifest_rows(table: pd.DataFrame, splits: list[str], groups: Iterable[int])
 def duplicate_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """The images that have duplicates, a group after the other.
 
-    Returns:
-        Columns `group`, `path`, `label`, `kind` (`exact` if another file of the group is equal
-        to this one, else `near`), `conflict` (`yes` if the group's labels differ), `source`.
+    Their `kind` is `exact` if another file of the group is equal to this one, else `near`;
+    `conflict` is `yes` if the group's labels differ.
     """
     shared = rows[rows["group"] > 0].sort_values("group", kind="stable")
     equal = shared.duplicated(["group", "sha1"], keep=False)
     labels = shared.groupby("group")["label"].transform("nunique")
-    return pd.DataFrame(
-        {
-            "group": shared["group"],
-            "path": shared["path"],
-            "label": shared["label"],
-            "kind": ["exact" if is_equal else "near" for is_equal in equal],
-            "conflict": ["yes" if count > 1 else "no" for count in labels],
-            "source": shared["source"],
-        }
-    )
+    return shared.assign(
+        kind=["exact" if is_equal else "near" for is_equal in equal],
+        conflict=["yes" if count > 1 else "no" for count in labels],
+    )[["group", "path", "label", "kind", "conflict", "source"]]
 
 
 def write_data_folder(
     output: Path, rows: pd.DataFrame, unreadable: Unreadable, link: str = "hard"
 ) -> int:
-    """Place the images and the tables.
+    """Place the images and the tables, see `place_images`; how many copies refused links made.
 
-    Args:
-        output: the data folder.
-        rows: from `manifest_rows`, and from `apart` those that are for retrieval only.
-        unreadable: from `gather_images`.
-        link: see `place_images`.
-
-    Returns:
-        How many images were copied because a link was refused.
-
-    Raises:
-        UserError: see `place_images`.
+    `rows` are from `manifest_rows`, and from `apart` those that are for retrieval only.
     """
     crops = rows[CROP] if CROP in rows else [None] * len(rows)
     columns = (rows["file"], rows["path"], rows["sha1"], crops, rows["bytes"])
     placements = [Placement(*row) for row in zip(*columns, strict=True)]
     learned = rows["label"][rows["split"].isin(SPLITS)]
     classes = json.dumps(class_order(learned), ensure_ascii=False, indent=0)
-    duplicates, manifest = duplicate_rows(rows), _manifest(rows)
     tables = {
         CLASSES: f"{classes}\n".encode(),
-        DUPLICATES: _csv(duplicates.columns, duplicates.itertuples(index=False)),
-        UNREADABLE: _csv(("path", "reason"), unreadable),
-        MANIFEST: _csv(manifest.columns, manifest.itertuples(index=False)),
+        DUPLICATES: _csv(duplicate_rows(rows)),
+        UNREADABLE: _csv(pd.DataFrame(unreadable, columns=["path", "reason"])),
+        MANIFEST: _csv(_manifest(rows)),
     }
     return place_images(output, placements, tables, link)
 
@@ -135,9 +100,5 @@ def _manifest(rows: pd.DataFrame) -> pd.DataFrame:
     return manifest
 
 
-def _csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue().encode("utf-8")
+def _csv(table: pd.DataFrame) -> bytes:
+    return table.to_csv(index=False, lineterminator="\n").encode("utf-8")

@@ -22,6 +22,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 
 NEAR_DISTANCE = 10
 LIKE = 0.9
@@ -33,10 +34,7 @@ COST_OF_MEETING = 8
 
 
 def group_duplicates(
-    sha1: Sequence[str],
-    hashes: np.ndarray,
-    thumbnails: np.ndarray,
-    distance: int = NEAR_DISTANCE,
+    sha1: Sequence[str], hashes: np.ndarray, thumbnails: np.ndarray, distance: int = NEAR_DISTANCE
 ) -> np.ndarray:
     """Number the groups of duplicates; an image without duplicates is a group of its own.
 
@@ -51,11 +49,13 @@ def group_duplicates(
     Returns:
         (N,) int64 group numbers, 0, 1, 2, ... in the order of each group's first image.
     """
-    _, first, file_of = np.unique(np.asarray(sha1), return_index=True, return_inverse=True)
+    file_of, _ = pd.factorize(np.asarray(sha1))
+    _, first = np.unique(file_of, return_index=True)
     groups = np.arange(len(first))
     if distance >= 0:
         groups = _group_alike(hashes[first], _standardise(thumbnails[first]), distance)
-    return _number_by_first(groups[file_of.reshape(-1)])
+    # Numbers in the order of appearance, whatever they were before.
+    return pd.factorize(groups[file_of])[0]
 
 
 def _group_alike(hashes: np.ndarray, pictures: np.ndarray, distance: int) -> np.ndarray:
@@ -102,13 +102,6 @@ def _standardise(thumbnails: np.ndarray) -> np.ndarray:
     contrast = rows.std(axis=1, keepdims=True)
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
     return np.where(contrast >= LEAST_CONTRAST, rows, 0)
-
-
-def _number_by_first(groups: np.ndarray) -> np.ndarray:
-    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse.reshape(-1)]
 
 
 def near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:

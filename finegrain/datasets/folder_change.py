@@ -7,6 +7,7 @@ its last, so that a killed run leaves nothing unknown.
 
 import contextlib
 import csv
+import itertools
 import os
 import shutil
 from collections import defaultdict
@@ -32,19 +33,14 @@ def read_made(output: Path) -> Made:
         UserError: the folder holds a table named like ours that no run of ours wrote.
     """
     made: Made = defaultdict(set)
-    ours = False
-    for name in (UNFINISHED, MANIFEST):
-        if not (output / name).is_file():
-            continue
-        for path, sha1 in _read_list(output / name):
-            parts = PurePosixPath(path).parts
-            # Only what a run can have made: an edited list must not lead elsewhere.
-            placed = len(parts) == 3 and parts[0] in SPLITS + RETRIEVAL
-            if placed and ".." not in parts:
-                made[path].add(sha1)
-        ours = True
+    lists = [output / name for name in (UNFINISHED, MANIFEST) if (output / name).is_file()]
+    for path, sha1 in itertools.chain.from_iterable(map(_read_list, lists)):
+        parts = PurePosixPath(path).parts
+        # Only what a run can have made: an edited list must not lead elsewhere.
+        if len(parts) == 3 and parts[0] in SPLITS + RETRIEVAL and ".." not in parts:
+            made[path].add(sha1)
     for name in (CLASSES, DUPLICATES, UNREADABLE):
-        if not ours and os.path.lexists(output / name):
+        if not lists and os.path.lexists(output / name):
             raise UserError(_foreign(output / name))
     return made
 
@@ -57,25 +53,11 @@ def is_ours(target: Path, sums: set[str]) -> bool:
 
 
 def refuse_foreign(output: Path, paths: Iterable[str], made: Made) -> None:
-    """Refuse to write over files that are not ours.
-
-    Raises:
-        UserError: one of the paths is taken by such a file.
-    """
+    """Refuse to write over files that are not ours."""
     for path in paths:
         target = output / path
         if os.path.lexists(target) and not is_ours(target, made.get(path, set())):
             raise UserError(_foreign(target))
-
-
-def write_unfinished(output: Path, made: Made, coming: Iterable[tuple[str, str]]) -> None:
-    """List all that is ours now or will be, as (path, sha1), before the first change."""
-    rows = {(path, sha1) for path, sums in made.items() for sha1 in sums} | set(coming)
-    with (
-        written_whole(output / UNFINISHED) as beside,
-        beside.open("w", encoding="utf-8", newline="") as file,
-    ):
-        csv.writer(file).writerows([("path", "sha1"), *sorted(rows)])
 
 
 def stale_files(output: Path, made: Made, wanted: set[str]) -> list[str]:
@@ -128,20 +110,34 @@ class FolderChange:
         place.parent.mkdir(parents=True, exist_ok=True)
         return place
 
-    def exchange(self, leaving: Iterable[str], coming: Iterable[str]) -> None:
-        """Take files out of the folder and put those made aside into it.
+    def exchange(
+        self, leaving: Iterable[str], coming: Iterable[str], ours: Iterable[tuple[str, str]]
+    ) -> None:
+        """Take files out of the folder and put those made aside into it, or change nothing.
 
-        Raises:
-            OSError: call `undo`.
+        `ours` is all that is ours now or will be, as (path, sha1); it is listed meanwhile.
         """
-        for path in leaving:
-            self._set_aside(path)
-        for path in coming:
-            self._set_aside(path)
-            self._move(self._new / path, self.folder / path)
+        unfinished = self.folder / UNFINISHED
+        was_finished = not unfinished.exists()
+        try:
+            with (
+                written_whole(unfinished) as beside,
+                beside.open("w", encoding="utf-8", newline="") as file,
+            ):
+                csv.writer(file).writerows([("path", "sha1"), *sorted(ours)])
+            for path in leaving:
+                self._set_aside(path)
+            for path in coming:
+                self._set_aside(path)
+                self._move(self._new / path, self.folder / path)
+        except (Exception, KeyboardInterrupt):
+            self._undo()
+            if was_finished:
+                unfinished.unlink(missing_ok=True)
+            raise
+        unfinished.unlink()
 
-    def undo(self) -> None:
-        """Put back what `exchange` has renamed so far."""
+    def _undo(self) -> None:
         while self._moved:
             source, target = self._moved[-1]
             os.replace(target, source)

@@ -3,29 +3,24 @@
 import contextlib
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from finegrain.datasets.crops import Edges, crop_jpeg
 from finegrain.datasets.folder_change import (
     FolderChange,
-    Made,
     is_ours,
     read_made,
     refuse_foreign,
     stale_files,
-    write_unfinished,
 )
 from finegrain.datasets.manifest import UNFINISHED
 from finegrain.errors import UserError
 from finegrain.memory import size_in_words
+from finegrain.read_ahead import progress
 from finegrain.whole_files import DISK_FULL
 
-LINKS = ("hard", "symlink", "copy")
 HALF_PLACED = ".half"
 
 
@@ -78,7 +73,8 @@ def place_images(
             change.begin(set(coming))
             copied = _make_aside(change, missing, tables, link)
             stale = stale_files(output, made, {placement.path for placement in placements})
-            _exchange(change, made, placements, stale, coming)
+            ours = {(path, sha1) for path, sums in made.items() for sha1 in sums}
+            change.exchange(stale, coming, ours | {(p.path, p.sha1) for p in placements})
         except Exception:
             change.clear(touched)
             raise
@@ -95,10 +91,7 @@ def _make_aside(
     # A run that was stopped may have made some of them.
     missing_yet = [(p, place) for p, place in places if not _is_placed(p, place, link)]
     _check_room(change.folder, [placement for placement, _ in missing_yet], link)
-    interval = 0.2 if sys.stderr.isatty() else 10.0
-    for placement, place in tqdm(
-        missing_yet, "placing images", unit=" images", mininterval=interval, disable=not missing_yet
-    ):
+    for placement, place in progress("placing images", len(missing_yet), missing_yet):
         copied += _place(placement, place, link)
     for name, content in tables.items():
         with open(change.coming(name), "wb") as file:
@@ -108,47 +101,20 @@ def _make_aside(
     return copied
 
 
-def _exchange(
-    change: FolderChange,
-    made: Made,
-    placements: list[Placement],
-    stale: list[str],
-    coming: list[str],
-) -> None:
-    unfinished = change.folder / UNFINISHED
-    was_finished = not unfinished.exists()
-    try:
-        write_unfinished(change.folder, made, [(p.path, p.sha1) for p in placements])
-        change.exchange(stale, coming)
-    except (Exception, KeyboardInterrupt):
-        change.undo()
-        if was_finished:
-            unfinished.unlink(missing_ok=True)
-        raise
-    unfinished.unlink()
-
-
 def _check_room(output: Path, missing: list[Placement], link: str) -> None:
-    """Refuse copies and crops that the disk has no room for.
-
-    Raises:
-        UserError: says how much is needed, and how much there is.
-    """
-    device = output.stat().st_dev
-    needed = sum(
-        placement.size
-        for placement in missing
-        if placement.crop is not None
-        or link == "copy"
-        # On another file system a copy is all that a hard link can come to.
-        or (link == "hard" and placement.source.stat().st_dev != device)
-    )
+    """Refuse copies and crops that the disk has no room for."""
+    needed = sum(p.size for p in missing if p.crop is not None or _is_copy(link, p.source, output))
     free = shutil.disk_usage(output).free
     if needed > free:
         raise UserError(
             f"the images for {output} need {size_in_words(needed)} and its disk has "
             f"{size_in_words(free)} left; free some, or give another --output"
         )
+
+
+def _is_copy(link: str, source: Path, target: Path) -> bool:
+    # On another file system a copy is all that a hard link can come to.
+    return link == "copy" or (link == "hard" and source.stat().st_dev != target.stat().st_dev)
 
 
 def _is_placed(placement: Placement, target: Path, link: str) -> bool:
@@ -163,8 +129,7 @@ def _is_placed(placement: Placement, target: Path, link: str) -> bool:
     if os.path.samestat(original, placed):
         return link == "hard"
     same = (original.st_size, original.st_mtime_ns) == (placed.st_size, placed.st_mtime_ns)
-    # On another file system a copy is all that a hard link can come to.
-    return same and (link == "copy" or (link == "hard" and original.st_dev != placed.st_dev))
+    return same and _is_copy(link, source, target)
 
 
 def _place(placement: Placement, target: Path, link: str) -> bool:
@@ -173,11 +138,11 @@ def _place(placement: Placement, target: Path, link: str) -> bool:
     source = placement.source.resolve()
     beside = target.with_name(HALF_PLACED)
     beside.unlink(missing_ok=True)
-    refused = False
     if placement.crop is not None:
         beside.write_bytes(crop_jpeg(placement.source, placement.crop, placement.sha1))
         os.replace(beside, target)
-        return refused
+        return False
+    refused = False
     try:
         if link == "hard":
             os.link(source, beside)
