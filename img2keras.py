@@ -89,7 +89,8 @@ def main(settings: Settings) -> None:
         not_listed,
         read_records,
     )
-    from finegrain.datasets.layouts import find_layout, list_source
+    from finegrain.datasets.layouts import find_layout
+    from finegrain.datasets.layouts.layout import list_source
     from finegrain.datasets.official_split import keep_official_split, read_official_split
     from finegrain.datasets.retrieval import apart, with_retrieval
     from finegrain.datasets.split import check_fractions, split_images

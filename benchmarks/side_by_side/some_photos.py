@@ -7,7 +7,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from finegrain.datasets.gather import read_records
-from finegrain.datasets.layouts import find_layout, list_source
+from finegrain.datasets.layouts import find_layout
+from finegrain.datasets.layouts.layout import list_source
 
 
 def place_some(source: Path, folder: Path, count: int, seed: int = 0) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from finegrain.datasets.gather import Unreadable
-from finegrain.datasets.layouts import Box, Layout, Listing, Record
+from finegrain.datasets.layouts.layout import Box, Layout, Listing, Record
 from finegrain.decode import UnreadableImage, open_rgb
 from finegrain.errors import UserError
 from finegrain.read_ahead import over_images

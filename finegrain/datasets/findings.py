@@ -10,7 +10,7 @@ from finegrain.datasets.class_names import class_order
 from finegrain.datasets.crops import CROP, JPEG_QUALITY
 from finegrain.datasets.data_folder import duplicate_rows
 from finegrain.datasets.gather import Unreadable
-from finegrain.datasets.layouts import Layout, Listing, Record
+from finegrain.datasets.layouts.layout import Layout, Listing, Record
 from finegrain.datasets.official_split import OFFICIAL_VALID
 from finegrain.datasets.retrieval import retrieval_lines
 from finegrain.datasets.split import SPLITS

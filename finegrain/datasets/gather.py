@@ -13,7 +13,7 @@ import pandas as pd
 from PIL import Image
 
 from finegrain.datasets.class_names import check_class_name, has_control_signs, natural_key
-from finegrain.datasets.layouts import Layout, Listing, Record
+from finegrain.datasets.layouts.layout import Layout, Listing, Record
 from finegrain.decode import UnreadableImage, open_sized
 from finegrain.errors import UserError
 from finegrain.read_ahead import over_images

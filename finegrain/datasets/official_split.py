@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from finegrain.datasets.layouts import Layout, Listing, OfficialSplit, Record
+from finegrain.datasets.layouts.layout import Layout, Listing, OfficialSplit, Record
 from finegrain.datasets.split import split_images
 from finegrain.errors import UserError
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from finegrain.datasets.layouts import list_source
+from finegrain.datasets.layouts.layout import list_source
 from finegrain.datasets.manifest import MANIFEST, open_data_set
 from finegrain.embeddings.export import export_embeddings
 from finegrain.embeddings.export_file import Export, export_key, stored_key

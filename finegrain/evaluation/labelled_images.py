@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from finegrain.datasets.layouts import list_source
 from finegrain.datasets.layouts.by_name import read_class_folders
+from finegrain.datasets.layouts.layout import list_source
 from finegrain.datasets.manifest import MANIFEST, DataSet, open_data_set
 from finegrain.errors import UserError
 from finegrain.runs.predictions import TopAnswers, prediction_rows

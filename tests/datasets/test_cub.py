@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from finegrain.datasets.crops import box_edges, place_boxes
 from finegrain.datasets.findings import left_out_lines
 from finegrain.datasets.gather import not_listed, read_records
-from finegrain.datasets.layouts import Box, OfficialSplit, Record, find_layout, list_source
+from finegrain.datasets.layouts import find_layout
+from finegrain.datasets.layouts.layout import Box, OfficialSplit, Record, list_source
 from finegrain.datasets.official_split import keep_official_split, read_official_split
 from finegrain.errors import UserError
 

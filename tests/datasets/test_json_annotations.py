@@ -7,7 +7,8 @@ import pytest
 
 from finegrain.datasets.findings import left_out_lines
 from finegrain.datasets.gather import read_records
-from finegrain.datasets.layouts import Record, find_layout, list_source
+from finegrain.datasets.layouts import find_layout
+from finegrain.datasets.layouts.layout import Record, list_source
 from finegrain.errors import UserError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

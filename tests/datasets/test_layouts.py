@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from finegrain.datasets.class_names import check_class_name, class_order
-from finegrain.datasets.layouts import find_layout, known_layouts, list_source
+from finegrain.datasets.layouts import find_layout, known_layouts
+from finegrain.datasets.layouts.layout import list_source
 from finegrain.errors import UserError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

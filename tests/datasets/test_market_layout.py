@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from market_files import draw_market
 
-from finegrain.datasets.layouts import find_layout, list_source
+from finegrain.datasets.layouts import find_layout
+from finegrain.datasets.layouts.layout import list_source
 from finegrain.datasets.layouts.market1501 import parse
 from finegrain.datasets.manifest import MANIFEST, open_data_set
 from finegrain.datasets.retrieval import open_retrieval

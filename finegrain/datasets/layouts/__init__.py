@@ -5,33 +5,9 @@ To add a layout: write a module beside this one with a `LAYOUT = Layout(...)`, o
 wins, so layouts with an index file of their own stand before those that go by names.
 """
 
-from finegrain.datasets.layouts import (
-    by_name,
-    csv_labels,
-    cub,
-    json_annotations,
-    market1501,
-)
-from finegrain.datasets.layouts.layout import (
-    Box,
-    Layout,
-    Listing,
-    OfficialSplit,
-    Record,
-    list_source,
-)
+from finegrain.datasets.layouts import by_name, csv_labels, cub, json_annotations, market1501
+from finegrain.datasets.layouts.layout import Layout, Listing
 from finegrain.errors import UserError
-
-__all__ = [
-    "Box",
-    "Layout",
-    "Listing",
-    "OfficialSplit",
-    "Record",
-    "find_layout",
-    "known_layouts",
-    "list_source",
-]
 
 
 def known_layouts() -> dict[str, Layout]:

@@ -4,6 +4,7 @@ Wah et al. 2011, "The Caltech-UCSD Birds-200-2011 Dataset", CNS-TR-2011-001. NAB
 lists. Besides labels it brings along an official split, and a box an image.
 """
 
+import contextlib
 import math
 from collections.abc import Collection, Iterator
 
@@ -27,11 +28,6 @@ from finegrain.errors import UserError
 
 DIGITS_OF_ID = 3
 PARTS = {"1": "train", "0": "test"}
-
-
-def matches(listing: Listing) -> bool:
-    """The lists stand in the source or in a folder of it."""
-    return bool(cub_folders(listing))
 
 
 def read(listing: Listing) -> Iterator[Record]:
@@ -60,16 +56,12 @@ def read(listing: Listing) -> Iterator[Record]:
     present = set(class_of.values())
     listing.not_listed += [(path, f"{IMAGES} does not list it") for path in not_listed]
     absent = [image for image in images.values if image not in files]
+    unknown = [image for image in absent if labels.values.get(image) not in names]
+    strangers = [image for image in labels.values if image not in images.values]
     listing.left_out += [
         (f"classes in {CLASSES} without an image", [names[c] for c in names if c not in present]),
-        (
-            f"ids in {IMAGES} without a file and a class",
-            [image for image in absent if labels.values.get(image) not in names],
-        ),
-        (
-            f"ids in {LABELS} that {IMAGES} does not list",
-            [image for image in labels.values if image not in images.values],
-        ),
+        (f"ids in {IMAGES} without a file and a class", unknown),
+        (f"ids in {LABELS} that {IMAGES} does not list", strangers),
     ]
     for image, path in files.items():
         yield Record(path, names[class_of[image]], image)
@@ -111,11 +103,7 @@ def _class_of(image: str, images: IdList, classes: IdList, labels: IdList) -> st
 
 
 def official_split(listing: Listing, records: Collection[Record]) -> OfficialSplit:
-    """Read `train_test_split.txt`.
-
-    Raises:
-        UserError: the list is missing or damaged, or an image has no line in it.
-    """
+    """Read `train_test_split.txt`; refuse it missing, damaged, or without a line for an image."""
     lines = _list_of(SPLIT, listing, records, "give --split seeded")
     for image, part in lines.values.items():
         if part not in PARTS:
@@ -125,11 +113,7 @@ def official_split(listing: Listing, records: Collection[Record]) -> OfficialSpl
 
 
 def boxes(listing: Listing, records: Collection[Record]) -> dict[str, Box]:
-    """Read `bounding_boxes.txt`: image id -> its box.
-
-    Raises:
-        UserError: the list is missing or damaged, or an image has no line in it.
-    """
+    """Read `bounding_boxes.txt`, image id -> its box; refuse it as `official_split` does."""
     lines = _list_of(BOXES, listing, records, "leave --crop boxes away")
     return {record.id: _box(record.id, lines) for record in records if not record.problem}
 
@@ -151,21 +135,18 @@ def _list_of(name: str, listing: Listing, records: Collection[Record], way_out: 
 
 
 def _box(image: str, lines: IdList) -> Box:
-    try:
-        left, top, width, height = map(float, lines.values[image].split())
-    except ValueError:
-        left = width = top = height = math.nan
-    if not all(map(math.isfinite, (left, top, width, height))):
-        raise UserError(
-            f"{lines.where(image)} has {lines.values[image]!r}, not {FORMS[BOXES]}; mend it"
-        )
-    return Box(left, top, width, height, lines.where(image))
+    where, value = lines.where(image), lines.values[image]
+    with contextlib.suppress(ValueError):
+        left, top, width, height = map(float, value.split())
+        if all(map(math.isfinite, (left, top, width, height))):
+            return Box(left, top, width, height, where)
+    raise UserError(f"{where} has {value!r}, not {FORMS[BOXES]}; mend it")
 
 
 LAYOUT = Layout(
     "cub",
     "CUB-200-2011's images.txt and its fellows",
-    matches,
+    lambda listing: bool(cub_folders(listing)),
     read,
     own_index=True,
     official_split=official_split,

@@ -92,11 +92,7 @@ def cub_folders(listing: Listing) -> list[Path]:
 
 
 def cub_folder(listing: Listing) -> Path:
-    """The one folder of lists; the source itself where there is none.
-
-    Raises:
-        UserError: there are several.
-    """
+    """The one folder of lists; the source itself where there is none. Several are refused."""
     found = cub_folders(listing)
     if len(found) > 1:
         raise UserError(
@@ -129,7 +125,6 @@ def find_files(root: Path, images: IdList) -> tuple[dict[str, Path], list[Path]]
     loose = defaultdict(list)
     for (folder, name), path in exact.items():
         loose[_without_prefix(folder), name].append(path)
-    files: dict[str, Path] = {}
     taken: dict[Path, str] = {}
     for identity, value in images.values.items():
         listed = PurePosixPath(refuse_leaving(value, images.where(identity)))
@@ -142,15 +137,14 @@ def find_files(root: Path, images: IdList) -> tuple[dict[str, Path], list[Path]]
                 f"{images.where(identity)} fits two images, {fitting[0]} and {fitting[1]}; write "
                 "the whole folder name"
             )
-        if not fitting:
-            continue
-        other = taken.setdefault(fitting[0], identity)
-        if other != identity:
-            raise UserError(
-                f"{images.where(other)} and line {images.lines[identity]} mean one image, "
-                f"{fitting[0]}; keep one of them"
-            )
-        files[identity] = fitting[0]
+        for path in fitting:
+            other = taken.setdefault(path, identity)
+            if other != identity:
+                raise UserError(
+                    f"{images.where(other)} and line {images.lines[identity]} mean one image, "
+                    f"{path}; keep one of them"
+                )
+    files = {identity: path for path, identity in taken.items()}
     return files, [path for path in shelf.all_images if path not in taken]
 
 

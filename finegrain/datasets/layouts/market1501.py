@@ -49,7 +49,12 @@ def read(listing: Listing) -> Iterator[Record]:
             other += [f"{folder}/{path.name}" for path in images]
             continue
         for path in images:
-            label, camera = _parsed(path)
+            if (parsed := parse(path.stem)) is None:
+                raise UserError(
+                    f"the file name {path.name} in {path.parent} does not tell identity and camera "
+                    f"as {EXAMPLE} does; rename it or move it away"
+                )
+            label, camera = parsed
             identity = int(label)
             if identity == JUNK:
                 junk.append(path.name)
@@ -79,16 +84,6 @@ def _check_folders(listing: Listing) -> None:
                 f"{folder / name} {what}; Market-1501 has its images in {TRAIN}, {GALLERY} and "
                 f"{QUERY}: unpack it again"
             )
-
-
-def _parsed(path: Path) -> tuple[str, int]:
-    parsed = parse(path.stem)
-    if parsed is None:
-        raise UserError(
-            f"the file name {path.name} in {path.parent} does not tell identity and camera as "
-            f"{EXAMPLE} does; rename it or move it away"
-        )
-    return parsed
 
 
 def _fitting(images: list[Path]) -> bool:
