@@ -36,32 +36,24 @@ MEASURED = (
 
 @dataclass(frozen=True)
 class ChannelStatistics:
-    """What is known of the pixels of some images.
-
-    Attributes:
-        images: how many there are.
-        pixels: how many pixels they have together; each counts the same, whosever it is.
-        mean: of red, green and blue, 0 to 255, rounded once, to the nearest float64.
-        std: population standard deviation of red, green and blue, 0 to 255; the square root of
-            a variance that was rounded once.
-    """
+    """What is known of the pixels of some images: of red, green and blue, 0 to 255."""
 
     images: int
+    # Each counts the same, whosever it is.
     pixels: int
+    # Rounded once, to the nearest float64.
     mean: tuple[float, ...]
+    # Of the population; the square root of a variance that was rounded once.
     std: tuple[float, ...]
 
 
 def count_values(parts: dict[str, list[Path]], workers: int | None = None) -> dict[str, np.ndarray]:
     """How often red, green and blue have each value in lists of images at full size.
 
-    For threads and progress bar see `over_images`; only the images being decoded are in memory.
+    Only those being decoded are in memory; for threads and progress bar see `over_images`.
 
     Returns:
         The name of each list -> (3, 256) int64.
-
-    Raises:
-        UserError: an image cannot be read.
     """
     counts = {name: np.zeros(CHANNELS * VALUES, np.int64) for name in parts}
     images = [(name, path) for name, paths in parts.items() for path in paths]

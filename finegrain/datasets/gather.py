@@ -32,22 +32,16 @@ Unreadable = list[tuple[str, str]]
 class Scan:
     """What one readable image is.
 
-    Attributes:
-        sha1: checksum of the file, 40 hexadecimal digits.
-        bytes: size of the file.
-        width, height: pixels, after EXIF orientation.
-        hash: 64-bit perceptual hash: which of the 8 x 8 lowest frequencies of the grey picture
-            lie above their median (Zauner 2010, "Implementation and Benchmarking of Perceptual
-            Image Hash Functions").
-        thumbnail: 64 bytes, the grey picture at 8 x 8, row by row, 0 to 255.
+    The hash tells which of the 8 x 8 lowest frequencies of the grey picture lie above their
+    median (Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash Functions").
     """
 
-    sha1: str
-    bytes: int
-    width: int
+    sha1: str  # 40 hexadecimal digits
+    bytes: int  # size of the file
+    width: int  # pixels, after EXIF orientation
     height: int
-    hash: int
-    thumbnail: builtins.bytes
+    hash: int  # perceptual, 64 bits
+    thumbnail: builtins.bytes  # the grey picture at 8 x 8, row by row, 0 to 255
 
 
 def read_records(listing: Listing, layout: Layout) -> list[Record]:

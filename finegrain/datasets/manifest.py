@@ -29,20 +29,17 @@ CATEGORY_ID = "category_id"
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """A data set folder made by `img2keras.py`.
+    """A data set folder made by `img2keras.py`."""
 
-    Attributes:
-        folder: the folder, absolute.
-        classes: class names; index i is label i.
-        table: the manifest, one row an image; `path` is relative to the folder, with `/`. Images
-            for retrieval only are left out, see `finegrain.datasets.retrieval`.
-        digest: 64 hexadecimal digits over paths, labels, splits, checksums and the class order;
-            the same wherever the folder stands.
-    """
-
+    # Absolute.
     folder: Path
+    # Class names; index i is label i.
     classes: list[str]
+    # The manifest, one row an image; `path` is relative to the folder, with `/`. Images for
+    # retrieval only are left out, see `finegrain.datasets.retrieval`.
     table: pd.DataFrame
+    # 64 hexadecimal digits over paths, labels, splits, checksums and the class order; the same
+    # wherever the folder stands.
     digest: str
 
     @property
@@ -114,11 +111,11 @@ def read_manifest(path: Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} is no manifest ({reason}); make the data set again") from error
-    missing = [column for column in COLUMNS if column not in table]
-    if missing:
-        raise UserError(
-            f"{path} is no manifest: the column {missing[0]} is missing; make the data set again"
-        )
+    for column in COLUMNS:
+        if column not in table:
+            raise UserError(
+                f"{path} is no manifest: the column {column} is missing; make the data set again"
+            )
     short = np.flatnonzero(table.isna().any(axis=1))
     # pandas takes what is too much for a name of the row.
     longer = not isinstance(table.index, pd.RangeIndex)

@@ -24,21 +24,13 @@ MAKE = "make it with img2keras.py from the folder that holds bounding_box_test a
 
 @dataclass(frozen=True, eq=False)
 class RetrievalImages:
-    """The query or the gallery.
-
-    Attributes:
-        paths: N image files.
-        names: their paths below the data set folder, with `/`.
-        checksums: SHA-1 of each file.
-        identities: (N,) int64; 0 for distractors.
-        cameras: (N,) int64.
-    """
+    """The query or the gallery: N images."""
 
     paths: list[Path]
-    names: list[str]
-    checksums: list[str]
-    identities: np.ndarray
-    cameras: np.ndarray
+    names: list[str]  # paths below the data set folder, with `/`
+    checksums: list[str]  # SHA-1 of each file
+    identities: np.ndarray  # (N,) int64; 0 for distractors
+    cameras: np.ndarray  # (N,) int64
 
 
 def apart(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

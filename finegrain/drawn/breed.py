@@ -16,23 +16,11 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 
 # Each line: the parts of a family's first breed, then the one part that each sibling changes.
-_DEMO_FAMILIES: tuple[tuple[tuple[str, ...], dict[str, str], dict[str, str]], ...] = (
-    (
-        ("pointed", "curled", "plain", "medium", "medium", "compact"),
-        {"ear": "folded"},
-        {"ear": "round"},
-    ),
-    (
-        ("hanging", "low", "saddle", "medium", "long", "compact"),
-        {"snout": "medium"},
-        {"legs": "long"},
-    ),
-    (
-        ("round", "plume", "spots", "short", "blunt", "stretched"),
-        {"ear": "pointed"},
-        {"snout": "medium"},
-    ),
-    (("long", "stub", "bands", "long", "medium", "compact"), {"snout": "long"}, {"tail": "low"}),
+_DEMO_FAMILIES: tuple[tuple[str, dict[str, str], dict[str, str]], ...] = (
+    ("pointed curled plain medium medium compact", {"ear": "folded"}, {"ear": "round"}),
+    ("hanging low saddle medium long compact", {"snout": "medium"}, {"legs": "long"}),
+    ("round plume spots short blunt stretched", {"ear": "pointed"}, {"snout": "medium"}),
+    ("long stub bands long medium compact", {"snout": "long"}, {"tail": "low"}),
 )
 
 _SHUFFLE_SEED = 2017
@@ -80,7 +68,7 @@ def demo_breeds() -> list[Breed]:
     """
     breeds = []
     for parts, *changes in _DEMO_FAMILIES:
-        first = Breed(*parts)
+        first = Breed(*parts.split())
         breeds += [first, *(replace(first, **change) for change in changes)]
     return breeds
 

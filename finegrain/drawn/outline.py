@@ -7,17 +7,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Outline:
-    """A closed outline on one layer of the picture.
+    """A closed outline on one layer of the picture."""
 
-    Attributes:
-        layer: "far", "tail", "trunk" or "ear" (drawn in this order), "ink" (where the coat has
-            its second colour) or "dark" (eye and nose).
-        points: (N, 2) float array in world units.
-        depth: distance towards the camera, in world units.
-    """
-
+    # "far", "tail", "trunk" or "ear" (drawn in this order), "ink" (where the coat has its second
+    # colour) or "dark" (eye and nose).
     layer: str
+    # (N, 2) in world units.
     points: np.ndarray
+    # Distance towards the camera, in world units.
     depth: float = 0.0
 
 

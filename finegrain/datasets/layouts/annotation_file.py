@@ -34,19 +34,14 @@ Entry = tuple[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class AnnotationFile:
-    """What a JSON says, checked; every id is text, as a submission writes it.
-
-    Attributes:
-        path: the JSON.
-        images: image id -> its file name, or None where none is given.
-        labels: image id -> its different category ids, in the order of the annotations.
-        categories: category id -> its name, or None where none is given; None if the file has
-            no list of categories.
-    """
+    """What a JSON says, checked; every id is text, as a submission writes it."""
 
     path: Path
+    # Image id -> its file name, or None where none is given.
     images: dict[str, str | None]
+    # Image id -> its different category ids, in the order of the annotations.
     labels: dict[str, list[str]]
+    # Category id -> its name, or None where none is given; None if the file has no such list.
     categories: dict[str, str | None] | None
 
 

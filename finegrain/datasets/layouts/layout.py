@@ -18,28 +18,27 @@ from finegrain.errors import UserError
 class Listing:
     """The images of a source folder and of the folders in it, one level deep, in natural order.
 
-    Attributes:
-        folder: the source, or where the source is a JSON, the folder its images stand in.
-        images: images in the source itself.
-        folders: for each folder in the source, by name, its images.
-        ignored: files that are no images, and everything whose name begins with a dot.
-        unentered: folders inside those folders, which no layout looks into.
-        broken_links: links that lead nowhere and are not named like images.
-        annotation_files: the JSON that was given as the source, or those that it holds.
-        left_out: what the layout's `read` found and did not yield: (what it is, names).
-        not_listed: images that the layout's own index does not list, as (image, reason).
-        notices: what else the layout's `read` has to tell, in sentences for the user.
+    The last three are what the layout's `read` adds.
     """
 
+    # The source, or where the source is a JSON, the folder its images stand in.
     folder: Path
+    # In the source itself, and in each folder in it.
     images: list[Path] = field(default_factory=list)
     folders: dict[str, list[Path]] = field(default_factory=dict)
+    # Files that are no images, and everything whose name begins with a dot.
     ignored: list[Path] = field(default_factory=list)
+    # Folders inside those folders, which no layout looks into.
     unentered: list[Path] = field(default_factory=list)
+    # Links that lead nowhere and are not named like images.
     broken_links: list[Path] = field(default_factory=list)
+    # The JSON that was given as the source, or those that it holds.
     annotation_files: list[Path] = field(default_factory=list)
+    # What it found and did not yield: (what it is, names).
     left_out: list[tuple[str, list[str]]] = field(default_factory=list)
+    # Images that the layout's own index does not list, as (image, reason).
     not_listed: list[tuple[Path, str]] = field(default_factory=list)
+    # Sentences for the user.
     notices: list[str] = field(default_factory=list)
 
     @property
