@@ -99,7 +99,7 @@ def main(settings: Settings) -> None:
 
 def bind(settings: Settings) -> None:
     """Refuse to go on in a folder of runs that were made with other settings."""
-    from finegrain.runs.recorded_settings import refuse_differences
+    from finegrain.runs.run_config import refuse_differences
 
     file = settings.output / "settings.json"
     asked = {key: value for key, value in asdict(settings).items() if key not in FREE}

@@ -10,6 +10,7 @@ the finger. `finegrain.command.run_command` refuses what lies outside.
 
 import errno
 import math
+import operator
 import os
 import reprlib
 import sys
@@ -50,6 +51,8 @@ CountOrZero = Annotated[int, Interval(ge=0, le=100_000_000)]
 
 # Python's own calls on a path go through its folders by recursion, up to some 900 of them.
 MOST_FOLDERS = 200
+# How an `Interval` and the module `operator` call them, and a sentence.
+BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 class Suffixes:
@@ -103,29 +106,22 @@ def metadata(hint: Any) -> Iterator[Any]:
 
 def in_interval(value: float, interval: Interval) -> bool:
     """Whether a number lies inside; NaN never does."""
-    # Whatever can be compared may bound an `Interval`; here it is numbers.
-    bounds: Any = interval
-    return (
-        # A whole number may be too large to be asked.
-        (isinstance(value, int) or math.isfinite(value))
-        and (bounds.ge is None or value >= bounds.ge)
-        and (bounds.gt is None or value > bounds.gt)
-        and (bounds.le is None or value <= bounds.le)
-        and (bounds.lt is None or value < bounds.lt)
-    )
+    # A whole number may be too large to be asked.
+    if not isinstance(value, int) and not math.isfinite(value):
+        return False
+    return all(getattr(operator, name)(value, bound) for name, bound in _bounds(interval))
+
+
+def _bounds(interval: Interval) -> list[tuple[str, Any]]:
+    return [
+        (name, getattr(interval, name)) for name in BOUNDS if getattr(interval, name) is not None
+    ]
 
 
 def _check_number(flag: str, value: float, interval: Interval) -> None:
-    if in_interval(value, interval):
-        return
-    bounds = (
-        ("at least", interval.ge),
-        ("above", interval.gt),
-        ("at most", interval.le),
-        ("below", interval.lt),
-    )
-    allowed = " and ".join(f"{words} {bound}" for words, bound in bounds if bound is not None)
-    raise UserError(f"{flag} must be {allowed}, but is {value}")
+    if not in_interval(value, interval):
+        allowed = " and ".join(f"{BOUNDS[name]} {bound}" for name, bound in _bounds(interval))
+        raise UserError(f"{flag} must be {allowed}, but is {value}")
 
 
 def _check_path(flag: str, path: Path) -> None:
@@ -150,9 +146,8 @@ def _check_path(flag: str, path: Path) -> None:
 
 
 def _check_suffix(flag: str, path: Path, suffixes: Suffixes) -> None:
-    if path.suffix.lower() in suffixes.allowed:
-        return
-    raise UserError(f"{flag} {path} must end in {' or '.join(suffixes.allowed)}")
+    if path.suffix.lower() not in suffixes.allowed:
+        raise UserError(f"{flag} {path} must end in {' or '.join(suffixes.allowed)}")
 
 
 def values_by_name(

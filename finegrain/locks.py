@@ -50,31 +50,26 @@ class SystemLock:
         self.path = path
         self._lock = filelock.FileLock(path, thread_local=False)
 
-    def take(self, holder: Holder, timeout: float = 0.0) -> bool:
-        """Take the lock and leave a note of the holder; whether it is ours now.
+    def take(self, holder: Holder | None, timeout: float = 0.0) -> bool:
+        """Take the lock; whether it is ours now.
 
         Args:
-            holder: written into the file.
+            holder: noted in the file; None leaves the note as it is.
             timeout: seconds to wait for somebody else to release it.
 
         Raises:
             OSError: the file cannot be made or written.
         """
-        if not self.try_to_take(timeout):
-            return False
-        try:
-            self.path.write_text(json.dumps(asdict(holder)), encoding="utf-8")
-        except OSError:
-            self.release()
-            raise
-        return True
-
-    def try_to_take(self, timeout: float = 0.0) -> bool:
-        """Take the lock and leave the note as it is."""
         try:
             self._lock.acquire(timeout=timeout)
         except filelock.Timeout:
             return False
+        try:
+            if holder is not None:
+                self.path.write_text(json.dumps(asdict(holder)), encoding="utf-8")
+        except OSError:
+            self.release()
+            raise
         return True
 
     def holder(self) -> Holder | None:

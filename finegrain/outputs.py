@@ -108,9 +108,6 @@ def _owner_of(path: Path) -> str | None:
 def outputs_ready(settings: Any) -> Iterator[None]:
     """Check what a command will write, and keep its folders for it as long as this lasts.
 
-    Args:
-        settings: the command's flags; a method `outputs` returns what it writes.
-
     Raises:
         UserError: an output would replace what it must not, or another process works in one of
             the folders.
@@ -139,26 +136,29 @@ def check_output_file(output: OutputFile, inputs: Iterable[Path]) -> None:
     path = output.path
     if path is None:
         return
-    name = f"{output.flag} {path}"
     if path.is_dir():
-        raise UserError(f"{name} is a folder; name a file in it")
+        raise UserError(f"{output.flag} {path} is a folder; name a file in it")
+    problem = _why_not(output, path, inputs)
+    if problem is not None:
+        raise UserError(f"{output.flag} {path} {problem}; give another name")
+
+
+def _why_not(output: OutputFile, path: Path, inputs: Iterable[Path]) -> str | None:
     owner = None if path.name in output.own_names else _owner_of(path)
     if owner is not None:
-        raise UserError(f"{name} would replace a file of {owner}; give another name")
-    if path.exists():
-        if any(os.path.exists(other) and os.path.samefile(other, path) for other in inputs):
-            raise UserError(f"{name} would replace an input of this command; give another name")
-        if not path.is_file():
-            raise UserError(f"{name} is no regular file; give another name")
-        suffix = path.suffix.lower()
-        if suffix in IMAGE_SUFFIXES and not (output.is_picture and is_own_picture(path)):
-            raise UserError(
-                f"{name} would replace an image that this project did not draw; give another name"
-            )
-        if not output.is_picture and suffix not in output.replaces:
-            raise UserError(
-                f"{name} would replace a file that this command did not write; give another name"
-            )
+        return f"would replace a file of {owner}"
+    if not path.exists():
+        return None
+    if any(os.path.exists(other) and os.path.samefile(other, path) for other in inputs):
+        return "would replace an input of this command"
+    if not path.is_file():
+        return "is no regular file"
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES and not (output.is_picture and is_own_picture(path)):
+        return "would replace an image that this project did not draw"
+    if not output.is_picture and suffix not in output.replaces:
+        return "would replace a file that this command did not write"
+    return None
 
 
 def _check_output_folder(output: OutputFolder, inputs: Iterable[Path]) -> None:

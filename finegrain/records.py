@@ -25,6 +25,7 @@ from pydantic import (
 
 from finegrain.errors import UserError
 from finegrain.regular_file import read_regular
+from finegrain.whole_files import written_whole
 
 # What every record carries, and the newest that this version can read: raised when older versions
 # would misread what is written. Records without one are from before they were numbered.
@@ -121,10 +122,12 @@ def first_problem(error: ValidationError) -> str:
     return f"{place}: {message}" if place else message
 
 
-def stamped(content: dict[str, Any]) -> dict[str, Any]:
-    """A record to be written, with the number of its schema."""
+def write_record(path: Path, content: dict[str, Any], errors: str = "strict", **form: Any) -> None:
+    """Write a record with the number of its schema, in the form that `json.dumps` is told."""
     # First, and whatever the record said that this one comes from.
-    return {SCHEMA_KEY: SCHEMA} | content | {SCHEMA_KEY: SCHEMA}
+    content = {SCHEMA_KEY: SCHEMA} | content | {SCHEMA_KEY: SCHEMA}
+    with written_whole(path) as file:
+        file.write_text(json.dumps(content, indent=1, **form), encoding="utf-8", errors=errors)
 
 
 def refuse_newer(path: Path, schema: int) -> None:

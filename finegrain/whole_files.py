@@ -104,7 +104,7 @@ def _sweep(folder: Path, token: str, name: str) -> None:
     with contextlib.suppress(OSError):
         if elsewhere and time.time() - lock.path.stat().st_mtime < ANOTHER_HOST_SECONDS:
             return
-        if lock.try_to_take():
+        if lock.take(None):
             _remove(partial)
             lock.release()
 

@@ -246,7 +246,7 @@ def test_a_setting_that_came_later_does_not_stop_a_repeated_command(folder):
 def test_a_stage_from_before_a_setting_goes_on(folder):
     from dataclasses import asdict
 
-    from finegrain.runs.recorded_settings import defaults_of
+    from finegrain.runs.run_config import defaults_of
     from finegrain.runs.stage_folder import StageFolder
     from finegrain.training.stage import Stage
 

@@ -1,6 +1,5 @@
 """`evaluation.json`: the measures of a model, with intervals, in a file and on the terminal."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,7 @@ from pydantic import FiniteFloat, InstanceOf, model_validator
 from finegrain.errors import UserError
 from finegrain.evaluation.measures import MEASURES
 from finegrain.flags import CountOrZero, Probability
-from finegrain.records import Record, Typed, read_record, stamped
-from finegrain.whole_files import written_whole
+from finegrain.records import Record, Typed, read_record, write_record
 
 EVALUATION = "evaluation.json"
 # Tells of images by their names, which may be no UTF-8.
@@ -62,9 +60,7 @@ class Evaluation(Record):
 def write_evaluation(path: Path, evaluation: dict[str, Any]) -> None:
     """Write the measures, replacing a file of the same name."""
     # A number that is not finite would make it unreadable for other readers of JSON.
-    content = json.dumps(stamped(evaluation), ensure_ascii=False, indent=1, allow_nan=False)
-    with written_whole(path) as file:
-        file.write_text(content, encoding="utf-8", errors="surrogateescape")
+    write_record(path, evaluation, "surrogateescape", ensure_ascii=False, allow_nan=False)
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:

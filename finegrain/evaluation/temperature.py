@@ -6,7 +6,6 @@ run's model.keras has, `temperature.json` says by the file's digest.
 """
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +19,7 @@ from scipy.special import logsumexp, softmax
 from finegrain.errors import UserError
 from finegrain.evaluation.bootstrap import drawn_rows
 from finegrain.models.heads.category import CATEGORY
-from finegrain.records import SCHEMA_KEY, Damaged, Record, check_type, read_record, stamped
+from finegrain.records import SCHEMA_KEY, Damaged, Record, check_type, read_record, write_record
 from finegrain.runs.predictions import TopAnswers, joined_answers, top_answers
 from finegrain.runs.run_folder import MODEL
 from finegrain.whole_files import written_whole
@@ -139,9 +138,7 @@ def replace_model(run_folder: Path, model: keras.Model, temperature: float) -> s
         model.save(beside)
         digest = file_digest(beside)
         # Before the model takes its place: whatever happens in between, the record knows both.
-        record = stamped({**_record(run_folder), digest: temperature})
-        with written_whole(run_folder / TEMPERATURE) as file:
-            file.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        write_record(run_folder / TEMPERATURE, {**_record(run_folder), digest: temperature})
     return digest
 
 

@@ -18,9 +18,8 @@ from finegrain.datasets.manifest import DataSet, category_ids, open_data_set
 from finegrain.errors import UserError
 from finegrain.flags import Probability
 from finegrain.models.full_precision import in_full_precision
-from finegrain.records import Record, Typed, read_record, stamped
-from finegrain.runs.recorded_settings import completed, refuse_differences
-from finegrain.runs.run_config import CONFIG, RunConfig, read_config
+from finegrain.records import Record, Typed, read_record, write_record
+from finegrain.runs.run_config import CONFIG, RunConfig, completed, read_config, refuse_differences
 from finegrain.runs.stage_folder import STATE, StageFolder
 from finegrain.whole_files import written_whole
 
@@ -65,7 +64,7 @@ class RunFolder:
         Args:
             path: the run's folder, made if missing.
             config: every setting; `versions` are added, and may differ when a run goes on.
-            classes: class names in index order.
+            classes: names in index order.
             held_before: what held before a setting was there, for a run that was started then.
 
         Raises:
@@ -87,18 +86,12 @@ class RunFolder:
             )
         with written_whole(there) as file:
             file.write_text(names, encoding="utf-8")
-        config = stamped({**config, "versions": versions()})
-        with written_whole(path / CONFIG) as file:
-            file.write_text(json.dumps(config, ensure_ascii=False, indent=1), encoding="utf-8")
+        write_record(path / CONFIG, {**config, "versions": versions()}, ensure_ascii=False)
         return cls(path, read_config(path))
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
-        """Open a run that was started before.
-
-        Raises:
-            UserError: there is none, or its config is damaged.
-        """
+        """Open a run that was started before; a `UserError` where there is none."""
         file = path / CONFIG
         if not file.is_file():
             raise UserError(
@@ -127,9 +120,8 @@ class RunFolder:
 
     def save_model(self, model: keras.Model) -> None:
         """Write the finished model, in float32 and without its optimizer, to `model.keras`."""
-        finished = in_full_precision(model)
         with written_whole(self.path / MODEL, 5 * model.count_params()) as file:
-            finished.save(file)
+            in_full_precision(model).save(file)
 
 
 def read_results(run: RunFolder) -> dict[str, Any]:
@@ -147,8 +139,7 @@ def read_results(run: RunFolder) -> dict[str, Any]:
 
 def write_results(run: RunFolder, results: dict[str, Any]) -> None:
     """Replace the run's results."""
-    with written_whole(run.path / RESULTS) as file:
-        file.write_text(json.dumps(stamped(results), indent=1), encoding="utf-8")
+    write_record(run.path / RESULTS, results)
 
 
 def open_run_data(run_folder: Path, moved_to: Path | None = None) -> DataSet:
@@ -158,14 +149,14 @@ def open_run_data(run_folder: Path, moved_to: Path | None = None) -> DataSet:
         UserError: no such run, or its data set is gone, damaged or no longer the same.
     """
     recorded = RunFolder.open(run_folder).config.data
-    folder, digest = Path(recorded.folder), recorded.digest
+    folder = Path(recorded.folder)
     if moved_to is None and not folder.is_dir():
         raise UserError(
             f"the data set {folder} that {run_folder} was trained on is gone; tell with --data "
             "where it stands now"
         )
     data = open_data_set(moved_to or folder, may_lack_images=True)
-    if data.digest != digest:
+    if data.digest != recorded.digest:
         raise UserError(
             f"the data set {data.folder} is no longer the one {run_folder} was trained on; give "
             "that one with --data, or make it again as it was"
@@ -203,8 +194,9 @@ def versions() -> dict[str, str]:
 
 def _comparable(config: dict[str, Any]) -> dict[str, Any]:
     """The config flattened, without what may differ between two sessions of one run."""
-    flat = dict(config.get("settings", {}))
-    flat["recipe"] = config["recipe"]
-    flat["data set"] = config["data"]["digest"][:12]
-    flat["weights content"] = config["weights"]["digest"][:12]
-    return flat
+    return {
+        **config.get("settings", {}),
+        "recipe": config["recipe"],
+        "data set": config["data"]["digest"][:12],
+        "weights content": config["weights"]["digest"][:12],
+    }

@@ -1,7 +1,6 @@
 """The folder of one stage: its history and its checkpoints, safe against a kill at any moment."""
 
 import csv
-import json
 import math
 import sys
 from collections.abc import Mapping
@@ -14,9 +13,9 @@ from pydantic import Field, StringConstraints, field_validator
 
 from finegrain.errors import UserError, by_product
 from finegrain.quiet import damage_not_warned_of
-from finegrain.records import Record, read_record, stamped
+from finegrain.records import Record, read_record, write_record
 from finegrain.runs.plateau import Verdict
-from finegrain.runs.recorded_settings import completed, refuse_differences
+from finegrain.runs.run_config import completed, refuse_differences
 from finegrain.whole_files import remove_partials, written_whole
 
 HISTORY = "history.csv"
@@ -95,11 +94,7 @@ class StageFolder:
 
     @classmethod
     def finished_before(cls, path: Path) -> "StageFolder":
-        """A stage that has been trained to its end, with the settings it was trained with.
-
-        Raises:
-            UserError: it has not been begun, or not been finished.
-        """
+        """A stage trained to its end, with the settings it was trained with, or a `UserError`."""
         if (path / STATE).is_file():
             folder = cls(path, read_state(path).settings)
             if folder.finished:
@@ -176,12 +171,8 @@ class StageFolder:
             ) from error
 
     def _write_state(self) -> None:
-        state = {
-            name: getattr(self, name)
-            for name in ("settings", "finished", "last", "best", "preparation", "history")
-        }
-        with written_whole(self.path / STATE) as file:
-            file.write_text(json.dumps(stamped(state), indent=1), encoding="utf-8")
+        names = ("settings", "finished", "last", "best", "preparation", "history")
+        write_record(self.path / STATE, {name: getattr(self, name) for name in names})
         self._write_history()
 
     def _write_history(self) -> None:

@@ -22,8 +22,7 @@ from finegrain.models.head_size import MEMORY_GB
 from finegrain.models.image_heads import PLAIN, find_head
 from finegrain.models.multi_loss import multi_loss_model
 from finegrain.records import check_type
-from finegrain.runs.recorded_settings import defaults_of
-from finegrain.runs.run_config import MULTI_LOSS, RunSettings
+from finegrain.runs.run_config import MULTI_LOSS, RunSettings, defaults_of
 from finegrain.runs.run_folder import RunFolder, describe_data
 from finegrain.runs.stage_folder import StageFolder
 from finegrain.training.computing import Computing, set_up_computing

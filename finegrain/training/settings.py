@@ -20,7 +20,7 @@ from finegrain.flags import (
     Views,
 )
 from finegrain.outputs import RUN, Output, OutputFolder
-from finegrain.runs.recorded_settings import defaults_of
+from finegrain.runs.run_config import defaults_of
 
 if TYPE_CHECKING:
     from finegrain.images.augmentation import Augmentation

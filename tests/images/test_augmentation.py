@@ -91,7 +91,7 @@ def test_colours_at_zero_are_neither_changed_nor_recorded():
 def test_a_run_begun_before_there_were_colours_goes_on():
     from dataclasses import asdict
 
-    from finegrain.runs.recorded_settings import completed, defaults_of
+    from finegrain.runs.run_config import completed, defaults_of
     from finegrain.training.stage import Stage
 
     stage = asdict(Stage("frozen", None, "adam", 1e-3, 2, augmentation=Augmentation(rotation=9.0)))
