@@ -58,22 +58,19 @@ def main(settings: Settings) -> None:
     load_keras()
     from finegrain.report.comparison import difference, disagreements, named_answers
     from finegrain.report.page import render_page, write_page
-    from finegrain.report.photographs import Photographs
     from finegrain.report.run_record import read_run
     from finegrain.report.run_view import view_run
 
-    records = [read_run(folder, settings.split) for folder in settings.run]
+    records = [read_run(folder, settings.split, settings.data) for folder in settings.run]
     views, everyone = [], [named_answers(record) for record in records]
     for record in records:
         count = 0 if record.answers is None else len(record.answers)
         print(f"{record.folder}: {count} answers of the split {record.split}", flush=True)
-        photographs = Photographs(settings.data or record.data_folder)
-        views.append(view_run(record, photographs, settings.data, settings.most_embedded))
+        views.append(view_run(record, settings.most_embedded))
     differences, disagreed = [], (0, [])
     if len(records) > 1:
         differences = [difference(other, everyone[0]) for other in everyone[1:]]
-        photographs = Photographs(settings.data or records[0].data_folder)
-        disagreed = disagreements(everyone, photographs, settings.disagreements)
+        disagreed = disagreements(everyone, records[0].photographs, settings.disagreements)
     output = settings.output or settings.run[0] / REPORT
     write_page(output, render_page(views, differences, disagreed))
     for view in views:

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -54,42 +53,34 @@ class Evidence:
 
 def gather_evidence(
     record: RunRecord,
-    photographs: Photographs,
+    answers: Answers,
     looked_at: Iterable[int],
-    compared: Iterable[int],
-    data: Path | None,
+    compared: np.ndarray,
     most_embedded: int,
 ) -> Evidence:
     """Ask the model about some answers; what it cannot tell is noted in the record.
 
     Args:
-        record: of the run; without answers there is nothing to ask of.
-        photographs: of its data set.
+        record: of the run.
+        answers: its answers.
         looked_at: rows of the answers to draw Grad-CAM for.
         compared: rows of the answers to look for training photographs like them.
-        data: where the data set stands now, if it has moved.
         most_embedded: embeddings of a data set with more photographs are used only if stored.
     """
-    evidence = Evidence()
-    if record.answers is None:
-        return evidence
-    data_set = None
+    evidence, data_set = Evidence(), None
     try:
-        data_set = open_run_data(record.folder, data)
+        data_set = open_run_data(record.folder, record.data)
         evidence.copies = equal_files(data_set.table, record.split)
         evidence.looked_for_copies = "files that are equal byte for byte"
     except UserError as error:
         record.notes.append(f"The data set cannot be used: {error}.")
     if record.model_file.is_file():
-        evidence.attention = _attention(
-            record, photographs, questions_of(record.answers, looked_at)
-        )
-        paths = [record.answers.paths[row] for row in compared]
+        evidence.attention = _attention(record, questions_of(answers, looked_at))
         try:
-            features = _features(record, data, data_set, most_embedded)
+            features = _features(record, data_set, most_embedded)
             if features is not None:
                 with features:
-                    _compare(evidence, features, record.split, photographs, paths)
+                    _compare(evidence, features, record, answers.paths[compared].tolist())
         except UserError as error:
             record.notes.append(f"Nearest training photographs are missing: {error}.")
     return evidence
@@ -106,9 +97,7 @@ def questions_of(answers: Answers, rows: Iterable[int]) -> dict[Question, str]:
     return questions
 
 
-def _attention(
-    record: RunRecord, photographs: Photographs, questions: dict[Question, str]
-) -> dict[Question, Picture]:
+def _attention(record: RunRecord, questions: dict[Question, str]) -> dict[Question, Picture]:
     from finegrain.explain.grad_cam import GradCam
     from finegrain.runs.finished_run import open_finished_run
 
@@ -120,12 +109,14 @@ def _attention(
             for path, label in waiting[start : start + BATCH]:
                 # There is no picture of a photograph that cannot be read.
                 with contextlib.suppress(UnreadableImage, ValueError):
-                    pixels[path, label] = read_pixels(photographs.file(path), cam.image_size)
+                    file = record.photographs.file(path)
+                    pixels[path, label] = read_pixels(file, cam.image_size)
             if not pixels:
                 continue
             heats = cam.heats(np.stack(list(pixels.values())), [label for _, label in pixels])
             for question, heat in zip(pixels, heats, strict=True):
-                pictures[question] = _laid_over(photographs, question[0], heat, questions[question])
+                alt = questions[question]
+                pictures[question] = _laid_over(record.photographs, question[0], heat, alt)
     except (UserError, ValueError) as error:
         record.notes.append(f"Grad-CAM is missing: {error}.")
         return {}
@@ -139,13 +130,11 @@ def _laid_over(photographs: Photographs, path: str, heat: np.ndarray, alt: str) 
     return Picture(alt, jpeg_address(Image.fromarray(lay_over(np.asarray(small), heat)), side))
 
 
-def _features(
-    record: RunRecord, data: Path | None, data_set: DataSet | None, most: int
-) -> FeatureFile | None:
+def _features(record: RunRecord, data_set: DataSet | None, most: int) -> FeatureFile | None:
     """The embeddings of the data set, None where they are neither stored nor to be computed."""
     count = None if data_set is None else len(data_set.table)
     if (record.folder / EMBEDDINGS).is_file() or (count is not None and count <= most):
-        return run_embeddings(record.folder, data)
+        return run_embeddings(record.folder, record.data)
     if count is not None:
         record.notes.append(
             "Nearest training photographs and nearly equal pictures are missing: embeddings "
@@ -156,14 +145,10 @@ def _features(
 
 
 def _compare(
-    evidence: Evidence,
-    features: FeatureFile,
-    split: str,
-    photographs: Photographs,
-    paths: Sequence[str],
+    evidence: Evidence, features: FeatureFile, record: RunRecord, paths: Sequence[str]
 ) -> None:
-    evidence.nearest = nearest_training(features, split, paths, NEIGHBOURS)
-    found = like_pictures(features, split, photographs)
+    evidence.nearest = nearest_training(features, record.split, paths, NEIGHBOURS)
+    found = like_pictures(features, record.split, record.photographs)
     evidence.copies = without_repeats([*evidence.copies, *found])
     evidence.looked_for_copies = (
         "equal files, and nearly equal or mirrored pictures among those that the model finds most "

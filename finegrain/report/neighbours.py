@@ -31,13 +31,7 @@ GREY_SIDE = 16
 
 
 class Neighbour(NamedTuple):
-    """A training photograph like another one.
-
-    Attributes:
-        path: in the data set.
-        label: its class.
-        similarity: cosine of the two embeddings, -1 to 1.
-    """
+    """A training photograph like another one, by the cosine of their embeddings, -1 to 1."""
 
     path: str
     label: int
@@ -46,11 +40,9 @@ class Neighbour(NamedTuple):
 
 @dataclass(frozen=True)
 class Copy:
-    """A held-out photograph and the training photograph it is like.
+    """A held-out photograph and the training photograph that it is like.
 
-    Attributes:
-        path, training_path: the two.
-        kind: `equal file`, `same picture` or `mirrored`.
+    Its kind is `equal file`, `same picture` or `mirrored`.
     """
 
     path: str
@@ -63,11 +55,7 @@ def nearest_training(
 ) -> dict[str, list[Neighbour]]:
     """Path -> at most `count` training photographs by cosine, nearest first.
 
-    Args:
-        features: embeddings of the run's data set.
-        split: of the photographs asked about.
-        paths: theirs; one without an embedding gets no answer.
-        count: neighbours of each, at most.
+    A path of the split that has no embedding gets no answer.
     """
     rows = _rows_of(features, split)
     asked = [path for path in dict.fromkeys(paths) if path in rows]

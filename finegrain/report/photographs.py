@@ -2,7 +2,7 @@
 
 import base64
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -26,19 +26,16 @@ class Picture:
     problem: str = ""
 
 
+@dataclass
 class Photographs:
-    """The photographs of a data set folder, found by their path in it.
+    """The photographs of a data set folder, wherever it stands now, found by their path in it."""
 
-    Args:
-        folder: the data set folder, wherever it stands now.
-        side: of the small pictures, pixels at most.
-    """
-
-    def __init__(self, folder: Path, side: int = SIDE):
-        self.folder = folder
-        self.side = side
-        self.missing: dict[str, str] = {}
-        self._made: dict[str, str] = {}
+    folder: Path
+    # Of the small pictures, pixels at most.
+    side: int = SIDE
+    # Path -> why it cannot be shown.
+    missing: dict[str, str] = field(default_factory=dict, init=False)
+    _made: dict[str, str] = field(default_factory=dict, init=False)
 
     def file(self, path: str) -> Path:
         """Where a photograph is, or would be; `path` may be absolute."""

@@ -9,6 +9,7 @@ from finegrain.errors import UserError
 from finegrain.evaluation.evaluation_file import EVALUATION, read_evaluation
 from finegrain.evaluation.history_plot import read_history
 from finegrain.report.answers import Answers, answers_of
+from finegrain.report.photographs import Photographs
 from finegrain.runs.predictions import PREDICTIONS, read_sound_predictions
 from finegrain.runs.run_folder import MODEL, RunFolder, read_results
 
@@ -23,6 +24,8 @@ class RunRecord:
     Attributes:
         folder: the run folder.
         config: its config.json.
+        photographs: of its data set.
+        data: where that stands now, if it has moved.
         classes: class names in index order.
         stages: (name, rows of its history) of each stage.
         results: stage name -> its numbers.
@@ -34,6 +37,8 @@ class RunRecord:
 
     folder: Path
     config: dict[str, Any]
+    photographs: Photographs
+    data: Path | None = None
     classes: list[str] = field(default_factory=list)
     stages: list[tuple[str, list[dict[str, float]]]] = field(default_factory=list)
     results: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -48,28 +53,25 @@ class RunRecord:
         return self.folder.resolve().name
 
     @property
-    def data_folder(self) -> Path:
-        """Where the data set stood when the run was trained."""
-        return Path(self.config.get("data", {}).get("folder", ""))
-
-    @property
     def model_file(self) -> Path:
         """Where the finished model is, or would be."""
         return self.folder / MODEL
 
 
-def read_run(folder: Path, split: str | None = None) -> RunRecord:
+def read_run(folder: Path, split: str | None = None, data: Path | None = None) -> RunRecord:
     """Read a run folder; only a folder that is no run is refused.
 
     Args:
         folder: the run folder.
         split: whose answers to show; by default the validation's, else the test's.
+        data: where the data set stands now, if it has moved.
 
     Raises:
         UserError: it has no readable config.json, or no answers of the split asked for.
     """
     run = RunFolder.open(folder)
-    record = RunRecord(folder, run.config.content)
+    stood = Path(run.config.data.folder)
+    record = RunRecord(folder, run.config.content, Photographs(data or stood), data)
     try:
         mend = "so nothing is known of the classes"
         record.classes = read_class_names(folder / CLASSES, mend)

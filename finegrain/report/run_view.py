@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
@@ -32,7 +31,7 @@ from finegrain.report.measures import (
     measure_rows,
     measures_of,
 )
-from finegrain.report.photographs import Photographs, Picture
+from finegrain.report.photographs import Picture
 from finegrain.report.run_record import Fact, RunRecord, run_facts
 
 # With more classes the matrix shows the most confused ones.
@@ -85,16 +84,8 @@ class RunView:
     class_notes: list[str] = field(default_factory=list)
 
 
-def view_run(
-    record: RunRecord, photographs: Photographs, data: Path | None, most_embedded: int
-) -> RunView:
-    """Make the parts of a run's report.
-
-    Args:
-        record: of the run.
-        photographs: of its data set.
-        data, most_embedded: see `gather_evidence`.
-    """
+def view_run(record: RunRecord, most_embedded: int) -> RunView:
+    """Make the parts of a run's report; for `most_embedded` see `gather_evidence`."""
     measured = record.evaluation.get(record.split, {})
     view = RunView(
         record,
@@ -110,20 +101,19 @@ def view_run(
     if len(training) == len(record.classes) > 0:
         view.sizes = draw_class_sizes(training, record.classes)
     if record.answers is not None:
-        _add_classes(view, record.answers, photographs, training)
-        _add_cases(view, record.answers, photographs, data, most_embedded)
-    if photographs.missing:
-        path, reason = next(iter(photographs.missing.items()))
+        _add_classes(view, record.answers, training)
+        _add_cases(view, record.answers, most_embedded)
+    missing = record.photographs.missing
+    if missing:
+        path, reason = next(iter(missing.items()))
         record.notes.append(
-            f"{len(photographs.missing)} photographs of this page cannot be shown, such as {path} "
+            f"{len(missing)} photographs of this page cannot be shown, such as {path} "
             f"({reason}); if the data set has moved, tell where it stands with --data."
         )
     return view
 
 
-def _add_classes(
-    view: RunView, answers: Answers, photographs: Photographs, training: Sequence[int]
-) -> None:
+def _add_classes(view: RunView, answers: Answers, training: Sequence[int]) -> None:
     classes, counts = answers.classes, count_confusions(answers)
     shown = np.arange(len(classes))
     if len(classes) > MOST_IN_MATRIX:
@@ -132,23 +122,19 @@ def _add_classes(
     if len(shown):
         order = shown[look_alike_order(counts[shown][:, shown])]
         view.matrix, view.in_matrix = draw_matrix(counts, order, classes), len(shown)
+    photographs = view.record.photographs
     view.pairs = [view_pair(pair, answers, photographs) for pair in confused_pairs(counts, PAIRS)]
     view.rows = class_rows(counts, classes, training)
     view.class_notes = class_notes(counts, classes)
 
 
-def _add_cases(
-    view: RunView,
-    answers: Answers,
-    photographs: Photographs,
-    data: Path | None,
-    most_embedded: int,
-) -> None:
+def _add_cases(view: RunView, answers: Answers, most_embedded: int) -> None:
+    photographs = view.record.photographs
     suspects = likely_label_errors(answers)
     mistakes, unsure = worst_mistakes(answers, MISTAKES), least_sure(answers, UNSURE)
     looked_at = np.union1d(mistakes, unsure).tolist()
     compared = np.union1d(looked_at, suspects[:MOST_SUSPECTS]).astype(int)
-    evidence = gather_evidence(view.record, photographs, looked_at, compared, data, most_embedded)
+    evidence = gather_evidence(view.record, answers, looked_at, compared, most_embedded)
     likeliest = supported_first(answers, suspects, evidence.nearest)[:LABEL_ERRORS]
     view.mistakes, view.unsure, view.label_errors = (
         [make_case(answers, row, photographs, evidence) for row in rows]
