@@ -191,7 +191,8 @@ def main(settings: Settings) -> None:
     if wanted is not None:
         table = answers_table(merged, joined, wanted, split.prior(), clip)
         ids = joined.category_ids is not None
-        count = write_submission(table, settings.output, form, sample, ids, (clip, 1 - clip))
+        bounds = None if ids else (clip, 1 - clip)
+        count = write_submission(table, settings.output, form, sample, bounds)
         print(f"wrote {count} rows to {settings.output} in the format {form}")
         if form == "kaggle-label" and len(joined.classes) == 2 and not ids:
             print(f"the label is the probability of {joined.classes[1]}")

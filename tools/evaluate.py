@@ -68,11 +68,15 @@ def main(settings: Settings) -> None:
 
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
-    from finegrain.evaluation.answer_images import answer_all
-    from finegrain.evaluation.evaluate_run import About, write_answers
-    from finegrain.evaluation.evaluation_file import measure_lines
+    from finegrain.evaluation.answer_images import answer_all, same_class_scores
+    from finegrain.evaluation.evaluation_file import (
+        About,
+        file_digest,
+        measure_lines,
+        write_answers,
+    )
     from finegrain.evaluation.labelled_images import held_out_images, labelled_folder
-    from finegrain.evaluation.temperature import file_digest, model_temperature
+    from finegrain.evaluation.temperature import model_temperature
     from finegrain.runs.finished_run import open_finished_run
     from finegrain.runs.run_folder import MODEL, RunFolder, open_run_data, read_results
 
@@ -92,7 +96,7 @@ def main(settings: Settings) -> None:
     answered = answer_all(model, images, run.image_size, settings.openvino)
     about = About(settings.run, model_from, temperature, model_digest, folder, digest)
     output = settings.output or settings.run
-    evaluation = write_answers(output, model, answered, run.classes, about)
+    evaluation = write_answers(output, answered, run.classes, same_class_scores(model), about)
     for line in measure_lines(evaluation):
         print(line)
     print(f"wrote   {output / PREDICTIONS} and {output / EVALUATION}")

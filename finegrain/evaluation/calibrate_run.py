@@ -8,15 +8,14 @@ import keras
 import numpy as np
 
 from finegrain.errors import UserError
-from finegrain.evaluation.answer_images import answer_all
+from finegrain.evaluation.answer_images import answer_all, same_class_scores
 from finegrain.evaluation.class_measures import calibration_error
-from finegrain.evaluation.evaluate_run import About, write_answers
+from finegrain.evaluation.evaluation_file import About, file_digest, write_answers
 from finegrain.evaluation.labelled_images import VALID, Answered, held_out_images
 from finegrain.evaluation.metrics import log_losses
 from finegrain.evaluation.temperature import (
     answers_from_embeddings,
     divide_logits,
-    file_digest,
     fit_temperature,
     head_weights,
     model_temperature,
@@ -74,7 +73,7 @@ def calibrate_run(
         digest = replace_model(run_folder, model, kept)
     model_from = read_results(RunFolder.open(run_folder))["model_from"]
     about = About(run_folder, model_from, kept, digest, data.folder, data.digest)
-    write_answers(run_folder, model, after, run.classes, about)
+    write_answers(run_folder, after, run.classes, same_class_scores(model), about)
     print(_closing(run, changes, undo, inside, total))
 
 

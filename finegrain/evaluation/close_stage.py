@@ -7,9 +7,14 @@ from typing import Any
 import keras
 
 from finegrain.errors import UserError, by_product
-from finegrain.evaluation.answer_images import answer_all
-from finegrain.evaluation.evaluate_run import About, write_answers
-from finegrain.evaluation.evaluation_file import EVALUATION, read_evaluation
+from finegrain.evaluation.answer_images import answer_all, same_class_scores
+from finegrain.evaluation.evaluation_file import (
+    EVALUATION,
+    About,
+    file_digest,
+    read_evaluation,
+    write_answers,
+)
 from finegrain.evaluation.history_plot import PICTURE, plot_history
 from finegrain.evaluation.labelled_images import (
     HELD_OUT,
@@ -25,7 +30,7 @@ from finegrain.evaluation.model_picture import (
     draw_model,
     write_model_table,
 )
-from finegrain.evaluation.temperature import TEMPERATURE, file_digest
+from finegrain.evaluation.temperature import TEMPERATURE
 from finegrain.runs.finished_run import load_model
 from finegrain.runs.plateau import judge
 from finegrain.runs.predictions import PREDICTIONS
@@ -175,7 +180,7 @@ def _is_evaluated(session: Session) -> bool:
 def _evaluate(session: Session, stage: str, answered: Sequence[Answered]) -> None:
     run, data = session.run.path, session.data
     about = About(run, stage, 1.0, file_digest(run / MODEL), data.folder, data.digest)
-    write_answers(run, session.model, answered, data.classes, about)
+    write_answers(run, answered, data.classes, same_class_scores(session.model), about)
 
 
 def _draw(session: Session, is_final: bool) -> None:

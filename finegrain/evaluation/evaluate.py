@@ -14,6 +14,7 @@ from finegrain.evaluation.embedding_measures import neighbour_ranks
 from finegrain.evaluation.labelled_images import Answered
 from finegrain.evaluation.measures import (
     CLASS_MEASURES,
+    COMPARISONS,
     COSINE_MEASURES,
     MEASURES,
     NEIGHBOUR_MEASURES,
@@ -35,14 +36,10 @@ def evaluate_split(
     same_class: PairScore | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """All measures that can be computed.
+    """All measures that can be computed, of the split's sound rows of predictions.csv.
 
-    Args:
-        rows: the split's sound rows of predictions.csv, any number.
-        classes: class names in index order.
-        answered: the images, for their embeddings; None where there are none.
-        same_class: the pairwise head, None where the model has none.
-        seed: of pairs and bootstrap.
+    Pairs and neighbours are measured where there are embeddings (`answered`), the pairwise head
+    where the model has one.
 
     Returns:
         `images`; `measures`, for each name of `MEASURES` its `value`, `low` and `high`, or None;
@@ -54,8 +51,7 @@ def evaluate_split(
     else:
         found.lack(CLASS_MEASURES, "no image has an answer")
     if answered is None:
-        names = (*PAIR_MEASURES, *NEIGHBOUR_MEASURES)
-        found.lack(names, "there are no embeddings of these images")
+        found.lack(COMPARISONS, "there are no embeddings of these images")
     else:
         found.notes += _left_out(answered)
         _compare(found, answered, same_class)
@@ -120,12 +116,10 @@ def _compare(found: _Found, answered: Answered, same_class: PairScore | None) ->
             f"pairs and neighbours are of {len(labels)} images drawn from the {every}"
         )
     if len(labels) < 2:
-        names = (*PAIR_MEASURES, *NEIGHBOUR_MEASURES)
-        found.lack(names, "fewer than two images can be compared")
+        found.lack(COMPARISONS, "fewer than two images can be compared")
         return
-    unit = unit_rows(embeddings)
-    _compare_pairs(found, unit, embeddings, labels, same_class)
-    ranks = neighbour_ranks(unit, labels)
+    _compare_pairs(found, embeddings, labels, same_class)
+    ranks = neighbour_ranks(embeddings, labels)
     if not len(ranks.queries):
         found.lack(NEIGHBOUR_MEASURES, "no image has another one of its class")
         return
@@ -136,18 +130,15 @@ def _compare(found: _Found, answered: Answered, same_class: PairScore | None) ->
 
 
 def _compare_pairs(
-    found: _Found,
-    unit: np.ndarray,
-    embeddings: np.ndarray,
-    labels: np.ndarray,
-    same_class: PairScore | None,
+    found: _Found, embeddings: np.ndarray, labels: np.ndarray, same_class: PairScore | None
 ) -> None:
     pairs = sample_pairs(labels, seed=found.seed)
     if not len(pairs.same):
         few = "all images are of one class" if len(set(labels)) == 1 else "no two are of one class"
         found.lack(PAIR_MEASURES, f"there are no two kinds of pairs: {few}")
         return
-    scores = [(COSINE_MEASURES, pairs.scores(unit, lambda a, b: (a * b).sum(axis=1)))]
+    cosines = pairs.scores(unit_rows(embeddings), lambda a, b: (a * b).sum(axis=1))
+    scores = [(COSINE_MEASURES, cosines)]
     if same_class is None:
         found.lack(SAME_CLASS_MEASURES, "the model has no same-class head")
     else:

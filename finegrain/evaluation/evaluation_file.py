@@ -1,19 +1,111 @@
-"""`evaluation.json`: the measures of a model, with intervals, in a file and on the terminal."""
+"""`evaluation.json`: what came of a model's look at labelled images, written, read and told."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pydantic import FiniteFloat, InstanceOf, model_validator
 
 from finegrain.errors import UserError
+from finegrain.evaluation.bootstrap import PERCENTILES, RESAMPLES
+from finegrain.evaluation.evaluate import evaluate_split
+from finegrain.evaluation.labelled_images import TEST, VALID, Answered
 from finegrain.evaluation.measures import MEASURES
+from finegrain.evaluation.pair_measures import PairScore
 from finegrain.flags import CountOrZero, Probability
 from finegrain.records import Record, Typed, read_record, write_record
+from finegrain.runs.predictions import (
+    COLUMNS,
+    PREDICTIONS,
+    read_sound_predictions,
+    write_predictions,
+)
 
 EVALUATION = "evaluation.json"
+CHUNK_BYTES = 1 << 20
 # Tells of images by their names, which may be no UTF-8.
 Sentence = InstanceOf[str]
+
+
+@dataclass(frozen=True)
+class About:
+    """What is judged, for evaluation.json: a run's model and a folder of images."""
+
+    run: Path
+    # the stage that model.keras is from
+    model_from: str | None
+    # inside the model, 1 if none
+    temperature: float
+    # SHA-256 of model.keras
+    model_digest: str
+    data: Path
+    # of the data set; None for a folder that is none
+    data_digest: str | None
+
+
+def write_answers(
+    folder: Path,
+    answered: Sequence[Answered],
+    classes: list[str],
+    same_class: PairScore | None,
+    about: About,
+) -> dict[str, Any]:
+    """Write predictions.csv, and evaluation.json, which is computed from it and the embeddings.
+
+    Gives what evaluation.json holds: `missing` is split -> why it is not there; each of `splits`
+    comes from `evaluate_split`.
+    """
+    path = folder / PREDICTIONS
+    tables = [split.rows(classes) for split in answered]
+    write_predictions(path, pd.concat(tables) if tables else pd.DataFrame(columns=COLUMNS))
+    rows, _ = read_sound_predictions(path)
+    splits = {}
+    for each in answered:
+        split = each.images.split
+        of_split = rows[rows["split"] == split].reset_index(drop=True)
+        splits[split] = evaluate_split(of_split, classes, each, same_class)
+    evaluation = {
+        "run": str(about.run),
+        "model_from": about.model_from,
+        "temperature": about.temperature,
+        "data": str(about.data),
+        "digests": {
+            "model": about.model_digest,
+            "predictions": file_digest(path),
+            "data": about.data_digest,
+        },
+        "bootstrap": {"resamples": RESAMPLES, "percentiles": list(PERCENTILES)},
+        "missing": _missing(splits),
+        "splits": splits,
+    }
+    write_evaluation(folder / EVALUATION, evaluation)
+    return evaluation
+
+
+def _missing(splits: dict[str, Any]) -> dict[str, str]:
+    if splits:
+        # Of a data set without validation images; a labelled folder has but one part.
+        held_out = TEST in splits and VALID not in splits
+        return {VALID: "the data set has no validation images"} if held_out else {}
+    return {VALID: "the data set has no validation images, and no test images either"}
+
+
+def write_evaluation(path: Path, evaluation: dict[str, Any]) -> None:
+    """Write the measures, replacing a file of the same name."""
+    # A number that is not finite would make it unreadable for other readers of JSON.
+    write_record(path, evaluation, "surrogateescape", ensure_ascii=False, allow_nan=False)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content; memory is bounded."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 class Measured(Typed):
@@ -55,12 +147,6 @@ class Evaluation(Record):
 
     splits: dict[str, SplitMeasures]
     missing: dict[str, Sentence] = {}
-
-
-def write_evaluation(path: Path, evaluation: dict[str, Any]) -> None:
-    """Write the measures, replacing a file of the same name."""
-    # A number that is not finite would make it unreadable for other readers of JSON.
-    write_record(path, evaluation, "surrogateescape", ensure_ascii=False, allow_nan=False)
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:

@@ -68,28 +68,18 @@ def _draw_curves(
     axes.set_title(title)
     highest = 0.0
     for prefix, colour, label in (("", BLUE, TRAINING), ("val_", ORANGE, VALIDATION)):
-        values = [_first(row, [prefix + key for key in wanted]) for row in rows]
+        values = [next(row[prefix + key] for key in wanted if prefix + key in row) for row in rows]
         numbers = range(1, len(rows) + 1)
         axes.plot(numbers, values, color=colour, marker="o", markersize=3, label=label)
         highest = max([highest, *values])
     return highest
 
 
-def _first(row: dict[str, float], keys: list[str]) -> float:
-    return next(row[key] for key in keys if key in row)
-
-
 def _mark_stages(
     axes: Axes, stages: list[tuple[str, list[dict[str, float]]]], tell_rates: bool
 ) -> None:
-    style: dict[str, Any] = {
-        "transform": axes.get_xaxis_transform(),
-        "fontsize": 9,
-        "color": GREY,
-        "rotation": 90,
-        "in_layout": False,
-        "clip_on": True,
-    }
+    style: dict[str, Any] = {"fontsize": 9, "color": GREY, "rotation": 90}
+    style |= {"transform": axes.get_xaxis_transform(), "in_layout": False, "clip_on": True}
     start = 0
     for name, rows in stages:
         if start:

@@ -94,9 +94,8 @@ NEIGHBOUR_MEASURES = (
         _mean_of("average_precision"),
     ),
 )
-MEASURES = {
-    measure.name: measure for measure in (*CLASS_MEASURES, *PAIR_MEASURES, *NEIGHBOUR_MEASURES)
-}
+COMPARISONS = (*PAIR_MEASURES, *NEIGHBOUR_MEASURES)
+MEASURES = {measure.name: measure for measure in (*CLASS_MEASURES, *COMPARISONS)}
 
 
 def taken(

@@ -5,7 +5,6 @@ on validation images. Which class is the most probable one does not change. Whic
 run's model.keras has, `temperature.json` says by the file's digest.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +17,7 @@ from scipy.special import logsumexp, softmax
 
 from finegrain.errors import UserError
 from finegrain.evaluation.bootstrap import drawn_rows
+from finegrain.evaluation.evaluation_file import file_digest
 from finegrain.models.heads.category import CATEGORY
 from finegrain.records import SCHEMA_KEY, Damaged, Record, check_type, read_record, write_record
 from finegrain.runs.predictions import TopAnswers, joined_answers, top_answers
@@ -29,7 +29,6 @@ SMALLEST, LARGEST = 0.05, 20.0
 # Logits held at a time for fitting: 400 MB.
 MOST_LOGITS = 100_000_000
 BLOCK = 512
-CHUNK_BYTES = 1 << 20
 PositiveFinite = Annotated[FiniteFloat, Gt(0)]
 
 
@@ -105,15 +104,6 @@ def answers_from_embeddings(
             for block in blocks
         ]
     )
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content; memory is bounded."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def model_temperature(run_folder: Path, digest: str | None = None) -> float:

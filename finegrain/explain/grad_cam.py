@@ -21,7 +21,21 @@ from finegrain.models.image_heads import EMBEDDING
 from finegrain.tensor import Tensor
 
 
-class GradCam:
+class _CutModel:
+    """A model cut at its last feature map, where places in the picture are still told apart."""
+
+    def __init__(self, model: keras.Model):
+        image, self._cut = model.get_layer("image").output, _map_tensor(model)
+        self.image_size = tuple(image.shape[1:3])
+        self._below = keras.Model(image, self._cut, name="below_map")
+
+    def _maps(self, images: np.ndarray) -> np.ndarray:
+        """Images (N, H, W, 3), RGB 0 to 255 -> (N, h, w, D) float32."""
+        maps = self._below(ops.convert_to_tensor(images, dtype="float32"), training=False)
+        return ops.convert_to_numpy(ops.cast(maps, "float32"))
+
+
+class GradCam(_CutModel):
     """Heat of a class; the score is the class's number before the softmax.
 
     Args:
@@ -29,10 +43,9 @@ class GradCam:
     """
 
     def __init__(self, model: keras.Model):
-        self.image_size = tuple(model.get_layer("image").output.shape[1:3])
-        self._below = _below_map(model)
+        super().__init__(model)
         self._dense = model.get_layer(CATEGORY)
-        self._above = keras.Model(_map_tensor(model), self._dense.input)
+        self._above = keras.Model(self._cut, self._dense.input)
 
     def heats(self, images: np.ndarray, class_indices: Sequence[int] | None = None) -> np.ndarray:
         """Heat of a batch of images.
@@ -45,7 +58,7 @@ class GradCam:
             (N, h, w) float32, 0 to 1, of the feature map's size; all 0 where no part of the
             picture speaks for the class.
         """
-        maps = _feature_maps(self._below, images)
+        maps = self._maps(images)
         if class_indices is None:
             class_indices = ops.convert_to_numpy(self._logits(maps)).argmax(axis=1)
         asked = ops.one_hot(np.asarray(class_indices), self._dense.units)
@@ -65,7 +78,7 @@ class GradCam:
         return _logits(self._dense, self._above(maps, training=False))
 
 
-class PairCam:
+class PairCam(_CutModel):
     """Heat of two images at once.
 
     The score is the log odds of "the same class". For "another class" it is differentiated as
@@ -81,9 +94,8 @@ class PairCam:
     """
 
     def __init__(self, model: keras.Model):
-        self.image_size = tuple(model.get_layer("image").output.shape[1:3])
-        self._below = _below_map(model)
-        self._embed = keras.Model(_map_tensor(model), model.get_layer(EMBEDDING).output)
+        super().__init__(model)
+        self._embed = keras.Model(self._cut, model.get_layer(EMBEDDING).output)
         self._difference = model.get_layer(SQUARED_DIFFERENCE)
         self._dense = model.get_layer(SAME_CLASS)
 
@@ -97,7 +109,7 @@ class PairCam:
             speaks for the answer.
         """
         images = np.stack([fitted(pixels, self.image_size) for pixels in (pixels_1, pixels_2)])
-        maps = _feature_maps(self._below, images)
+        maps = self._maps(images)
         slopes = gradients(self._shared if same else self._apart, [maps[:1], maps[1:]])
         heat_1, heat_2 = weighted_heat(maps, np.concatenate(slopes))
         return heat_1, heat_2
@@ -132,16 +144,6 @@ def weighted_heat(feature_maps: np.ndarray, gradients: np.ndarray) -> np.ndarray
     heat = np.maximum(heat, 0)
     hottest = heat.max(axis=(1, 2), keepdims=True)
     return np.divide(heat, hottest, out=np.zeros_like(heat), where=hottest > 0).astype(np.float32)
-
-
-def _below_map(model: keras.Model) -> keras.Model:
-    """`image` (B, H, W, 3), RGB 0 to 255 -> (B, h, w, D) feature map of the backbone."""
-    return keras.Model(model.get_layer("image").output, _map_tensor(model), name="below_map")
-
-
-def _feature_maps(below: keras.Model, images: np.ndarray) -> np.ndarray:
-    maps = below(ops.convert_to_tensor(images, dtype="float32"), training=False)
-    return ops.convert_to_numpy(ops.cast(maps, "float32"))
 
 
 def _logits(dense: keras.layers.Dense, inputs: Tensor) -> Tensor:

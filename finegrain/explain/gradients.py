@@ -13,16 +13,11 @@ Score: TypeAlias = Callable[..., Tensor]
 
 
 def gradients(score: Score, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Gradients of a number with respect to each of several arrays.
+    """Gradients of a number with respect to each of several float32 arrays.
 
-    Args:
-        score: function of as many tensors as there are values, made of `keras.ops` and layers in
-            inference mode -> a tensor whose sum is differentiated. Rows of a batch that do not
-            meet in it have each the gradient of their own score.
-        values: float32 arrays.
-
-    Returns:
-        An array for each value, of its shape, float32; zeros where the score does not depend on it.
+    The score is a function of as many tensors, made of `keras.ops` and layers in inference mode,
+    and gives a tensor whose sum is differentiated. Rows of a batch that do not meet in it have each
+    the gradient of their own score. Zeros where the score does not depend on an array.
     """
     found = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[keras.backend.backend()]
     tensors = [ops.convert_to_tensor(value, dtype="float32") for value in values]

@@ -96,14 +96,13 @@ def write_submission(
     output: Path,
     submission_format: SubmissionFormat = "baidu",
     sample: SampleSubmission | None = None,
-    category_ids: bool = False,
-    clip: tuple[float, float] = KAGGLE_CLIP,
+    clip: tuple[float, float] | None = KAGGLE_CLIP,
 ) -> int:
     """Write a submission, replacing one of the same name.
 
     - `baidu`: `label<TAB>id`, no header.
     - `kaggle-label`: `id,label`; of two classes, as in cats against dogs, the probability of the
-      second one, clipped; of more classes, or where they go by category ids, the most probable.
+      second one, clipped; of more classes, or without a clip, the most probable one.
     - `probabilities`: `id,<class>,...`, one column a class, in the shortest digits that keep it.
 
     Args:
@@ -111,9 +110,8 @@ def write_submission(
         output: its folder is made where it is missing.
         submission_format: one of the above.
         sample: gives header, ids, and their order; not for `baidu`.
-        category_ids: the table's classes are a JSON's category ids, which leaderboards that
-            came with a JSON want whole: of two classes one, too, and no probability.
-        clip: smallest and largest probability that `kaggle-label` writes.
+        clip: smallest and largest probability. None where classes are a JSON's category ids:
+            leaderboards that came with a JSON want one of them of two, too, and no probability.
 
     Returns:
         The number of rows written.
@@ -141,7 +139,7 @@ def write_submission(
             if submission_format == "probabilities":
                 rows = _probability_rows(table, header)
             else:
-                rows = _label_rows(table, header, None if category_ids else clip)
+                rows = _label_rows(table, header, clip)
             csv.writer(file, lineterminator="\n").writerows(rows)
     return len(table.ids)
 

@@ -18,6 +18,7 @@ from finegrain.submission.class_probabilities import (
     mean_of,
 )
 from finegrain.submission.submission import (
+    KAGGLE_CLIP,
     SampleSubmission,
     check_output,
     check_sample_fits,
@@ -63,7 +64,8 @@ def submit(settings: SubmissionSettings, runs: Sequence[FinishedRun]) -> None:
     table = mean_of([_predict_run(run, images, settings, warn=run is runs[0]) for run in runs])
     if ids is not None:
         table = replace(table, classes=[ids[name] for name in table.classes])
-    count = write_submission(table, settings.output, settings.format, sample, ids is not None)
+    clip = None if ids else KAGGLE_CLIP
+    count = write_submission(table, settings.output, settings.format, sample, clip)
     print(f"wrote   {count} rows to {settings.output} in the format {settings.format}")
     if ids is not None:
         print("        the classes go by the category ids of the JSON the data set was made from")

@@ -9,8 +9,8 @@ import pytest
 from judged_run import SURER, make_data, make_run
 from scipy.special import softmax
 
-from finegrain.evaluation.evaluation_file import read_evaluation
-from finegrain.evaluation.temperature import file_digest, model_temperature
+from finegrain.evaluation.evaluation_file import file_digest, read_evaluation
+from finegrain.evaluation.temperature import model_temperature
 from finegrain.runs.predictions import read_predictions
 
 
