@@ -48,11 +48,6 @@ def unfit_for_folder(name: str) -> str | None:
 
 
 def check_class_name(name: str) -> None:
-    """Refuse a class that cannot be the name of a folder.
-
-    Raises:
-        UserError: the name is empty, `.` or `..`, too long, or holds `/` or an unprintable sign.
-    """
-    reason = unfit_for_folder(name)
-    if reason is not None:
+    """Refuse a class that cannot be the name of a folder, see `unfit_for_folder`."""
+    if (reason := unfit_for_folder(name)) is not None:
         raise UserError(f"the class name {name!r} cannot be a folder: {reason}; rename the class")

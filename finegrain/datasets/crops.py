@@ -53,18 +53,12 @@ def read_boxes(
 def box_edges(box: Box, size: tuple[int, int], margin: float) -> Edges | None:
     """The whole pixels that a box with its margin touches, inside the photograph.
 
-    Args:
-        box: where the object is.
-        size: width and height of the upright photograph.
-        margin: share of the box's width and height that is added on each side.
-
-    Returns:
-        The edges, or None where no part of the box itself lies in the photograph.
+    `size` is that of the upright photograph, `margin` the share of the box's width and height
+    that is added on each side. None where no part of the box itself lies in the photograph.
     """
     width, height = size
     right, bottom = box.left + box.width, box.top + box.height
-    across = min(right, width) - max(box.left, 0)
-    down = min(bottom, height) - max(box.top, 0)
+    across, down = min(right, width) - max(box.left, 0), min(bottom, height) - max(box.top, 0)
     if min(box.width, box.height, across, down) <= 0:
         return None
     more_x, more_y = margin * box.width, margin * box.height
@@ -110,7 +104,7 @@ def make_crops(table: pd.DataFrame, workers: int | None = None) -> pd.DataFrame:
     tasks = list(zip(table["file"], table[CROP], strict=True))
     made = list(over_images(_sum_and_size, tasks, "cropping", workers))
     return table.assign(
-        name=[_jpeg_name(name) for name in table["name"]],
+        name=[n if n.lower().endswith(JPEG_SUFFIXES) else f"{n}.jpg" for n in table["name"]],
         sha1=[sha1 for sha1, _ in made],
         bytes=[size for _, size in made],
         width=[right - left for left, _, right, _ in table[CROP]],
@@ -145,10 +139,6 @@ def crop_jpeg(path: Path, edges: Edges, expected_sha1: str | None = None) -> byt
 def _sum_and_size(task: tuple[Path, Edges]) -> tuple[str, int]:
     content = crop_jpeg(*task)
     return hashlib.sha1(content).hexdigest(), len(content)
-
-
-def _jpeg_name(name: str) -> str:
-    return name if name.lower().endswith(JPEG_SUFFIXES) else f"{name}.jpg"
 
 
 def _sticks_out(box: Box, size: tuple[int, int]) -> bool:

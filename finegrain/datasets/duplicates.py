@@ -41,9 +41,7 @@ def group_duplicates(
     Being a duplicate is passed on: if A is like B and B like C, the three are one group.
 
     Args:
-        sha1: checksum of each of N files.
-        hashes: (N,) uint64 perceptual hashes.
-        thumbnails: (N, 64) uint8 grey thumbnails.
+        sha1, hashes, thumbnails: of each of N files, see `Scan`; (N,) uint64 and (N, 64) uint8.
         distance: hash bits that may differ, 0 to 63; negative: exact duplicates only.
 
     Returns:

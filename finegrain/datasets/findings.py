@@ -86,9 +86,8 @@ def tell_findings(
         print(list_few([" = ".join(group["path"][:4]) for group in apart]))
     conflicts = [group for group in groups if group["label"].nunique() > 1]
     if conflicts:
-        print(
-            f"label conflicts  {counted(conflicts, 'group')} with one picture in several classes:"
-        )
+        count = counted(conflicts, "group")
+        print(f"label conflicts  {count} with one picture in several classes:")
         labelled = [group["source"] + " (" + group["label"] + ")" for group in conflicts]
         print(list_few([" = ".join(names[:4]) for names in labelled]))
     print(f"  full list: {output / 'duplicates.csv'}")
@@ -99,24 +98,18 @@ def tell_result(
 ) -> None:
     """The split, a line a class, and the classes that lack validation or training images.
 
-    Args:
-        rows: of the classes.
-        placed: the same and what is there for retrieval.
-        copied: how many files could not be linked.
-        official: where the split comes from, if the source brought one.
-        split: which was asked for.
+    `placed` are the `rows` of the classes and what is there for retrieval; `official` is the file
+    that the split comes from, if the source brought one.
     """
     if copied:
-        total = len(placed)
-        print(f"copied  {copied} of {total} images, because the file system refused to link them")
+        count = f"{copied} of {len(placed)}"
+        print(f"copied  {count} images, because the file system refused to link them")
     if official is not None:
         valid = "are the validation" if split == OFFICIAL_VALID else "go to test/"
         print(f"split  that of {official}, whose test images {valid}")
     print()
     print("\n".join([class_table(rows), *retrieval_lines(placed)]))
-    with_valid = set(rows["label"][rows["split"] == "valid"])
-    without = sorted(set(rows["label"]) - with_valid)
-    if without:
+    if without := sorted(set(rows["label"]) - set(rows["label"][rows["split"] == "valid"])):
         why = "too few images" if official is not None else "all images are duplicates"
         print(f"\nno validation image  {counted(without, 'class')}, {why}:")
         print(list_few(without))
@@ -132,22 +125,18 @@ def class_table(rows: pd.DataFrame, most_rows: int = 40) -> str:
     """
     splits = [split for split in SPLITS if split in set(rows["split"])]
     counts = pd.crosstab(rows["label"], rows["split"]).reindex(columns=splits, fill_value=0)
-    names = class_order(rows["label"])
-    shown, left_out = names, 0
+    names = shown = class_order(rows["label"])
+    half = most_rows // 2
     if len(names) > most_rows:
-        total = counts.sum(axis=1)
-        by_size = sorted(names, key=lambda name: total[name])
-        shown = by_size[: most_rows // 2] + by_size[-(most_rows // 2) :]
-        left_out = len(names) - len(shown)
+        by_size = sorted(names, key=counts.sum(axis=1).__getitem__)
+        shown = by_size[:half] + by_size[-half:]
     lines = [["class", *splits, "smallest", "largest"]]
     of_class = rows.groupby("label")
     for name in shown:
         lines.append([name, *map(str, counts.loc[name]), *_sizes(of_class.get_group(name))])
-    if left_out:
-        note = f"... {left_out} classes between the smallest and the largest"
-        lines.insert(1 + most_rows // 2, [note])
-    total = [str(sum(rows["split"] == split)) for split in splits]
-    lines.append([f"{len(names)} classes", *total, *_sizes(rows)])
+    if left_out := len(names) - len(shown):
+        lines.insert(1 + half, [f"... {left_out} classes between the smallest and the largest"])
+    lines.append([f"{len(names)} classes", *map(str, counts.sum()), *_sizes(rows)])
     return _aligned(lines)
 
 

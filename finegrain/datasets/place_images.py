@@ -48,14 +48,9 @@ def place_images(
     exchanged when they are all there: what fails, for want of space or anything else, leaves the
     folder as it was. A process that is killed in the exchange leaves it marked as unfinished.
 
-    Args:
-        output: the data folder; made if missing.
-        placements: the images.
-        tables: file name -> content; the manifest among them tells the next run what is ours.
-        link: `hard`, `symlink` or `copy`; where the file system refuses a link, a copy is made.
-
-    Returns:
-        How many images were copied because a link was refused.
+    `tables` are file name -> content; the manifest among them tells the next run what is ours.
+    `link` is `hard`, `symlink` or `copy`; the number of images is returned that were copied
+    because the file system refused a link.
 
     Raises:
         UserError: a file that no run of ours made stands in the way, or the disk is full; the
@@ -165,10 +160,10 @@ def _explained(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        state = f"{output} is as it was before"
-        if (output / UNFINISHED).exists():
-            state = f"{output} is not finished"
-        full = error.errno in DISK_FULL
-        what = "the disk is full" if full else f"{error.strerror}: {error.filename}"
-        mend = "free some space" if full else "mend that"
-        raise UserError(f"{what}: {state}; {mend} and start the same command again") from error
+        state = "is not finished" if (output / UNFINISHED).exists() else "is as it was before"
+        what, mend = f"{error.strerror}: {error.filename}", "mend that"
+        if error.errno in DISK_FULL:
+            what, mend = "the disk is full", "free some space"
+        raise UserError(
+            f"{what}: {output} {state}; {mend} and start the same command again"
+        ) from error

@@ -64,13 +64,8 @@ def _legs(length: float, half: float, back: float, rng: np.random.Generator) -> 
         lift = 0.05 * max(0.0, -np.cos(phase + lag)) * stride
         ankle = (x + swing * length - bend / 2, 0.03 + lift)
         toe = (ankle[0] + 0.07, ankle[1] - 0.01)
-        outlines.append(
-            Outline(
-                "trunk" if near else "far",
-                tube([hip, knee, ankle, toe], [0.11, 0.068, 0.042, 0.038]),
-                0.11 if near else -0.11,
-            )
-        )
+        limb = tube([hip, knee, ankle, toe], [0.11, 0.068, 0.042, 0.038])
+        outlines.append(Outline("trunk", limb, 0.11) if near else Outline("far", limb, -0.11))
     return outlines
 
 

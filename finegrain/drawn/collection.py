@@ -71,13 +71,8 @@ def write_photos(
     A picture depends on the seed, its breed and its number alone, so a file that is already
     there is left as it is, and asking for more pictures keeps those drawn before.
 
-    Args:
-        folder: made when absent.
-        breeds: the classes.
-        per_class: pictures of each breed.
-        seed: non-negative.
-        first_index: number of the first picture of each breed.
-        labelled: name the files `typeid_randhash.jpg`, or `randhash.jpg` only.
+    `first_index` is the number of the first picture of each breed. The files are named
+    `typeid_randhash.jpg`, or if not `labelled` `randhash.jpg` only.
 
     Returns:
         (file name, type id) of every picture, breed by breed.
@@ -102,10 +97,7 @@ def write_photos(
 
 
 def write_key(path: Path, photos: list[tuple[str, int]]) -> None:
-    """Write the answers of unlabelled pictures, a CSV of `id,label` sorted by id.
-
-    `photos` are pairs (file name, type id) as `write_photos` returns them.
-    """
+    """Write what `write_photos` returned of unlabelled pictures, a CSV of `id,label` by id."""
     rows = sorted((Path(name).stem, label) for name, label in photos)
     with written_whole(path) as beside:
         beside.write_bytes("".join(f"{a},{b}\n" for a, b in [("id", "label"), *rows]).encode())
