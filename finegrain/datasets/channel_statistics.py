@@ -39,12 +39,9 @@ class ChannelStatistics:
     """What is known of the pixels of some images: of red, green and blue, 0 to 255."""
 
     images: int
-    # Each counts the same, whosever it is.
-    pixels: int
-    # Rounded once, to the nearest float64.
-    mean: tuple[float, ...]
-    # Of the population; the square root of a variance that was rounded once.
-    std: tuple[float, ...]
+    pixels: int  # each counts the same, whosever it is
+    mean: tuple[float, ...]  # rounded once, to the nearest float64
+    std: tuple[float, ...]  # of the population; the square root of a variance rounded once
 
 
 def count_values(parts: dict[str, list[Path]], workers: int | None = None) -> dict[str, np.ndarray]:
@@ -99,21 +96,16 @@ def write_statistics(
     Returns:
         `train`, `valid`, `test` where there are such images, and `all` -> what was measured; and
         the seconds it took.
-
-    Raises:
-        UserError: an image cannot be read, or the file cannot be written.
     """
     started = time.monotonic()
-    parts = {
-        split: [output / path for path in rows["path"][rows["split"] == split]] for split in SPLITS
-    }
-    parts = {split: paths for split, paths in parts.items() if paths}
+    paths_of = dict(iter(rows.groupby("split")["path"]))
+    parts = {s: [output / path for path in paths_of[s]] for s in SPLITS if s in paths_of}
     counts = count_values(parts, workers)
     measured = {split: statistics_of(len(parts[split]), counts[split]) for split in parts}
     measured[ALL] = statistics_of(len(rows), np.sum(list(counts.values()), axis=0))
     content = {
         "measured": MEASURED,
-        "data": _digest(rows),
+        "data": digest(rows, class_order(rows["label"])),
         **{split: asdict(statistics) for split, statistics in measured.items()},
     }
     with written_whole(output / STATISTICS) as beside:
@@ -127,7 +119,7 @@ def remove_outdated_statistics(output: Path, rows: pd.DataFrame) -> bool:
     with contextlib.suppress(OSError, ValueError):
         content = json.loads(read_regular(path))
         ours = isinstance(content, dict) and content.get("measured") == MEASURED
-        if ours and content.get("data") != _digest(rows):
+        if ours and content.get("data") != digest(rows, class_order(rows["label"])):
             path.unlink()
             return True
     return False
@@ -146,7 +138,3 @@ def throughput(found: ChannelStatistics, seconds: float) -> str:
     """How fast the images were measured, in words."""
     images, pixels = found.images / seconds, found.pixels / seconds
     return f"{images:.0f} images and {pixels / 1e6:.0f} million pixels a second"
-
-
-def _digest(rows: pd.DataFrame) -> str:
-    return digest(rows, class_order(rows["label"]))

@@ -37,8 +37,7 @@ def read_boxes(
 ) -> dict[str, Box] | None:
     """The boxes of a source by image id if `crop` is `boxes` and not `none`, else None.
 
-    Raises:
-        UserError: the layout has no boxes, or they are missing or damaged.
+    A layout without boxes is refused, and so are boxes that are missing or damaged.
     """
     if crop == "none":
         return None
@@ -82,9 +81,8 @@ def place_boxes(
     crops, nothing_left, clipped = [], [], []
     for row in table.itertuples():
         box, size = boxes[row.image_id], (row.width, row.height)
-        edges = box_edges(box, size, margin)
-        crops.append(edges)
-        if edges is None:
+        crops.append(box_edges(box, size, margin))
+        if crops[-1] is None:
             reason = f"its box in {box.where} leaves nothing of its {size[0]} x {size[1]} pixels"
             nothing_left.append((row.source, reason))
         elif _sticks_out(box, size):
@@ -115,19 +113,14 @@ def make_crops(table: pd.DataFrame, workers: int | None = None) -> pd.DataFrame:
 def crop_jpeg(path: Path, edges: Edges, expected_sha1: str | None = None) -> bytes:
     """The JPEG that holds the part of a photograph inside `edges`, upright, RGB.
 
-    The same photograph and edges give the same bytes with the same release of Pillow;
-    `expected_sha1` is the checksum that they had when they were made before.
-
-    Raises:
-        UserError: the photograph cannot be read, or gives other bytes than before.
+    The same photograph and edges give the same bytes with the same release of Pillow. Refused is
+    a photograph that cannot be read, or whose part has no longer the `expected_sha1`.
     """
     try:
         part = open_rgb(path).crop(edges)
     except UnreadableImage as unreadable:
-        raise UserError(
-            f"{path} could be read before and now cannot ({unreadable}); start the same command "
-            "again"
-        ) from unreadable
+        gone = f"{path} could be read before and now cannot ({unreadable})"
+        raise UserError(f"{gone}; start the same command again") from unreadable
     written = io.BytesIO()
     part.save(written, "JPEG", quality=JPEG_QUALITY, subsampling=JPEG_SUBSAMPLING)
     content = written.getvalue()

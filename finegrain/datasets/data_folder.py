@@ -50,9 +50,9 @@ def manifest_rows(table: pd.DataFrame, splits: list[str], groups: Iterable[int])
     ranks = {column: {name: rank for rank, name in enumerate(order[column])} for column in order}
     # A stable sort leaves the images of a class in the order of the source.
     rows = rows.sort_values(["split", "label"], kind="stable", key=lambda c: c.map(ranks[c.name]))
-    shared = rows["group"][rows["group"].duplicated(keep=False)]
-    numbers = {group: number for number, group in enumerate(dict.fromkeys(shared), start=1)}
-    rows["group"] = [numbers.get(group, 0) for group in rows["group"]]
+    shared = rows["group"].duplicated(keep=False)
+    # What has no number, since nothing shares it, is -1.
+    rows["group"] = pd.factorize(rows["group"].where(shared))[0] + 1
     return rows.reset_index(drop=True)
 
 

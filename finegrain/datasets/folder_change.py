@@ -14,6 +14,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+import pandas as pd
+
 from finegrain.datasets.gather import checksum
 from finegrain.datasets.manifest import CLASSES, DUPLICATES, MANIFEST, UNFINISHED, UNREADABLE
 from finegrain.datasets.split import RETRIEVAL, SPLITS
@@ -27,11 +29,7 @@ Made = dict[str, set[str]]
 
 
 def read_made(output: Path) -> Made:
-    """Read both lists of a data folder.
-
-    Raises:
-        UserError: the folder holds a table named like ours that no run of ours wrote.
-    """
+    """Read both lists of a data folder; refuse tables named like ours that are of somebody else."""
     made: Made = defaultdict(set)
     lists = [output / name for name in (UNFINISHED, MANIFEST) if (output / name).is_file()]
     for path, sha1 in itertools.chain.from_iterable(map(_read_list, lists)):
@@ -120,11 +118,8 @@ class FolderChange:
         unfinished = self.folder / UNFINISHED
         was_finished = not unfinished.exists()
         try:
-            with (
-                written_whole(unfinished) as beside,
-                beside.open("w", encoding="utf-8", newline="") as file,
-            ):
-                csv.writer(file).writerows([("path", "sha1"), *sorted(ours)])
+            with written_whole(unfinished) as beside:
+                pd.DataFrame(sorted(ours), columns=["path", "sha1"]).to_csv(beside, index=False)
             for path in leaving:
                 self._set_aside(path)
             for path in coming:

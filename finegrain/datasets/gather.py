@@ -21,7 +21,7 @@ from finegrain.regular_file import open_regular
 
 # phash looks at 32 x 32 pixels; twice that is enough to average from.
 ENOUGH_PIXELS = (64, 64)
-THUMBNAIL_SIDE = 8
+THUMBNAIL_SIZE = (8, 8)
 CHUNK_BYTES = 1 << 20
 
 # (path below the source, reason) of each image that cannot be read.
@@ -47,9 +47,8 @@ class Scan:
 def read_records(listing: Listing, layout: Layout) -> list[Record]:
     """The labelled images of a source, in natural order, whatever the order on disk.
 
-    Raises:
-        UserError: a class cannot be a folder, there is one class only, or two images of a class
-            have one file name; query and gallery count apart.
+    Refused are a class that cannot be a folder, one class only, and two images of a class with one
+    file name; query and gallery count apart.
     """
     records = sorted(
         layout.read(listing),
@@ -105,8 +104,8 @@ def gather_images(
             "part": record.part,
             "label": record.label,
         }
-        own = {column: value for column, value in named.items() if value is not None}
-        rows.append({**own, **record.columns, **asdict(scan)})
+        given = {column: value for column, value in named.items() if value is not None}
+        rows.append({**given, **record.columns, **asdict(scan)})
     return pd.DataFrame(rows), unreadable
 
 
@@ -128,8 +127,7 @@ def scan_image(path: Path) -> Scan | str:
         return str(unreadable)
     except OSError as error:
         return (error.strerror or str(error)).lower()
-    side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    thumbnail = image.convert("L").resize(side, Image.Resampling.BOX).tobytes()
+    thumbnail = image.convert("L").resize(THUMBNAIL_SIZE, Image.Resampling.BOX).tobytes()
     bits = imagehash.phash(image, hash_size=8).hash
     number = int.from_bytes(np.packbits(bits).tobytes(), "big")
     return Scan(sha1, size, width, height, number, thumbnail)
@@ -146,11 +144,7 @@ def checksum(path: Path) -> tuple[str, int]:
 
 
 def check_classes(records: list[Record], table: pd.DataFrame, unreadable: Unreadable) -> None:
-    """Refuse classes that cannot stand in train and valid both.
-
-    Raises:
-        UserError: a class has a single readable image, or none.
-    """
+    """Refuse classes of a single readable image or none, which train and valid both need."""
     first: dict[str, Path] = {}
     for record in records:
         if record.part is None:

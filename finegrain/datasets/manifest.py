@@ -31,10 +31,8 @@ CATEGORY_ID = "category_id"
 class DataSet:
     """A data set folder made by `img2keras.py`."""
 
-    # Absolute.
-    folder: Path
-    # Class names; index i is label i.
-    classes: list[str]
+    folder: Path  # absolute
+    classes: list[str]  # index i is label i
     # The manifest, one row an image; `path` is relative to the folder, with `/`. Images for
     # retrieval only are left out, see `finegrain.datasets.retrieval`.
     table: pd.DataFrame
@@ -45,8 +43,7 @@ class DataSet:
     @property
     def splits(self) -> list[str]:
         """The splits that have images, in the order train, valid, test."""
-        present = set(self.table["split"])
-        return [split for split in SPLITS if split in present]
+        return [split for split in SPLITS if split in set(self.table["split"])]
 
     def rows(self, split: str) -> pd.DataFrame:
         """The manifest's rows of one split, in the order of `paths` and `labels`."""
@@ -102,8 +99,7 @@ def refuse_unfinished(folder: Path) -> None:
 def read_manifest(path: Path) -> pd.DataFrame:
     """Read a manifest; every column is text but width and height (int64 pixels).
 
-    Raises:
-        UserError: the file is no table, misses a column, or a size is no number.
+    Refused is a file that is no table, misses a column, or has a size that is no number.
     """
     try:
         # A class may well be called "NA" or "007".
@@ -141,8 +137,7 @@ def digest(table: pd.DataFrame, classes: list[str]) -> str:
 def read_class_names(path: Path, mend: str) -> list[str]:
     """The class names of a `classes.json`, in index order.
 
-    Raises:
-        UserError: it is no list of different names; `mend` is what to do about it, a clause.
+    Refused is what is no list of different names; `mend` says what to do about it, a clause.
     """
     classes = read_json(path, mend)
     try:

@@ -50,11 +50,8 @@ def place_images(
 
     `tables` are file name -> content; the manifest among them tells the next run what is ours.
     `link` is `hard`, `symlink` or `copy`; the number of images is returned that were copied
-    because the file system refused a link.
-
-    Raises:
-        UserError: a file that no run of ours made stands in the way, or the disk is full; the
-            same run can then be started again.
+    because the file system refused a link. Refused are files in the way that no run of ours made,
+    and a disk that is full; the same run can then be started again.
     """
     with _explained(output):
         made = read_made(output)

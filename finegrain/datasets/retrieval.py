@@ -62,15 +62,12 @@ def retrieval_lines(rows: pd.DataFrame) -> list[str]:
     lines = []
     for part in RETRIEVAL:
         images = rows[rows["split"] == part]
-        if not len(images):
-            continue
-        people = Counter(images[IDENTITY])
-        distractors = people.pop(str(DISTRACTOR), 0)
-        lines.append(
-            f"{part:8} {len(images)} images of {len(people)} identities by "
-            f"{images[CAMERA].nunique()} cameras"
-            + (f", {distractors} of them distractors" if distractors else "")
-        )
+        if len(images):
+            people, cameras = Counter(images[IDENTITY]), images[CAMERA].nunique()
+            count = people.pop(str(DISTRACTOR), 0)
+            ending = f", {count} of them distractors" if count else ""
+            seen = f"{len(images)} images of {len(people)} identities by {cameras} cameras"
+            lines.append(f"{part:8} {seen}{ending}")
     return lines
 
 

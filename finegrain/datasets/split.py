@@ -34,11 +34,8 @@ def split_images(
     Args:
         labels, groups, sha1: class, duplicate group and checksum of each image.
         valid_fraction: share of each class, above 0, below 1.
-        test_fraction: share of each class, from 0, below 1; with valid_fraction below 1.
+        test_fraction: share of each class, from 0; both together below 1, or they are refused.
         seed: another seed draws another split.
-
-    Raises:
-        UserError: a fraction out of range.
     """
     check_fractions(valid_fraction, test_fraction)
     members = defaultdict(list)

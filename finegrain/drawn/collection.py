@@ -59,20 +59,15 @@ class Settings:
 
 
 def write_photos(
-    folder: Path,
-    breeds: Iterable[Breed],
-    per_class: int,
-    seed: int,
-    first_index: int = 0,
-    labelled: bool = True,
+    folder: Path, breeds: Iterable[Breed], per_class: int, seed: int, unlabelled: bool = False
 ) -> list[tuple[str, int]]:
     """Draw photographs of each breed into a folder, as JPEG files of differing quality.
 
     A picture depends on the seed, its breed and its number alone, so a file that is already
     there is left as it is, and asking for more pictures keeps those drawn before.
 
-    `first_index` is the number of the first picture of each breed. The files are named
-    `typeid_randhash.jpg`, or if not `labelled` `randhash.jpg` only.
+    The files are named `typeid_randhash.jpg`; the `unlabelled` are other pictures of the breeds,
+    for tests, and named `randhash.jpg`. The folder is made when absent.
 
     Returns:
         (file name, type id) of every picture, breed by breed.
@@ -81,12 +76,13 @@ def write_photos(
     # Pictures that are there are not written again, which would sweep beside each.
     remove_partials(folder)
     written = []
-    numbers = range(first_index, first_index + per_class)
+    first = _FIRST_TEST_INDEX if unlabelled else 0
+    numbers = range(first, first + per_class)
     photos = [(breed, type_id(breed), index) for breed in breeds for index in numbers]
     bar = tqdm(photos, desc=str(folder), unit="picture", leave=False, disable=None)
     for breed, label, index in bar:
         digest = hashlib.sha256(f"{seed}/{label}/{index}".encode()).hexdigest()[:12]
-        path = folder / (f"{label}_{digest}.jpg" if labelled else f"{digest}.jpg")
+        path = folder / (f"{digest}.jpg" if unlabelled else f"{label}_{digest}.jpg")
         if not path.exists():
             rng = np.random.default_rng([seed, label, index])
             photo = draw_photo(breed, rng)
@@ -143,7 +139,7 @@ def main(settings: Settings) -> None:
     print(f"{settings.output}: {len(photos)} pictures of {len(breeds)} breeds")
     if settings.test_output is not None and settings.test_key is not None:
         folder, per_class = settings.test_output, settings.test_per_class
-        test = write_photos(folder, breeds, per_class, settings.seed, _FIRST_TEST_INDEX, False)
+        test = write_photos(folder, breeds, per_class, settings.seed, unlabelled=True)
         write_key(settings.test_key, test)
         print(f"{settings.test_output}: {len(test)} unlabelled pictures, key {settings.test_key}")
 

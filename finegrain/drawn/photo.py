@@ -72,10 +72,9 @@ def _cast_shadow(
     scene: np.ndarray, outlines: list[Outline], feet: float, rng: np.random.Generator
 ) -> np.ndarray:
     lean, squash = rng.normal(0, 0.5), rng.uniform(0.04, 0.16)
-    flat = []
-    for outline in outlines:
-        if outline.layer in ("trunk", "far"):
-            x, y = outline.points.T
-            flat.append(np.stack([x + lean * (feet - y) * 0.4, feet - squash * (feet - y)], 1))
+    solid = [outline.points.T for outline in outlines if outline.layer in ("trunk", "far")]
+    flat = [
+        np.stack([x + lean * (feet - y) * 0.4, feet - squash * (feet - y)], 1) for x, y in solid
+    ]
     shadow = blurred(mask(flat, *scene.shape[1:]), rng.uniform(2, 6))
     return scene * (1 - np.float32(rng.uniform(0.15, 0.6)) * shadow)

@@ -21,7 +21,7 @@ def lay_out_photographs(here: Path) -> None:
     breeds = demo_breeds()[:CLASSES]
     write_photos(here / "photos", breeds, PER_CLASS, seed=1)
     _tint(here / "photos")
-    write_photos(here / "drawn", breeds[:2], TEST_PHOTOS // 2, seed=2, labelled=False)
+    write_photos(here / "drawn", breeds[:2], TEST_PHOTOS // 2, seed=2, unlabelled=True)
     photos = sorted((here / "drawn").iterdir())
     (here / "drawn").rename(here / "test")
     for number, photo in enumerate(photos):

@@ -25,11 +25,7 @@ def known_layouts() -> dict[str, Layout]:
 
 
 def find_layout(listing: Listing, name: str = "auto") -> Layout:
-    """The layout that a source follows, or with a `name` other than `auto` the one of that name.
-
-    Raises:
-        UserError: no images, an unknown name, or no layout fits.
-    """
+    """The layout that a source follows, or with a `name` other than `auto` the one of that name."""
     layouts = known_layouts()
     if name != "auto" and name not in layouts:
         choices = ", ".join(["auto", *layouts])

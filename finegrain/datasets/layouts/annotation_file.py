@@ -37,10 +37,8 @@ class AnnotationFile:
     """What a JSON says, checked; every id is text, as a submission writes it."""
 
     path: Path
-    # Image id -> its file name, or None where none is given.
-    images: dict[str, str | None]
-    # Image id -> its different category ids, in the order of the annotations.
-    labels: dict[str, list[str]]
+    images: dict[str, str | None]  # image id -> its file name, or None where none is given
+    labels: dict[str, list[str]]  # image id -> its different category ids, as they are annotated
     # Category id -> its name, or None where none is given; None if the file has no such list.
     categories: dict[str, str | None] | None
 
@@ -76,9 +74,8 @@ def _labels_images(path: Path) -> bool:
 def read_annotation_file(path: Path) -> AnnotationFile:
     """Read a JSON and check that its parts fit together.
 
-    Raises:
-        UserError: names the file and the entry that is damaged, lacks an id or has that of
-            another, belongs to nothing listed, or leads out of the data folder.
+    Refused is an entry, by its place, that is damaged, lacks an id or has that of another,
+    belongs to nothing listed, or leads out of the data folder.
     """
     content = _load(path)
     images = _by_id(path, content, "images")
@@ -104,7 +101,8 @@ def read_annotation_file(path: Path) -> AnnotationFile:
         files = {image: _file_name(entry, where) for image, (where, entry) in images.items()}
     names = None
     if categories is not None:
-        names = {category: _name(entry) for category, (_, entry) in categories.items()}
+        given = {category: entry.get("name") for category, (_, entry) in categories.items()}
+        names = {i: name if isinstance(name, str) else None for i, name in given.items()}
     return AnnotationFile(path, files, labels, names)
 
 
@@ -173,11 +171,6 @@ def _file_name(entry: dict[str, Any], where: str) -> str | None:
     return refuse_leaving(name, where)
 
 
-def _name(entry: dict[str, Any]) -> str | None:
-    name = entry.get("name")
-    return name if isinstance(name, str) else None
-
-
 def image_folder(annotation_file: Path, root: Path, names: Sequence[str]) -> Path:
     """The folder that a JSON's file names count from.
 
@@ -185,10 +178,7 @@ def image_folder(annotation_file: Path, root: Path, names: Sequence[str]) -> Pat
     the JSON (`train` for `train.json`, `train2017` for `instances_train2017.json`). The one that
     holds the most images of a sample is it.
 
-    `root` is the data folder, inside which all the names lie.
-
-    Raises:
-        UserError: none of the names is there.
+    `root` is the data folder, inside which all the names lie; where none is there, it is refused.
     """
     folders = _candidates(annotation_file, root)
     # Where none of the sample is there, one of all the names may be.
@@ -204,11 +194,8 @@ def image_folder(annotation_file: Path, root: Path, names: Sequence[str]) -> Pat
 
 def _candidates(annotation_file: Path, root: Path) -> list[Path]:
     stem = annotation_file.stem.lower()
-    folders = [root]
-    for place in (root, root / COMMON_FOLDER):
-        inside = sorted(path for path in place.glob("*") if path.is_dir())
-        named = [path for path in inside if path.name.lower() in stem]
-        folders += sorted(named, key=lambda path: -len(path.name))
-    if (root / COMMON_FOLDER).is_dir():
-        folders.append(root / COMMON_FOLDER)
-    return folders
+    folders, common = [root], root / COMMON_FOLDER
+    for place in (root, common):
+        named = [path for path in place.glob("*") if path.is_dir() and path.name.lower() in stem]
+        folders += sorted(named, key=lambda path: (-len(path.name), path))
+    return [*folders, common] if common.is_dir() else folders

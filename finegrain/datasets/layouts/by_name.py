@@ -10,15 +10,10 @@ TRAINING_PART = re.compile(r"train(ing)?", re.IGNORECASE)
 OTHER_PART = re.compile(r"(test(ing)?|val(id|idation)?|eval)[-_]?[0-9]*", re.IGNORECASE)
 
 
-def _most_in_folders(listing: Listing) -> bool:
-    return len(listing.in_folders) > len(listing.images)
-
-
 def read_class_folders(listing: Listing) -> Iterator[Record]:
     """Yield the images of each folder; loose images beside the folders have no class.
 
-    Raises:
-        UserError: a class folder is a broken link, or the folders are the parts of a data set.
+    Refused are broken links among the folders, and those that are the parts of a data set.
     """
     if listing.broken_links:
         link = listing.broken_links[0]
@@ -26,18 +21,6 @@ def read_class_folders(listing: Listing) -> Iterator[Record]:
             f"the class folder {link} is a link to {link.readlink()}, which is not there; "
             "mend or remove the link"
         )
-    _refuse_parts(listing)
-    if not listing.in_folders:
-        raise UserError(
-            f"{listing.folder} holds no folders with images, one a class; give the folder that "
-            "does with --source, or another --layout"
-        )
-    for label, images in listing.folders.items():
-        for path in images:
-            yield Record(path, label, path.stem)
-
-
-def _refuse_parts(listing: Listing) -> None:
     training = [name for name in listing.folders if TRAINING_PART.fullmatch(name)]
     others = [name for name in listing.folders if OTHER_PART.fullmatch(name)]
     if training and (others or len(listing.folders) == 1):
@@ -46,6 +29,14 @@ def _refuse_parts(listing: Listing) -> None:
             f"{listing.folder} holds {parts}, which are parts of a data set and not classes; "
             f"name the labelled part: --source {listing.folder / training[0]}"
         )
+    if not listing.in_folders:
+        raise UserError(
+            f"{listing.folder} holds no folders with images, one a class; give the folder that "
+            "does with --source, or another --layout"
+        )
+    for label, images in listing.folders.items():
+        for path in images:
+            yield Record(path, label, path.stem)
 
 
 def named_files(name: str, example: str, pattern: str) -> Layout:
@@ -79,7 +70,12 @@ def named_files(name: str, example: str, pattern: str) -> Layout:
     return Layout(name, example, matches, read)
 
 
-CLASS_FOLDERS = Layout("class_folders", "class/anything.jpg", _most_in_folders, read_class_folders)
+CLASS_FOLDERS = Layout(
+    "class_folders",
+    "class/anything.jpg",
+    lambda listing: len(listing.in_folders) > len(listing.images),
+    read_class_folders,
+)
 # `cat.17` is image 17 of the class cat, `30_a1b2` image a1b2 of the class 30.
 TYPE_NUM = named_files("type_num", "type.num.jpg", r"(.+)\.([0-9]+)")
 TYPEID_RANDHASH = named_files("typeid_randhash", "typeid_randhash.jpg", r"(?s)(.+)_([^_]+)")

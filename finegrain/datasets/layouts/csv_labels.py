@@ -32,9 +32,7 @@ def matches(listing: Listing) -> bool:
 def read(listing: Listing) -> Iterator[Record]:
     """Yield one record a row of the label list; a row without its image becomes a problem.
 
-    Raises:
-        UserError: there is no label list or several, a row has no id or label, or two rows or
-            two images share an id.
+    Refused are no list or several, rows without id or label, and an id of two rows or images.
     """
     tables = _find_label_lists(listing)
     if len(tables) != 1:
@@ -48,9 +46,8 @@ def read(listing: Listing) -> Iterator[Record]:
     line_of: dict[Path, int] = {}
     for identity, label, line in _read_rows(table):
         if not identity or not label:
-            raise UserError(
-                f"line {line} of {table} has no {'label' if identity else 'id'}; add it"
-            )
+            lacking = "label" if identity else "id"
+            raise UserError(f"line {line} of {table} has no {lacking}; add it")
         found = index.get(identity, [])
         if len(found) > 1:
             raise UserError(

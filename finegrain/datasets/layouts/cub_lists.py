@@ -42,9 +42,7 @@ class IdList:
 def read_id_list(root: Path, name: str) -> IdList:
     """Read a list of a CUB folder; ids are text, blank lines do not count.
 
-    Raises:
-        UserError: the list is missing, empty or no text, a line is not of its form, or an id
-            stands twice.
+    Refused are a missing or empty list, lines not of its form, and an id that stands twice.
     """
     path = root / name
     found = IdList(path, {}, {})

@@ -23,11 +23,8 @@ def read(listing: Listing) -> Iterator[Record]:
     A class is called by its category's name, or all by their category ids (see `category_names`).
     Images without a file name are looked for where FGVC has them. An image with several
     categories becomes a problem: a classifier wants one. Where a class would hold two files of one
-    name, from different folders, all files are named by their image ids.
-
-    Raises:
-        UserError: see `read_annotation_file`; no JSON or several, none of the images is there,
-            two images have one file.
+    name, from different folders, all files are named by their image ids. Refused are no JSON or
+    several, none of the images there, and two images with one file.
     """
     annotated = read_annotation_file(_chosen(listing))
     if not annotated.labels:

@@ -21,25 +21,21 @@ class Listing:
     The last three are what the layout's `read` adds.
     """
 
-    # The source, or where the source is a JSON, the folder its images stand in.
-    folder: Path
-    # In the source itself, and in each folder in it.
-    images: list[Path] = field(default_factory=list)
-    folders: dict[str, list[Path]] = field(default_factory=dict)
+    folder: Path  # the source, or where it is a JSON, the folder its images stand in
+    images: list[Path] = field(default_factory=list)  # in the source itself
+    folders: dict[str, list[Path]] = field(default_factory=dict)  # by name, and their images
     # Files that are no images, and everything whose name begins with a dot.
     ignored: list[Path] = field(default_factory=list)
-    # Folders inside those folders, which no layout looks into.
-    unentered: list[Path] = field(default_factory=list)
+    unentered: list[Path] = field(default_factory=list)  # folders inside those folders
     # Links that lead nowhere and are not named like images.
     broken_links: list[Path] = field(default_factory=list)
     # The JSON that was given as the source, or those that it holds.
     annotation_files: list[Path] = field(default_factory=list)
-    # What it found and did not yield: (what it is, names).
+    # What was found and not yielded: (what it is, names).
     left_out: list[tuple[str, list[str]]] = field(default_factory=list)
-    # Images that the layout's own index does not list, as (image, reason).
+    # Images that the layout's own index does not list, with the reason.
     not_listed: list[tuple[Path, str]] = field(default_factory=list)
-    # Sentences for the user.
-    notices: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)  # sentences for the user
 
     @property
     def in_folders(self) -> list[Path]:
@@ -57,16 +53,11 @@ class Record:
     path: Path
     label: str
     id: str
-    # Why there is nothing to open, where the source names an image it does not have.
-    problem: str | None = None
-    # The id that submissions call the class by, where it is not its name.
-    category_id: str | None = None
-    # Its file name in the data set, where that is not the one it has in the source.
-    rename: str | None = None
-    # `query` or `gallery`: it is for retrieval only, and no class to learn.
-    part: str | None = None
-    # Further columns of the manifest.
-    columns: Mapping[str, str] = field(default_factory=dict)
+    problem: str | None = None  # why there is nothing to open of what the source names
+    category_id: str | None = None  # what submissions call the class, where not by its name
+    rename: str | None = None  # its file name in the data set, where it gets another
+    part: str | None = None  # `query` or `gallery`: for retrieval only, and no class to learn
+    columns: Mapping[str, str] = field(default_factory=dict)  # further ones of the manifest
 
     @property
     def file_name(self) -> str:
@@ -119,10 +110,8 @@ class Layout:
 def list_source(folder: Path) -> Listing:
     """List the images of a source folder; links to folders and files are followed.
 
-    A source may also be a JSON of annotations, which lists its images itself.
-
-    Raises:
-        UserError: there is no such folder, or it or a folder in it may not be read.
+    A source may also be a JSON of annotations, which lists its images itself. Refused is a folder
+    that is absent or, as one in it, may not be read.
     """
     if folder.is_file() and folder.suffix.lower() == ".json":
         return Listing(data_folder_of(folder), annotation_files=[folder])

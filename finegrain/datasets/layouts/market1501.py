@@ -38,9 +38,8 @@ def matches(listing: Listing) -> bool:
 def read(listing: Listing) -> Iterator[Record]:
     """Yield the images of the three folders; those without a person to learn are left out.
 
-    Raises:
-        UserError: the source is one of the folders instead of the one that holds them, a folder
-            is missing, empty or holds an image named otherwise.
+    Refused are one of the folders in place of the one that holds them, folders missing or empty,
+    and images named otherwise.
     """
     _check_folders(listing)
     junk, nobody, other = [], [], []
