@@ -107,7 +107,7 @@ def print_birds(settings: Settings) -> None:
 
 def memory(model, boundary: int, optimizer: str, batch: int) -> float:
     """Bytes of a training step when the head and backbone layers from `boundary` on are trained."""
-    from finegrain.models.step_memory import step_bytes
+    from finegrain.models.needed_memory import step_bytes
 
     fixed, each = step_bytes(model, boundary, optimizer)
     return fixed + batch * each
@@ -115,7 +115,7 @@ def memory(model, boundary: int, optimizer: str, batch: int) -> float:
 
 def largest_batch(model, boundary: int, optimizer: str, most_bytes: float) -> int:
     """Images in the largest batch that fits; 0 if the weights alone do not."""
-    from finegrain.models.step_memory import step_bytes
+    from finegrain.models.needed_memory import step_bytes
 
     fixed, each = step_bytes(model, boundary, optimizer)
     return max(0, int((most_bytes - fixed) / each))

@@ -23,7 +23,7 @@ STAGES = ("1-frozen", "2-unfrozen")
 @pytest.fixture(params=ARCHIVES, ids=lambda path: path.name.partition(".")[0])
 def artefacts(request, tmp_path, monkeypatch) -> Path:
     """An archive, unpacked; the networks that this process builds are as narrow as those in it."""
-    from finegrain.models.xception_small import XceptionSmall
+    from finegrain.models.networks import XceptionSmall
 
     with tarfile.open(request.param) as archive:
         archive.extractall(tmp_path, filter="data")

@@ -84,7 +84,7 @@ def build(settings: Settings, steps: int):
     """The backbone with a softmax for the breed and one for each part, compiled."""
     import keras
 
-    from finegrain.models.xception_small import XceptionSmall
+    from finegrain.models.networks import XceptionSmall
 
     keras.utils.set_random_seed(settings.seed)
     side = settings.image_size
@@ -152,8 +152,8 @@ def write_backbone(model, settings: Settings):
     """Write the trained backbone's weights; returns the backbone as the file gives it back."""
     import keras
 
-    from finegrain.models.half_weights import save_half_weights
-    from finegrain.models.xception_small import XceptionSmall
+    from finegrain.models.model_precision import save_half_weights
+    from finegrain.models.networks import XceptionSmall
 
     inner = keras.Model(model.input, model.get_layer("block14_sepconv2_act").output)
     backbone = XceptionSmall(settings.width)
@@ -180,7 +180,7 @@ def main(settings: Settings) -> None:
     held = np.arange(len(labels)) % settings.valid_every == 0
     drawn = time.monotonic() - started
     print(f"{len(images)} pictures of {len(breeds)} breeds after {drawn:.0f} s", flush=True)
-    from finegrain.models.xception_small import XceptionSmall
+    from finegrain.models.networks import XceptionSmall
 
     model, scores = train(settings, images, part_targets(breeds, labels), held)
     print(f"held-out breed accuracy {scores['breed_accuracy']:.3f} on {held.sum()} pictures")

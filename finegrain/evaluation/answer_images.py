@@ -15,10 +15,10 @@ from finegrain.inference.engines import KerasEngine
 from finegrain.inference.opening import Inference, open_inference
 from finegrain.inference.predict import decoded_batches, sample_images
 from finegrain.models.classifier import representation
-from finegrain.models.full_precision import in_full_precision
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.heads.same_class import SAME_CLASS, SQUARED_DIFFERENCE
 from finegrain.models.image_heads import EMBEDDING
+from finegrain.models.model_precision import in_full_precision
 from finegrain.runs.predictions import TopAnswers, joined_answers, top_answers
 
 BATCH = 32

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from finegrain.decode import UnreadableImage
 from finegrain.inference.engines import KerasEngine
 from finegrain.inference.opening import Inference, open_inference
-from finegrain.models.full_precision import in_full_precision
+from finegrain.models.model_precision import in_full_precision
 from finegrain.read_ahead import read_ahead
 from finegrain.stores.row_layout import RowKind
 from finegrain.stores.row_store import RowStore

@@ -19,7 +19,7 @@ from finegrain.inference.engines import (
     percent,
 )
 from finegrain.memory import check_memory_fits
-from finegrain.models.step_memory import least_answer_bytes
+from finegrain.models.needed_memory import least_answer_bytes
 
 AGREEMENT_IMAGES = 8
 

@@ -11,12 +11,11 @@ import numpy as np
 
 from finegrain.errors import UserError
 from finegrain.models.backbone_table import DEFAULT_FROZEN_SHARE, BackboneSpec
-from finegrain.models.efficientnet_scale import fold_input_scale
-from finegrain.models.xception_small import XceptionSmall
 
 BACKBONE_LAYER = "backbone"
 MOST_DIGITS = 20
-SHIPPED_WEIGHTS = "finegrain/models/weights/xception_small.weights.h5"
+# Standard deviations of ImageNet's channels, RGB in 0 to 1, as Keras divides by their root.
+DEVIATIONS = (0.229, 0.224, 0.225)
 
 
 def build_backbone(spec: BackboneSpec, weights: str, image_size: tuple[int, int]) -> keras.Model:
@@ -26,7 +25,6 @@ def build_backbone(spec: BackboneSpec, weights: str, image_size: tuple[int, int]
     a frozen layer must run in inference mode, and the head has a Dropout of its own.
 
     Args:
-        spec: row of the backbone table.
         weights: `imagenet` (downloaded by Keras), `none`, or a path of a `.weights.h5` or `.h5`
             file for the headless network.
         image_size: (height, width) of the input in pixels.
@@ -40,9 +38,9 @@ def build_backbone(spec: BackboneSpec, weights: str, image_size: tuple[int, int]
             ImageNet weights to be had.
     """
     check_weights_name(weights)
-    if weights == "imagenet" and spec.build is XceptionSmall:
+    if weights == "imagenet" and spec.shipped_weights:
         raise UserError(
-            f"there are no ImageNet weights of {spec.name}; give --weights {SHIPPED_WEIGHTS}, "
+            f"there are no ImageNet weights of {spec.name}; give --weights {spec.shipped_weights}, "
             "which come with the project, or none"
         )
     try:
@@ -55,13 +53,13 @@ def build_backbone(spec: BackboneSpec, weights: str, image_size: tuple[int, int]
         raise _explain_build_error(error, spec, weights, image_size) from error
     if weights not in ("imagenet", "none"):
         _load_weights_file(backbone, Path(weights), spec)
-    if weights == "imagenet" and _changes_with_weights(spec):
+    if weights == "imagenet" and spec.scales_with_weights:
         # One architecture whatever the weights, lest a checkpoint meets another one.
         plain = spec.build(weights=None, input_shape=(*image_size, 3), **spec.arguments)
         plain.set_weights(backbone.get_weights())
         backbone = plain
-    if weights != "none" and _changes_with_weights(spec):
-        fold_input_scale(backbone)
+    if weights != "none" and spec.scales_with_weights:
+        _fold_input_scale(backbone)
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
@@ -72,8 +70,21 @@ def build_backbone(spec: BackboneSpec, weights: str, image_size: tuple[int, int]
     return backbone
 
 
-def _changes_with_weights(spec: BackboneSpec) -> bool:
-    return getattr(spec.build, "__name__", "").startswith("EfficientNetB")
+def _fold_input_scale(backbone: keras.Model) -> None:
+    """Keep EfficientNet's input scale in its weights instead of in a layer that comes and goes.
+
+    `keras.applications.EfficientNetB*` adds a Rescaling by 1 / sqrt(deviation) behind its
+    Normalization only where it is called with `weights="imagenet"`. The same weights read from a
+    file, or a checkpoint taken up in a network built without weights, would then see inputs of
+    half the size.
+    """
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            variance = keras.ops.convert_to_numpy(layer.adapt_variance)
+            # Fresh statistics belong to fresh weights.
+            if (variance != 1).all():
+                layer.adapt_variance.assign(variance * DEVIATIONS)
+                layer.finalize_state()
 
 
 def check_weights_name(weights: str) -> None:
@@ -125,7 +136,6 @@ def boundary_index(backbone: keras.Model, unfreeze_from: str | int | None) -> in
     """Index of the first layer to train.
 
     Args:
-        backbone: the headless network.
         unfreeze_from: a layer's name, its index in `backbone.layers` (105 is Xception's own
             layer 105), or None for the last fifth of the layers.
 
@@ -156,10 +166,11 @@ def freeze(
 ) -> None:
     """Let the layers from an index on learn, and no other.
 
-    A frozen BatchNormalization runs in inference mode: its moving statistics stand still.
+    Compile the model after this. A frozen BatchNormalization runs in inference mode: its moving
+    statistics stand still.
 
     Args:
-        backbone: the headless network, changed in place. Compile the model after this.
+        backbone: changed in place.
         first_trainable: index of the first layer to train, None to freeze all.
         train_batch_norm: let BatchNormalization above the boundary learn too; by default it
             stays frozen, since batches of a fine-tuning are small and its data are new.

@@ -3,15 +3,14 @@
 import difflib
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 
 from finegrain.errors import UserError
-from finegrain.models.vgg16_conv5 import VGG16Conv5
-from finegrain.models.xception_small import XceptionSmall
+from finegrain.models.networks import XCEPTION_SMALL_WEIGHTS, VGG16Conv5, XceptionSmall
 
 # What an unlisted backbone unfreezes: the last fifth of its layers, as 105 of 132 in Xception.
 DEFAULT_FROZEN_SHARE = 0.8
@@ -28,6 +27,8 @@ class BackboneSpec:
         preprocessing: mode of `finegrain.models.layers.Preprocess`.
         unfreeze_from: first layer that stage 2 trains, a name; None takes the last fifth.
         arguments: further arguments of `build`; a headless `keras.applications` by default.
+        scales_with_weights: `build` adds a scaling of the input only with ImageNet weights.
+        shipped_weights: a file that comes with the project, where there are no ImageNet weights.
     """
 
     name: str
@@ -36,47 +37,55 @@ class BackboneSpec:
     preprocessing: str
     unfreeze_from: str | None = None
     arguments: dict[str, Any] = field(default_factory=lambda: {"include_top": False})
+    scales_with_weights: bool = False
+    shipped_weights: str | None = None
 
 
 def listed_backbones() -> dict[str, BackboneSpec]:
     """The backbones with settings of their own, by name."""
     apps = keras.applications
+    narrow = {"include_top": False, "alpha": 0.35}
     rows = [
         BackboneSpec("xception", apps.Xception, 299, "tf", "block12_sepconv1_act"),
-        BackboneSpec("xception_small", XceptionSmall, 128, "tf", "block12_sepconv1_act", {}),
+        BackboneSpec(
+            "xception_small",
+            XceptionSmall,
+            128,
+            "tf",
+            "block12_sepconv1_act",
+            {},
+            shipped_weights=XCEPTION_SMALL_WEIGHTS,
+        ),
         BackboneSpec("inception_v3", apps.InceptionV3, 299, "tf", "mixed8"),
         BackboneSpec("inception_resnet_v2", apps.InceptionResNetV2, 299, "tf", "mixed_7a"),
         BackboneSpec("resnet50", apps.ResNet50, 224, "caffe", "conv5_block1_1_conv"),
         BackboneSpec("vgg16", apps.VGG16, 224, "caffe", "block5_conv1"),
         BackboneSpec("vgg16_conv5", VGG16Conv5, 224, "caffe", "block5_conv1", {}),
-        BackboneSpec("efficientnet_b0", apps.EfficientNetB0, 224, "none", "block6a_expand_conv"),
-        BackboneSpec("efficientnet_b1", apps.EfficientNetB1, 240, "none", "block6a_expand_conv"),
-        BackboneSpec("efficientnet_b2", apps.EfficientNetB2, 260, "none", "block6a_expand_conv"),
-        BackboneSpec("efficientnet_b3", apps.EfficientNetB3, 300, "none", "block6a_expand_conv"),
-        BackboneSpec("efficientnet_b4", apps.EfficientNetB4, 380, "none", "block6a_expand_conv"),
-        BackboneSpec("mobilenet_v2", apps.MobileNetV2, 224, "tf", "block_13_expand"),
-        BackboneSpec(
-            "mobilenet_v2_0.35",
-            apps.MobileNetV2,
-            224,
-            "tf",
-            "block_13_expand",
-            {"include_top": False, "alpha": 0.35},
+        *(
+            BackboneSpec(
+                f"efficientnet_b{number}",
+                getattr(apps, f"EfficientNetB{number}"),
+                size,
+                "none",
+                "block6a_expand_conv",
+                scales_with_weights=True,
+            )
+            for number, size in enumerate((224, 240, 260, 300, 380))
         ),
+        BackboneSpec("mobilenet_v2", apps.MobileNetV2, 224, "tf", "block_13_expand"),
+        BackboneSpec("mobilenet_v2_0.35", apps.MobileNetV2, 224, "tf", "block_13_expand", narrow),
         BackboneSpec("densenet121", apps.DenseNet121, 224, "torch", "conv5_block1_0_bn"),
     ]
     return {row.name: row for row in rows}
 
 
 def find_backbone(name: str) -> BackboneSpec:
-    """Look a backbone up by name.
+    """Look a backbone up by its name in the table, or in `keras.applications`.
 
-    Args:
-        name: a name of the table, or of any model in `keras.applications`; case, `_` and `-`
-            do not matter (`ResNet50V2`, `resnet50_v2`).
+    Case, `_` and `-` do not matter (`ResNet50V2`, `resnet50_v2`).
 
     Raises:
-        UserError: no such backbone; the nearest names are offered.
+        UserError: no such backbone.
     """
     listed = {_plain(key): row for key, row in listed_backbones().items()}
     others = {_plain(key): key for key in _application_names()}
@@ -90,11 +99,27 @@ def find_backbone(name: str) -> BackboneSpec:
             build=getattr(keras.applications, application),
             image_size=_default_image_size(application),
             preprocessing=_family_preprocessing(application),
+            scales_with_weights=application.startswith("EfficientNetB"),
         )
     known = {**others, **{key: row.name for key, row in listed.items()}}
-    near = [known[key] for key in difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)]
+    raise no_such("backbone", name, wanted, known)
+
+
+def no_such(
+    kind: str, name: str, wanted: str, known: Mapping[str, str], cutoff: float = 0.5
+) -> UserError:
+    """Says that a table has no row of a name, and which names are near.
+
+    Args:
+        kind: of the rows.
+        name: as it was typed.
+        wanted: the same, spelled as keys are.
+        known: key -> name of each row.
+        cutoff: how near, 0 to 1.
+    """
+    near = [known[key] for key in difflib.get_close_matches(wanted, known, n=3, cutoff=cutoff)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known.values())}"
-    raise UserError(f"there is no backbone named {name!r}; {hint}")
+    return UserError(f"there is no {kind} named {name!r}; {hint}")
 
 
 def _plain(name: str) -> str:

@@ -1,10 +1,9 @@
 """The models for CUB-200-2011 by name: a backbone, an image size, a head and its tail."""
 
-import difflib
 from dataclasses import dataclass
 from typing import TypedDict
 
-from finegrain.errors import UserError
+from finegrain.models.backbone_table import no_such
 
 
 @dataclass(frozen=True)
@@ -59,18 +58,13 @@ def bird_models() -> dict[str, BirdModel]:
 
 
 def find_bird_model(name: str) -> BirdModel:
-    """Look a model up by name.
-
-    Args:
-        name: a name of the table; case and `-` or `_` do not matter.
+    """Look a model up by name; case and `-` or `_` do not matter.
 
     Raises:
-        UserError: no such model; the nearest names are offered.
+        UserError: no such model.
     """
     listed = bird_models()
     wanted = name.strip().lower().replace("-", "_")
     if wanted in listed:
         return listed[wanted]
-    near = difflib.get_close_matches(wanted, listed, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(listed)}"
-    raise UserError(f"there is no model named {name!r}; {hint}")
+    raise no_such("model", name, wanted, {key: key for key in listed}, cutoff=0.4)

@@ -3,11 +3,11 @@
 import keras
 
 from finegrain.models.backbone_table import BackboneSpec
-from finegrain.models.head_size import MEMORY_GB, check_head_fits
 from finegrain.models.heads.category import CATEGORY, HIDDEN, category_head
 from finegrain.models.heads.same_class import SAME_CLASS
 from finegrain.models.image_heads import EMBEDDING, PLAIN, ImageHead, head_embedding
 from finegrain.models.layers import Preprocess
+from finegrain.models.needed_memory import MEMORY_GB, check_head_fits
 from finegrain.tensor import Tensor
 
 

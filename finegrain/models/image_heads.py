@@ -1,6 +1,5 @@
 """Every image head by name: how a backbone's feature map becomes an embedding."""
 
-import difflib
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -8,11 +7,9 @@ import keras
 from keras import layers
 
 from finegrain.errors import UserError
-from finegrain.models.poolings.bilinear import bilinear_pooling
-from finegrain.models.poolings.cbam import cbam
-from finegrain.models.poolings.compact_bilinear import compact_bilinear_pooling
-from finegrain.models.poolings.spatial_attention import spatial_attention
-from finegrain.models.poolings.squeeze_excitation import squeeze_excitation
+from finegrain.models.backbone_table import no_such
+from finegrain.models.poolings.attention import cbam, spatial_attention, squeeze_excitation
+from finegrain.models.poolings.bilinear import bilinear_pooling, compact_bilinear_pooling
 from finegrain.tensor import Tensor
 
 EMBEDDING = "embedding"
@@ -61,22 +58,19 @@ def listed_heads() -> dict[str, ImageHead]:
 
 
 def find_head(name: str, compact: int = 0) -> ImageHead:
-    """Look a head up by name.
+    """Look a head up by name; case and `-` or `_` do not matter.
 
     Args:
-        name: a name of the table; case and `-` or `_` do not matter.
+        name: of the table.
         compact: squeeze a bilinear head's products to so many numbers; 0 leaves it as listed.
 
     Raises:
-        UserError: no such head, the nearest names are offered; or one that has no products of
-            features to squeeze.
+        UserError: no such head, or one that has no products of features to squeeze.
     """
     listed = listed_heads()
     wanted = name.strip().lower().replace("-", "_")
     if wanted not in listed:
-        near = difflib.get_close_matches(wanted, listed, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(listed)}"
-        raise UserError(f"there is no head named {name!r}; {hint}")
+        raise no_such("head", name, wanted, {key: key for key in listed})
     head = listed[wanted]
     if compact < 0:
         raise UserError(f"--compact must not be negative, but is {compact}")
@@ -98,12 +92,10 @@ def head_embedding(features: Tensor, head: ImageHead = PLAIN, seed: int = 0) -> 
 
     Args:
         features: (B, h, w, C) Keras tensor, from any backbone.
-        head: a row of the table.
         seed: of the sketch of a compact bilinear head.
 
     Returns:
-        (B, D) Keras tensor, float32, from the layer `embedding`. D is C; for `bilinear` C * C,
-        for `compact_bilinear` the sketch's width.
+        (B, D) Keras tensor, float32, from the layer `embedding`; D as `embedding_width` says.
     """
     if head != PLAIN:
         features = layers.Identity(dtype="float32", name=FEATURE_MAP)(features)

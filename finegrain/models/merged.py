@@ -45,7 +45,7 @@ def merged_model(branches: Mapping[str, Branch], classes: int, dropout: float) -
         dropout: share of the merged embedding dropped in training.
 
     Returns:
-        Model: dict of embeddings (B, D) by backbone -> (B, 1) or (B, C) probabilities.
+        Dict of embeddings (B, D) by backbone -> (B, 1) or (B, C) probabilities.
     """
     inputs = {name: keras.Input((branch.width,), name=name) for name, branch in branches.items()}
     normalised = [_normalised(name, branches[name], inputs[name]) for name in branches]
@@ -66,9 +66,6 @@ def fed_with_masks(model: keras.Model) -> keras.Model:
     """The merged model for training, sharing its layers, its dropout drawn by whoever feeds it.
 
     Drawing the mask takes most of a step if TensorFlow does it, and little if NumPy does.
-
-    Args:
-        model: from `merged_model`.
 
     Returns:
         Model whose inputs are those of `model` and `kept` (B, D of all together) uint8, 1 for the

@@ -9,11 +9,11 @@ import keras
 
 from finegrain.models.backbone_table import BackboneSpec
 from finegrain.models.classifier import embedder, image_embedding
-from finegrain.models.head_size import MEMORY_GB, check_head_fits
 from finegrain.models.heads.category import CATEGORY, category_head
 from finegrain.models.heads.same_class import SAME_CLASS, SQUARED_DIFFERENCE, same_class_head
 from finegrain.models.image_heads import PLAIN, ImageHead
 from finegrain.models.layers import TakePartner
+from finegrain.models.needed_memory import MEMORY_GB, check_head_fits
 
 PARTNER = "partner"
 

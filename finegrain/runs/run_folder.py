@@ -17,7 +17,7 @@ from pydantic import NonNegativeInt
 from finegrain.datasets.manifest import DataSet, category_ids, open_data_set
 from finegrain.errors import UserError
 from finegrain.flags import Probability
-from finegrain.models.full_precision import in_full_precision
+from finegrain.models.model_precision import in_full_precision
 from finegrain.records import Record, Typed, read_record, write_record
 from finegrain.runs.run_config import CONFIG, RunConfig, completed, read_config, refuse_differences
 from finegrain.runs.stage_folder import STATE, StageFolder

@@ -18,9 +18,9 @@ from finegrain.models.backbone import (
 )
 from finegrain.models.backbone_table import BackboneSpec, find_backbone
 from finegrain.models.classifier import softmax_model
-from finegrain.models.head_size import MEMORY_GB
 from finegrain.models.image_heads import PLAIN, find_head
 from finegrain.models.multi_loss import multi_loss_model
+from finegrain.models.needed_memory import MEMORY_GB
 from finegrain.records import check_type
 from finegrain.runs.run_config import MULTI_LOSS, RunSettings, defaults_of
 from finegrain.runs.run_folder import RunFolder, describe_data

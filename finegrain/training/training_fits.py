@@ -7,7 +7,7 @@ from finegrain.features.compute import BATCH
 from finegrain.inference.opening import images_at_once
 from finegrain.memory import check_memory_fits
 from finegrain.models.backbone import BACKBONE_LAYER
-from finegrain.models.step_memory import least_training_bytes
+from finegrain.models.needed_memory import least_training_bytes
 from finegrain.training.feed import Feed
 from finegrain.training.settings import TrainingSettings
 

@@ -114,7 +114,7 @@ def draw_photographs(folder: Path) -> None:
 def make_networks_tiny() -> None:
     """Cut the channels of the network, and leave its picture out."""
     import finegrain.evaluation.close_stage
-    from finegrain.models.xception_small import XceptionSmall
+    from finegrain.models.networks import XceptionSmall
 
     XceptionSmall.__defaults__ = (WIDTH, *XceptionSmall.__defaults__[1:])
     finegrain.evaluation.close_stage.draw_model = lambda model, path: None
@@ -126,7 +126,7 @@ def write_weights(file: Path) -> None:
     import numpy as np
     from PIL import Image
 
-    from finegrain.models.xception_small import XceptionSmall
+    from finegrain.models.networks import XceptionSmall
 
     keras.utils.set_random_seed(1)
     network = XceptionSmall()

@@ -8,10 +8,10 @@ from finegrain.errors import UserError
 from finegrain.models.backbone import BACKBONE_LAYER, build_backbone
 from finegrain.models.backbone_table import BackboneSpec, find_backbone
 from finegrain.models.classifier import classifier, embedder, softmax_model
-from finegrain.models.full_precision import in_full_precision
-from finegrain.models.head_size import check_head_fits, dense_weights, embedding_width
 from finegrain.models.image_heads import EMBEDDING, feature_map, find_head, listed_heads
+from finegrain.models.model_precision import in_full_precision
 from finegrain.models.multi_loss import multi_loss_model, same_class
+from finegrain.models.needed_memory import check_head_fits, dense_weights, embedding_width
 
 HEADS = sorted(listed_heads())
 SPEC = BackboneSpec("tiny", None, 16, "tf")

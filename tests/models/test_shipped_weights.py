@@ -9,10 +9,10 @@ import pytest
 from finegrain.drawn.breed import demo_breeds
 from finegrain.drawn.photo import draw_photo
 from finegrain.evaluation.embedding_measures import linear_probe
-from finegrain.models import xception_small
-from finegrain.models.xception_small import XceptionSmall
+from finegrain.models import networks
+from finegrain.models.networks import XceptionSmall
 
-WEIGHTS = Path(xception_small.__file__).parent / "weights" / "xception_small.weights.h5"
+WEIGHTS = Path(networks.__file__).parent / "weights" / "xception_small.weights.h5"
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from finegrain.models import layers  # noqa: F401  registers what a saved model 
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.bird_models import bird_models
 from finegrain.models.classifier import classifier, embedder, softmax_model
-from finegrain.models.full_precision import in_full_precision
 from finegrain.models.image_heads import find_head, listed_heads
+from finegrain.models.model_precision import in_full_precision
 from finegrain.models.multi_loss import multi_loss_model, same_class
 from finegrain.training.accumulated_optimizer import model_in_parts
 from finegrain.training.augmenting import augmenting

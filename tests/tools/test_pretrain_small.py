@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from finegrain.models.xception_small import XceptionSmall
+from finegrain.models.networks import XceptionSmall
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,7 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from finegrain.tensor import Shape, Tensor
+from finegrain.models.layers.float32_layer import Float32Layer
+from finegrain.tensor import Tensor
 
 # Channel statistics of ImageNet's training photographs, RGB, as Keras applications use them.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -16,7 +17,7 @@ MODES = ("tf", "torch", "caffe", "none")
 
 
 @keras.saving.register_keras_serializable(package="finegrain")
-class Preprocess(keras.layers.Layer):
+class Preprocess(Float32Layer):
     """Scale RGB pixels from 0..255 to what a backbone was pretrained on.
 
     Args:
@@ -29,15 +30,13 @@ class Preprocess(keras.layers.Layer):
         image: (B, H, W, 3), RGB, 0 to 255.
 
     Returns:
-        Tensor of the same shape. It is float32 under mixed precision too: bfloat16 would round a
-        pixel to 8 bits before its mean is taken away.
+        The same shape, float32.
 
     Raises:
         ValueError: the mode is none of the four.
     """
 
     def __init__(self, mode: str, **kwargs: Any) -> None:
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if mode not in MODES:
             raise ValueError(f"`mode` must be one of {MODES}. Received: mode={mode!r}")
@@ -55,9 +54,6 @@ class Preprocess(keras.layers.Layer):
 
     def _constant(self, channels: tuple[float, float, float]) -> Tensor:
         return ops.convert_to_tensor(channels, dtype=self.compute_dtype)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "mode": self.mode}

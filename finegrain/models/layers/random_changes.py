@@ -7,23 +7,14 @@ from keras import ops
 
 from finegrain.images.augmentation import COLOURS
 from finegrain.images.image_changes import affine, mirrored, recoloured
-from finegrain.tensor import Shape, Tensor
+from finegrain.models.layers.float32_layer import Float32Layer
+from finegrain.tensor import Tensor
 
 
-@keras.saving.register_keras_serializable(package="finegrain")
-class RandomAffine(keras.layers.Layer):
-    """Rotate, shear, zoom and mirror each image at random, in one bilinear warp.
-
-    Ranges, distributions and the order of the changes are those of Keras's
-    `ImageDataGenerator` with `fill_mode="nearest"`, and so is its centre, which in an image that
-    is not square lies where its sides change places. Pictures agree with the generator's up to
-    rounding; the draws are the layer's own. Images pass unchanged unless `training`.
+class RandomChange(Float32Layer):
+    """Changes each image at random in training, and passes it unchanged otherwise.
 
     Args:
-        rotation: largest rotation either way, degrees.
-        shear: largest shear either way, degrees.
-        zoom: zoom factor between 1 - zoom and 1 + zoom, each axis for itself; 0 to below 1.
-        horizontal_flip: mirror every second image.
         seed: of the draws.
 
     Call arguments:
@@ -31,11 +22,48 @@ class RandomAffine(keras.layers.Layer):
         training: whether to change the images.
 
     Returns:
-        (B, H, W, 3) float32, 0 to 255, under mixed precision too.
-
-    Raises:
-        ValueError: a range that cannot be.
+        (B, H, W, 3) float32, 0 to 255.
     """
+
+    RANGES: tuple[str, ...]
+
+    def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, image: Tensor, training: bool | None = None) -> Tensor:
+        image = ops.cast(image, "float32")
+        return self.change(image) if training else image
+
+    def change(self, image: Tensor) -> Tensor:
+        """Change images (B, H, W, 3) float32 by parameters drawn for each."""
+        raise NotImplementedError
+
+    def uniform(self, shape: tuple[int, ...], middle: float, reach: float) -> Tensor:
+        """Random numbers between middle - reach and middle + reach."""
+        return keras.random.uniform(
+            shape, middle - reach, middle + reach, dtype="float32", seed=self.seed_generator
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        names = (*self.RANGES, "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable(package="finegrain")
+class RandomAffine(RandomChange):
+    """Rotate, shear, zoom and mirror each image at random, in one bilinear warp.
+
+    Ranges, distributions and the order of the changes are those of Keras's
+    `ImageDataGenerator` with `fill_mode="nearest"`, and so is its centre, which in an image that
+    is not square lies where its sides change places. Pictures agree with the generator's up to
+    rounding; the draws are the layer's own.
+
+    Args: as `finegrain.images.augmentation.Augmentation`'s, none negative, and `zoom` below 1.
+    """
+
+    RANGES = ("rotation", "shear", "zoom", "horizontal_flip")
 
     def __init__(
         self,
@@ -46,8 +74,7 @@ class RandomAffine(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
+        super().__init__(seed, **kwargs)
         if min(rotation, shear, zoom) < 0 or zoom >= 1:
             raise ValueError(
                 "`rotation`, `shear` and `zoom` must not be negative, and `zoom` below 1. "
@@ -55,20 +82,18 @@ class RandomAffine(keras.layers.Layer):
             )
         self.rotation, self.shear, self.zoom = rotation, shear, zoom
         self.horizontal_flip = horizontal_flip
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, image: Tensor, training: bool | None = None) -> Tensor:
-        image = ops.cast(image, "float32")
-        return self.warp(image, *self.draw(ops.shape(image)[0])) if training else image
+    def change(self, image: Tensor) -> Tensor:
+        """See `RandomChange`."""
+        return self.warp(image, *self.draw(ops.shape(image)[0]))
 
     def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Random parameters of `count` images, as `warp` takes them."""
-        theta = self._uniform(count, 0.0, self.rotation)
-        shear = self._uniform(count, 0.0, self.shear)
-        zoom_x = self._uniform(count, 1.0, self.zoom)
-        zoom_y = self._uniform(count, 1.0, self.zoom)
-        flip = self._uniform(count, 0.5, 0.5) < (0.5 if self.horizontal_flip else 0.0)
+        theta = self.uniform((count,), 0.0, self.rotation)
+        shear = self.uniform((count,), 0.0, self.shear)
+        zoom_x = self.uniform((count,), 1.0, self.zoom)
+        zoom_y = self.uniform((count,), 1.0, self.zoom)
+        flip = self.uniform((count,), 0.5, 0.5) < (0.5 if self.horizontal_flip else 0.0)
         return theta, shear, zoom_x, zoom_y, flip
 
     def warp(
@@ -80,18 +105,9 @@ class RandomAffine(keras.layers.Layer):
         zoom_y: Tensor,
         flip: Tensor,
     ) -> Tensor:
-        """Change images by given parameters.
+        """Images (B, H, W, 3) float32 changed by given parameters (B,).
 
-        Args:
-            image: (B, H, W, 3) float32.
-            theta: (B,) rotations in degrees.
-            shear: (B,) shears in degrees.
-            zoom_x: (B,) `ImageDataGenerator`'s zx: of the width; above 1 shrinks the picture.
-            zoom_y: (B,) its zy: of the height.
-            flip: (B,) whether to mirror the result.
-
-        Returns:
-            (B, H, W, 3) float32.
+        Args: as those of `affine`, and `flip`, whether to mirror the result.
         """
         height, width = image.shape[1:3]
         theta, shear = ops.cast(theta, "float32"), ops.cast(shear, "float32")
@@ -102,39 +118,15 @@ class RandomAffine(keras.layers.Layer):
         (xx, xy, x0), (yx, yy, y0) = ((ops.reshape(one, (-1, 1, 1)) for one in row) for row in rows)
         return bilinear(image, xx * x + xy * y + x0, yx * x + yy * y + y0)
 
-    def _uniform(self, count: int, middle: float, reach: float) -> Tensor:
-        return uniform(self.seed_generator, (count,), middle, reach)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        names = ("rotation", "shear", "zoom", "horizontal_flip", "seed")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
 
 @keras.saving.register_keras_serializable(package="finegrain")
-class RandomColour(keras.layers.Layer):
+class RandomColour(RandomChange):
     """Change each image's brightness, contrast and saturation at random, as `recoloured` does.
 
-    Images pass unchanged unless `training`.
-
-    Args:
-        brightness: factor between 1 - brightness and 1 + brightness; 0 to 1.
-        contrast: likewise.
-        saturation: likewise.
-        seed: of the draws.
-
-    Call arguments:
-        image: (B, H, W, 3) integers or floats, 0 to 255.
-        training: whether to change the images.
-
-    Returns:
-        (B, H, W, 3) float32, 0 to 255, under mixed precision too.
-
-    Raises:
-        ValueError: a range that cannot be.
+    Args: as `finegrain.images.augmentation.Augmentation`'s, 0 to 1.
     """
+
+    RANGES = COLOURS
 
     def __init__(
         self,
@@ -144,40 +136,19 @@ class RandomColour(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
-        self.reaches = (brightness, contrast, saturation)
-        if not all(0 <= reach <= 1 for reach in self.reaches):
+        super().__init__(seed, **kwargs)
+        if min(brightness, contrast, saturation) < 0 or max(brightness, contrast, saturation) > 1:
             raise ValueError(
                 "`brightness`, `contrast` and `saturation` must be from 0 to 1. "
                 f"Received: {brightness}, {contrast}, {saturation}"
             )
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.brightness, self.contrast, self.saturation = brightness, contrast, saturation
 
-    def call(self, image: Tensor, training: bool | None = None) -> Tensor:
-        image = ops.cast(image, "float32")
-        if not training:
-            return image
-        count = ops.shape(image)[0]
-        return recoloured(ops, image, *(self._factors(count, reach) for reach in self.reaches))
-
-    def _factors(self, count: int, reach: float) -> Tensor:
-        return uniform(self.seed_generator, (count, 1, 1, 1), 1.0, reach)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        ranges = dict(zip(COLOURS, self.reaches, strict=True))
-        return {**super().get_config(), **ranges, "seed": self.seed}
-
-
-def uniform(
-    seed: keras.random.SeedGenerator, shape: tuple[int, ...], middle: float, reach: float
-) -> Tensor:
-    """Numbers between middle - reach and middle + reach."""
-    return keras.random.uniform(shape, middle - reach, middle + reach, dtype="float32", seed=seed)
+    def change(self, image: Tensor) -> Tensor:
+        """See `RandomChange`."""
+        shape = (ops.shape(image)[0], 1, 1, 1)
+        factors = [self.uniform(shape, 1.0, getattr(self, name)) for name in COLOURS]
+        return recoloured(ops, image, *factors)
 
 
 def bilinear(image: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -206,8 +177,9 @@ def bilinear(image: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
     def row(y: Tensor) -> Tensor:
         start = first + y * width
-        one, other = ops.take(flat, start + left, axis=0), ops.take(flat, start + right, axis=0)
-        return one + (other - one) * right_share
+        at_left = ops.take(flat, start + left, axis=0)
+        at_right = ops.take(flat, start + right, axis=0)
+        return at_left + (at_right - at_left) * right_share
 
     upper = row(top)
     return upper + (row(bottom) - upper) * lower_share

@@ -4,7 +4,7 @@ import keras
 
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
-from finegrain.models.step_memory import least_answer_bytes, least_training_bytes
+from finegrain.models.needed_memory import least_answer_bytes, least_training_bytes
 
 # Of one image, in float32: 16 x 16 x 8, 8 x 8 x 4 and the embedding.
 FIRST, SECOND, EMBEDDING, IMAGE = 4 * 2048, 4 * 256, 4 * 4, 4 * 32 * 32 * 3

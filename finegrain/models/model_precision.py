@@ -1,12 +1,43 @@
-"""Weights files at half the size, for weights that live in the repository."""
+"""A model in another precision: computing in float32 throughout, or stored in float16."""
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
 
 from finegrain.whole_files import written_whole
+
+
+def in_full_precision(model: keras.Model) -> keras.Model:
+    """A copy of the model whose layers all compute in float32.
+
+    Weights are float32 under every mixed policy, so nothing is lost or gained but the rounding
+    on the way.
+
+    Args:
+        model: functional, of registered layers.
+
+    Returns:
+        An uncompiled model with weights of its own.
+    """
+    # What was never compiled has neither optimizer nor losses in its config.
+    bare = keras.Model(model.input, model.output, name=model.name)
+    full = keras.Model.from_config(_in_float32(bare.get_config()))
+    full.set_weights(bare.get_weights())
+    return full
+
+
+def _in_float32(config: Any) -> Any:
+    """The config with every dtype policy in it replaced, however deep it stands."""
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return {**config, "config": {"name": "float32"}}
+        return {key: _in_float32(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return type(config)(_in_float32(value) for value in config)
+    return config
 
 
 def save_half_weights(model: keras.Model, path: Path) -> None:
@@ -15,10 +46,6 @@ def save_half_weights(model: keras.Model, path: Path) -> None:
     `model.load_weights` reads the file like any other and turns the kernels back to the model's
     own type; they come back rounded to 11 significant bits. Vectors (biases, BatchNorm
     statistics) take little room and stay as they are.
-
-    Args:
-        model: a built model.
-        path: the file to write, ending in `.weights.h5`.
 
     Raises:
         finegrain.errors.UserError: the file cannot be written.

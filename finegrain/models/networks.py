@@ -1,4 +1,4 @@
-"""Xception at a fraction of its width, small enough to ship with the project."""
+"""Networks that keras.applications lacks, built and called like its own."""
 
 from pathlib import Path
 
@@ -6,15 +6,18 @@ import keras
 from keras import layers
 
 DEFAULT_WIDTH = 0.25
+XCEPTION_SMALL_WEIGHTS = "finegrain/models/weights/xception_small.weights.h5"
 
 
-def XceptionSmall(  # noqa: N802 - named and called like the backbones of keras.applications
+def XceptionSmall(  # noqa: N802 - named like its neighbours in keras.applications
     width: float = DEFAULT_WIDTH,
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
     weights: str | Path | None = None,
     name: str = "xception_small",
 ) -> keras.Model:
     """Xception (Chollet 2017, arXiv 1610.02357) without its classifier, `width` times as wide.
+
+    At the default width it is small enough for its weights to ship with the project.
 
     The 14 blocks, the order of the layers and the layer names are those of
     `keras.applications.Xception`, so that layer 105 and "block12_sepconv1_act" name the same
@@ -24,7 +27,7 @@ def XceptionSmall(  # noqa: N802 - named and called like the backbones of keras.
     Args:
         width: channels relative to Xception's, rounded to a multiple of 8, at least 8.
         input_shape: (height, width, 3); sides of at least 71 pixels, None for any.
-        weights: a `.weights.h5` file made by a backbone of the same width, or None.
+        weights: a `.weights.h5` file of a network as wide, or None.
         name: the model's name.
 
     Returns:
@@ -90,3 +93,23 @@ def _shrinking_block(
     x = _separable(x, f"{block}_sepconv2", second)
     x = layers.MaxPooling2D(3, strides=2, padding="same", name=f"{block}_pool")(x)
     return layers.Add(name=f"{block}_add")([x, residual])
+
+
+def VGG16Conv5(  # noqa: N802 - named like its neighbours in keras.applications
+    weights: str | None = None, input_shape: tuple[int | None, int | None, int] | None = None
+) -> keras.Model:
+    """VGG16 without its last max pooling.
+
+    Bilinear CNNs pool the last convolution's features, of which there are four times as many
+    places as after that pooling: Lin et al. 2015, arXiv 1504.07889, section 3. The pooling has no
+    weights, so a weights file of the headless VGG16 fits.
+
+    Args:
+        weights: `imagenet`, or None for fresh ones.
+        input_shape: (height, width, 3), sides of at least 32 pixels; None for any.
+
+    Returns:
+        Model (B, H, W, 3), BGR with ImageNet's mean taken away -> (B, H / 16, W / 16, 512).
+    """
+    whole = keras.applications.VGG16(include_top=False, weights=weights, input_shape=input_shape)
+    return keras.Model(whole.input, whole.get_layer("block5_conv3").output, name="vgg16_conv5")

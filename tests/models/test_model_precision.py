@@ -1,8 +1,9 @@
-"""Models of mixed precision: float32 where it counts, and float32 throughout once saved."""
+"""A model in float32 throughout, and its weights in float16."""
 
 import json
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 from finegrain.models.backbone import BACKBONE_LAYER, build_backbone
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import classifier
+from finegrain.models.model_precision import save_half_weights
 from finegrain.models.multi_loss import multi_loss_model
+from finegrain.models.networks import XceptionSmall
 from finegrain.runs.run_folder import MODEL, RunFolder
 
 READER = """
@@ -82,3 +85,29 @@ def test_large_embeddings_do_not_overflow_float16(mixed):
     partner = mixed.get_layer("take_partner")([embedding, np.array([1, 0])])
     squared = mixed.get_layer("squared_difference")([embedding, partner])
     np.testing.assert_array_equal(squared, [[360_000.0], [360_000.0]])
+
+
+def test_half_weights_come_back_in_float32_rounded_to_float16(tmp_path):
+    keras.utils.set_random_seed(3)
+    model = XceptionSmall(width=0.1)
+    rng = np.random.default_rng(3)
+    model.set_weights([rng.normal(0, 0.3, w.shape).astype("float32") for w in model.weights])
+    model.save_weights(tmp_path / "full.weights.h5")
+    half = tmp_path / "new folder" / "half.weights.h5"
+    save_half_weights(model, half)
+    assert half.stat().st_size < 0.7 * (tmp_path / "full.weights.h5").stat().st_size
+    restored = XceptionSmall(width=0.1, weights=half)
+    for before, after in zip(model.weights, restored.weights, strict=True):
+        assert keras.backend.standardize_dtype(after.dtype) == "float32"
+        wanted = keras.ops.convert_to_numpy(before)
+        if wanted.ndim > 1:
+            wanted = wanted.astype("float16").astype("float32")
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(after), wanted)
+
+
+def test_the_same_weights_make_the_same_file(tmp_path):
+    model = XceptionSmall(width=0.1)
+    save_half_weights(model, tmp_path / "a.weights.h5")
+    time.sleep(1.1)
+    save_half_weights(model, tmp_path / "b.weights.h5")
+    assert (tmp_path / "a.weights.h5").read_bytes() == (tmp_path / "b.weights.h5").read_bytes()

@@ -1,4 +1,4 @@
-"""Memory that a model's steps take, computed from the shapes of its layers."""
+"""Memory that a model's steps take, computed from the shapes of its layers and weights."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,12 +6,18 @@ from itertools import pairwise
 
 import keras
 
+from finegrain.errors import UserError
 from finegrain.models.backbone import BACKBONE_LAYER
+from finegrain.models.image_heads import COMPACT_WIDTH, ImageHead
 
 # Of a float32, and of a float16 or bfloat16.
 NUMBER_BYTES, HALF_BYTES = 4, 2
 # Numbers an optimizer keeps for each weight.
 MOMENTS = {"sgd": 1, "adam": 2}
+# A weight, its gradient and Adam's moments.
+TRAINED_BYTES = NUMBER_BYTES * (2 + MOMENTS["adam"])
+# The GPU that the recipes are sized for.
+MEMORY_GB = 6.0
 # The CUDA context and cuDNN's workspace.
 CONTEXT_BYTES = 0.8e9
 # Of the outputs of trained layers, which a compiler may fuse or compute a second time. With all
@@ -29,7 +35,6 @@ def step_bytes(model: keras.Model, boundary: int, optimizer: str) -> tuple[float
     of their gradients beside them.
 
     Args:
-        model: training model.
         boundary: index of the first backbone layer that is trained.
         optimizer: `sgd` or `adam`.
 
@@ -51,7 +56,6 @@ def least_training_bytes(model: keras.Model, boundary: int, batch: int, frozen_b
     or what is surely kept of the trained layers' outputs, which their gradients are made of.
 
     Args:
-        model: training model.
         boundary: index of the first backbone layer that is trained; their number to train none.
         batch: images that pass the trained layers at a time.
         frozen_batch: images that pass the others at a time.
@@ -65,12 +69,7 @@ def least_training_bytes(model: keras.Model, boundary: int, batch: int, frozen_b
 
 
 def least_answer_bytes(model: keras.Model, batch: int) -> float:
-    """What answering takes at the very least.
-
-    Args:
-        model: whose answers are asked for, or a part of it.
-        batch: images at a time.
-    """
+    """What answering with a model, or with a part of one, takes at the very least."""
     return _weight_bytes(model.weights) + batch * _largest_output(_unfolded(model))
 
 
@@ -118,3 +117,46 @@ def _weight_bytes(weights: Iterable[keras.Variable]) -> int:
 def _largest_pair(sizes: Sequence[int]) -> int:
     """The largest sum of two neighbours."""
     return max((a + b for a, b in pairwise(sizes)), default=sum(sizes))
+
+
+def embedding_width(head: ImageHead, channels: int) -> int:
+    """Numbers in the embedding D that a head makes of C channels."""
+    return {"outer": channels**2, "sketch": head.compact}.get(head.pooling, channels)
+
+
+def dense_weights(head: ImageHead, channels: int, outputs: int) -> int:
+    """Weights and biases of the first Dense layer on the embedding.
+
+    Args:
+        channels: of the backbone's feature map.
+        outputs: width of that layer.
+    """
+    return (embedding_width(head, channels) + 1) * outputs
+
+
+def check_head_fits(
+    head: ImageHead, channels: int, outputs: int, memory_gb: float = MEMORY_GB
+) -> None:
+    """Refuse a head whose first Dense layer alone fills the memory in training.
+
+    Args:
+        channels: of the backbone's feature map.
+        outputs: width of that layer.
+        memory_gb: of the device that trains, 1 GB = 10^9 bytes.
+
+    Raises:
+        UserError: says the size, and what to take instead.
+    """
+    count = dense_weights(head, channels, outputs)
+    needed = count * TRAINED_BYTES / 1e9
+    if needed <= memory_gb:
+        return
+    width = embedding_width(head, channels)
+    what = f"{channels} x {channels} = {width:,}" if head.pooling == "outer" else f"{width:,}"
+    small = min(COMPACT_WIDTH, int(memory_gb * 1e9 / TRAINED_BYTES / outputs / 2))
+    raise UserError(
+        f"the head {head.name} makes {what} numbers of an image, on which a Dense layer of "
+        f"{outputs} has {count:,} weights and takes {needed:.1f} GB to train, above the "
+        f"{memory_gb:g} GB given; take --head compact_bilinear, or --compact N for another width "
+        f"than {COMPACT_WIDTH}, such as {small}"
+    )
