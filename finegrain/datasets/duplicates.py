@@ -111,12 +111,8 @@ def near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
     means more sortings and fewer chance meetings; k grows with the number of hashes, which keeps
     the work near n log n (see `choose_bands`).
 
-    Args:
-        hashes: (N,) uint64, all different.
-        distance: bits that may differ, 0 to 63.
-
-    Returns:
-        (P, 2) int64 indices, first < second, each pair once, in ascending order.
+    `hashes`, (N,) uint64, are all different; `distance` bits may differ, 0 to 63. Pairs are (P, 2)
+    int64 indices, first < second, each once, in ascending order.
     """
     agreeing = choose_bands(len(hashes), distance)
     found = [np.empty((0, 2), np.int64)]

@@ -102,8 +102,8 @@ def tell_result(
     that the split comes from, if the source brought one.
     """
     if copied:
-        count = f"{copied} of {len(placed)}"
-        print(f"copied  {count} images, because the file system refused to link them")
+        total = len(placed)
+        print(f"copied  {copied} of {total} images, because the file system refused to link them")
     if official is not None:
         valid = "are the validation" if split == OFFICIAL_VALID else "go to test/"
         print(f"split  that of {official}, whose test images {valid}")

@@ -65,8 +65,7 @@ def read_records(listing: Listing, layout: Layout) -> list[Record]:
     taken: dict[tuple[str | None, str, str], Path] = {}
     for record in records:
         place = (record.part, record.label, record.file_name)
-        other = taken.setdefault(place, record.path)
-        if other != record.path:
+        if (other := taken.setdefault(place, record.path)) != record.path:
             raise UserError(
                 f"{other} and {record.path} have one name and one class, {record.label}; "
                 "rename one of them"

@@ -54,18 +54,8 @@ def keep_official_split(
     duplicates may stand on both sides of it. A class without a training image is refused.
     """
     parts = [official.part_of[image] for image in table["image_id"]]
-    _refuse_untrained(table, parts, official)
-    if wanted == OFFICIAL_VALID:
-        return ["train" if part == "train" else "valid" for part in parts]
-    training = table.assign(group=list(groups))[[part == "train" for part in parts]]
-    labels, group_of, sums = (training[name].tolist() for name in ("label", "group", "sha1"))
-    drawn = iter(split_images(labels, group_of, sums, valid_fraction, seed=seed))
-    return [next(drawn) if part == "train" else part for part in parts]
-
-
-def _refuse_untrained(table: pd.DataFrame, parts: list[str], official: OfficialSplit) -> None:
-    images = Counter(table["label"])
-    trained = set(table["label"][[part == "train" for part in parts]])
+    in_training = [part == "train" for part in parts]
+    images, trained = Counter(table["label"]), set(table["label"][in_training])
     untrained = [label for label in images if label not in trained]
     if untrained:
         more = f", and {len(untrained) - 1} more classes likewise" if len(untrained) > 1 else ""
@@ -74,3 +64,9 @@ def _refuse_untrained(table: pd.DataFrame, parts: list[str], official: OfficialS
             f"its {images[untrained[0]]} readable images to the test part{more}; correct the "
             "list, take the class away, or give --split seeded"
         )
+    if wanted == OFFICIAL_VALID:
+        return ["train" if part == "train" else "valid" for part in parts]
+    training = table.assign(group=list(groups))[in_training]
+    labels, group_of, sums = (training[name].tolist() for name in ("label", "group", "sha1"))
+    drawn = iter(split_images(labels, group_of, sums, valid_fraction, seed=seed))
+    return [next(drawn) if part == "train" else part for part in parts]

@@ -74,9 +74,7 @@ def retrieval_lines(rows: pd.DataFrame) -> list[str]:
 def open_retrieval(folder: Path) -> dict[str, RetrievalImages]:
     """The query and the gallery of a data set folder, in the order of its manifest.
 
-    Raises:
-        UserError: no such folder, no or a broken manifest, none of these images, or some are
-            missing.
+    Refused are no or a broken manifest, and none of these images or some that are missing.
     """
     manifest = folder / MANIFEST
     if not manifest.is_file():

@@ -118,11 +118,8 @@ def coat_outlines(
 ) -> list[np.ndarray]:
     """Where a coat has its second colour; what lies outside the animal does not show.
 
-    Args:
-        kind: one of `PARTS["coat"]`; a plain one has no second colour.
-        half, back, legs, girth: half length and height of the trunk, leg length, thickness of
-            the trunk relative to the normal one.
-        rng: places the marks, which no two animals share.
+    Half length and height of the trunk, leg length, and its thickness relative to the normal one
+    say where the animal is; `rng` places the marks, which no two animals share.
     """
     thick = 0.2 * girth
     if kind == "spots":

@@ -146,12 +146,10 @@ def _by_id(path: Path, content: dict[str, Any], key: str) -> dict[str, Entry] | 
     found: dict[str, Entry] = {}
     for where, entry in _entries(path, content, key):
         identity = _id(entry, "id", where)
-        other = found.setdefault(identity, (where, entry))
-        if other[0] != where:
-            raise UserError(
-                f"{where} has the id {identity}, as {other[0].rpartition(' ')[2]} has; each "
-                "needs one of its own"
-            )
+        other, _ = found.setdefault(identity, (where, entry))
+        if other != where:
+            shared = f"{where} has the id {identity}, as {other.rpartition(' ')[2]} has"
+            raise UserError(f"{shared}; each needs one of its own")
     return found
 
 

@@ -74,14 +74,9 @@ def _find_label_lists(listing: Listing) -> list[Path]:
 
 
 def _label_lists_in(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.glob("*.[cC][sS][vV]")
-        if path.is_file()
-        and "submission" not in path.name.lower()
-        and not path.name.startswith(".")
-        and set(COLUMNS) <= set(_header(path))
-    )
+    tables = [path for path in sorted(folder.glob("*.[cC][sS][vV]")) if path.is_file()]
+    labels = [p for p in tables if p.name[0] != "." and "submission" not in p.name.lower()]
+    return [path for path in labels if set(COLUMNS) <= set(_header(path))]
 
 
 def _header(path: Path) -> list[str]:

@@ -71,18 +71,15 @@ def read(listing: Listing) -> Iterator[Record]:
 
 def _class_names(classes: IdList) -> dict[str, str]:
     """Class id -> class name."""
-    names: dict[str, str] = {}
     id_of: dict[str, str] = {}
     for identity, value in classes.values.items():
         name = value if PREFIX.match(value) else f"{identity.zfill(DIGITS_OF_ID)}.{value}"
-        other = id_of.setdefault(name, identity)
-        if other != identity:
+        if (other := id_of.setdefault(name, identity)) != identity:
             raise UserError(
                 f"lines {classes.lines[other]} and {classes.lines[identity]} of {classes.path} "
                 f"have one class name, {name}; each class needs its own"
             )
-        names[identity] = name
-    return names
+    return {identity: name for name, identity in id_of.items()}
 
 
 def _class_of(image: str, images: IdList, classes: IdList, labels: IdList) -> str:

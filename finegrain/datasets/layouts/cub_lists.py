@@ -136,8 +136,7 @@ def find_files(root: Path, images: IdList) -> tuple[dict[str, Path], list[Path]]
                 "the whole folder name"
             )
         for path in fitting:
-            other = taken.setdefault(path, identity)
-            if other != identity:
+            if (other := taken.setdefault(path, identity)) != identity:
                 raise UserError(
                     f"{images.where(other)} and line {images.lines[identity]} mean one image, "
                     f"{path}; keep one of them"

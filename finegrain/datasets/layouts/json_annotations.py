@@ -31,7 +31,13 @@ def read(listing: Listing) -> Iterator[Record]:
         raise UserError(f"{annotated.path} has no annotations; give the JSON of labelled images")
     _tell_left_out(annotated, listing)
     names = {image: _file_name(annotated, image) for image in annotated.labels}
-    _refuse_shared_files(annotated.path, names)
+    image_of: dict[str, str] = {}
+    for image, name in names.items():
+        if (other := image_of.setdefault(name, image)) != image:
+            raise UserError(
+                f"{annotated.path}: the images {other} and {image} have one file name, {name}; "
+                "each needs a file of its own"
+            )
     folder = image_folder(annotated.path, listing.folder, list(names.values()))
     classes, notices = category_names(annotated)
     listing.notices += notices
@@ -77,17 +83,6 @@ def _file_name(annotated: AnnotationFile, image: str) -> str:
             "tell its folder; add a file_name"
         ) from error
     return refuse_leaving(f"train/category_{number}/{image}.jpg", where)
-
-
-def _refuse_shared_files(path: Path, names: dict[str, str]) -> None:
-    image_of: dict[str, str] = {}
-    for image, name in names.items():
-        other = image_of.setdefault(name, image)
-        if other != image:
-            raise UserError(
-                f"{path}: the images {other} and {image} have one file name, {name}; each needs "
-                "a file of its own"
-            )
 
 
 def _tell_left_out(annotated: AnnotationFile, listing: Listing) -> None:

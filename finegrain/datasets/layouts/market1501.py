@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from finegrain.datasets.layouts.layout import Layout, Listing, Record
-from finegrain.datasets.retrieval import CAMERA, IDENTITY
+from finegrain.datasets.retrieval import CAMERA, DISTRACTOR, IDENTITY
 from finegrain.errors import UserError
 
 TRAIN, GALLERY, QUERY = "bounding_box_train", "bounding_box_test", "query"
@@ -21,7 +21,7 @@ PART_OF = {TRAIN: None, GALLERY: "gallery", QUERY: "query"}
 EXAMPLE = "0002_c1s1_000451_03.jpg"
 # A few copies of the set end names in .jpg.jpg.
 NAME = re.compile(r"(-1|[0-9]+)_c([0-9]+)s[0-9]+_[0-9]+_[0-9]+(\.jpg)?")
-JUNK, DISTRACTOR = -1, 0
+JUNK = -1
 
 
 def parse(stem: str) -> tuple[str, int] | None:
