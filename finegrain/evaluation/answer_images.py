@@ -109,12 +109,8 @@ def same_class_scores(model: keras.Model) -> PairScore | None:
 
     def score(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         # Always one shape: a backend compiles each anew.
-        missing = -len(first) % PAIR_BLOCK
+        missing = PAIR_BLOCK - len(first)
         filled = [np.pad(side, ((0, missing), (0, 0))) for side in (first, second)]
-        answers = [
-            head.predict_on_batch([side[start : start + PAIR_BLOCK] for side in filled])
-            for start in range(0, len(filled[0]), PAIR_BLOCK)
-        ]
-        return np.concatenate([np.asarray(answer) for answer in answers])[: len(first), 1]
+        return np.asarray(head.predict_on_batch(filled))[: len(first), 1]
 
     return score

@@ -42,7 +42,7 @@ def contact_sheet(rows: Sequence[Sequence[Tile]]) -> Image.Image:
         top = GAP + number * (TILE + CAPTION + GAP)
         for place, tile in enumerate(row):
             left = GAP + place * (TILE + GAP) + (BESIDE if place else 0)
-            _paste(sheet, draw, tile, (left, top), note)
+            sheet.paste(_square(tile.path, note), (left, top))
             if place == 0:
                 frame = (left - 3, top - 3, left + TILE + 2, top + TILE + 2)
                 draw.rectangle(frame, outline=FRAME, width=3)
@@ -52,22 +52,15 @@ def contact_sheet(rows: Sequence[Sequence[Tile]]) -> Image.Image:
     return sheet
 
 
-def _paste(
-    sheet: Image.Image,
-    draw: ImageDraw.ImageDraw,
-    tile: Tile,
-    corner: tuple[int, int],
-    font: ImageFont.FreeTypeFont,
-) -> None:
-    left, top = corner
-    draw.rectangle((left, top, left + TILE - 1, top + TILE - 1), fill=EMPTY)
+def _square(path: Path, font: ImageFont.FreeTypeFont) -> Image.Image:
+    square = Image.new("RGB", (TILE, TILE), EMPTY)
     try:
-        photo = ImageOps.contain(open_rgb(tile.path, (TILE, TILE)), (TILE, TILE))
+        photo = ImageOps.contain(open_rgb(path, (TILE, TILE)), (TILE, TILE))
+        square.paste(photo, ((TILE - photo.width) // 2, (TILE - photo.height) // 2))
     except UnreadableImage as error:
-        text = _shortened(str(error), font)
-        draw.text((left + TILE / 2, top + TILE / 2), text, PALE, font, anchor="mm")
-        return
-    sheet.paste(photo, (left + (TILE - photo.width) // 2, top + (TILE - photo.height) // 2))
+        place, text = (TILE / 2, TILE / 2), _shortened(str(error), font)
+        ImageDraw.Draw(square).text(place, text, PALE, font, anchor="mm")
+    return square
 
 
 def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:

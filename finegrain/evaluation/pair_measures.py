@@ -10,7 +10,7 @@ PAIRS = 20_000
 # Pairs whose embeddings are gathered at a time.
 PAIR_BLOCK = 2048
 
-# (P, D) and (P, D) embeddings -> (P,), larger for pairs more likely of one class.
+# (P, D) and (P, D), P at most a block -> (P,), larger for pairs more likely of one class.
 PairScore = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 

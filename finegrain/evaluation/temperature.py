@@ -97,13 +97,12 @@ def answers_from_embeddings(
     embeddings: np.ndarray, kernel: np.ndarray, bias: np.ndarray, labels: np.ndarray
 ) -> TopAnswers:
     """What a softmax of these weights answers; the backbone need not look again."""
-    blocks = [slice(start, start + BLOCK) for start in range(0, max(1, len(labels)), BLOCK)]
-    return joined_answers(
-        [
-            top_answers(softmax(embeddings[block] @ kernel + bias, axis=1), labels[block])
-            for block in blocks
-        ]
-    )
+    parts = []
+    for start in range(0, max(1, len(labels)), BLOCK):
+        block = slice(start, start + BLOCK)
+        probabilities = softmax(embeddings[block] @ kernel + bias, axis=1)
+        parts.append(top_answers(probabilities, labels[block]))
+    return joined_answers(parts)
 
 
 def model_temperature(run_folder: Path, digest: str | None = None) -> float:
@@ -113,9 +112,7 @@ def model_temperature(run_folder: Path, digest: str | None = None) -> float:
     trained on since has none.
     """
     known = _record(run_folder)
-    if not known:
-        return 1.0
-    return known.get(digest or file_digest(run_folder / MODEL), 1.0)
+    return known.get(digest or file_digest(run_folder / MODEL), 1.0) if known else 1.0
 
 
 def replace_model(run_folder: Path, model: keras.Model, temperature: float) -> str:

@@ -12,11 +12,7 @@ from finegrain.errors import UserError
 from finegrain.inference.opening import Inference, check_answers_fit, open_inference
 from finegrain.inference.predict import Predictions, predict_probabilities, sample_images
 from finegrain.runs.finished_run import FinishedRun, open_finished_run
-from finegrain.submission.class_probabilities import (
-    ClassProbabilities,
-    check_same_classes,
-    mean_of,
-)
+from finegrain.submission.class_probabilities import ClassProbabilities, check_same_classes, mean_of
 from finegrain.submission.submission import (
     KAGGLE_CLIP,
     SampleSubmission,

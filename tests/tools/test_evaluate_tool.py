@@ -78,7 +78,7 @@ def test_the_same_class_head_is_asked_as_the_model_has_it(own, script_here):
     embeddings = np.asarray(embedder(model).predict_on_batch(images))
     labels = np.array([CLASSES.index(name) for name in rows["true"]])
     pairs = sample_pairs(labels)
-    scores = same_class_scores(model)(embeddings[pairs.first], embeddings[pairs.second])
+    scores = pairs.scores(embeddings, same_class_scores(model))
     whole = same_class(model).predict_on_batch(
         [images[pairs.first[:40]], images[pairs.second[:40]]]
     )
