@@ -1,1 +1,1 @@
-"""From a file to pixels: decode, augment, load."""
+"""From photographs to what a model is fed: pixels, random changes, batches."""

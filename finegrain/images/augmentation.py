@@ -62,11 +62,7 @@ class Augmentation:
         return {key: value for key, value in ranges.items() if value or key not in COLOURS}
 
     def draw(self, seed: int) -> Drawn:
-        """The changes that a seed stands for: those of `ImageDataGenerator.get_random_transform`.
-
-        Args:
-            seed: 0 to 2**32 - 1.
-        """
+        """The changes that a seed stands for: `ImageDataGenerator.get_random_transform`'s."""
         # Keras seeds NumPy's global state; this is the same stream, and threads may share it.
         random = np.random.RandomState(seed)
         theta = random.uniform(-self.rotation, self.rotation) if self.rotation else 0.0
@@ -81,14 +77,10 @@ class Augmentation:
         return Drawn(theta, shear, zoom_x, zoom_y, flip, colours)
 
     def apply(self, image: np.ndarray, seed: int) -> np.ndarray:
-        """Change one image as a seed says.
+        """A new image, changed as a seed (0 to 2**32 - 1) says.
 
         Args:
-            image: (H, W, 3) uint8, or float32; RGB 0 to 255.
-            seed: 0 to 2**32 - 1.
-
-        Returns:
-            A new array of the same shape and dtype.
+            image: (H, W, 3) uint8 or float32, RGB 0 to 255; the result is of the same dtype.
         """
         drawn = self.draw(seed)
         rows = affine(np, *drawn[:4], *image.shape[:2])

@@ -12,15 +12,12 @@ class BatchChange(Protocol):
     def __call__(
         self, images: np.ndarray, targets: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The changed batch.
+        """New images and targets of the same dtypes.
 
         Args:
             images: (B, H, W, 3) uint8 or float32, RGB 0 to 255; left as they are.
             targets: (B, C) float32, shares of the classes that sum to 1 a row; left likewise.
             rng: source of chance, the batch's own.
-
-        Returns:
-            New images and targets of the same dtypes.
         """
 
 

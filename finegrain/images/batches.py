@@ -106,10 +106,6 @@ class PhotoBatches:
 
         Without augmentation every view is the plain image. It is read once for all of them.
 
-        Args:
-            index: of the image.
-            numbers: of K views.
-
         Returns:
             (K, H, W, 3) uint8, RGB 0 to 255.
 
@@ -129,11 +125,6 @@ class BatchStream:
 
     Batches come in their order, whatever the number of workers, and a stream that starts at
     `first_batch` gives what one from the start would have given from there on.
-
-    Args:
-        batches: where they are read from.
-        first_batch: number of batches to skip.
-        workers: threads that read.
 
     Attributes:
         error: what the last `next()` raised, since frameworks that pull batches in threads of

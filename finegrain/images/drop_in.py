@@ -19,11 +19,11 @@ from finegrain.images.drop_in_iterators import ArrayIterator, FileIterator, Thre
 from finegrain.images.image_changes import affine
 from finegrain.images.warp import can_warp, warp
 from finegrain.read_ahead import usable_cores
-from finegrain.stores.store_folder import StoreFolder
 
 # The numbers of a transform in the order of `affine`, and what they are where nothing is said.
 GEOMETRY = {"theta": 0, "shear": 0, "zx": 1, "zy": 1}
 SHIFTS = {"tx": 0, "ty": 0}
+SHADING = ("channel_shift_intensity", "brightness")
 
 
 class FusedImageDataGenerator(ImageDataGenerator):
@@ -76,8 +76,7 @@ class FusedImageDataGenerator(ImageDataGenerator):
             # The original scales anew what leaves 0 to 255, be it by a rounding error.
             lowest, highest = min(x.min(), self.cval), max(x.max(), self.cval)
             warped = np.clip(warped, lowest, highest).astype(x.dtype, copy=False)
-        names = ("channel_shift_intensity", "brightness")
-        shading = {name: transform_parameters.get(name) for name in names}
+        shading = {name: transform_parameters.get(name) for name in SHADING}
         return self._by_the_original(np.moveaxis(warped, -1, channels), shading)
 
     def _by_the_original(self, x: np.ndarray, parameters: Mapping[str, Any]) -> np.ndarray:
@@ -89,23 +88,13 @@ class FusedImageDataGenerator(ImageDataGenerator):
     def flow(self, *args: Any, workers: int | None = None, **kwargs: Any) -> Any:
         return _threaded(ArrayIterator, super().flow(*args, **kwargs), workers)
 
-    def flow_from_directory(
-        self,
-        *args: Any,
-        workers: int | None = None,
-        cache: StoreFolder | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        return _threaded(FileIterator, super().flow_from_directory(*args, **kwargs), workers, cache)
+    def flow_from_directory(self, *args: Any, **kwargs: Any) -> Any:
+        ours = kwargs.pop("workers", None), kwargs.pop("cache", None)
+        return _threaded(FileIterator, super().flow_from_directory(*args, **kwargs), *ours)
 
-    def flow_from_dataframe(
-        self,
-        *args: Any,
-        workers: int | None = None,
-        cache: StoreFolder | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        return _threaded(FileIterator, super().flow_from_dataframe(*args, **kwargs), workers, cache)
+    def flow_from_dataframe(self, *args: Any, **kwargs: Any) -> Any:
+        ours = kwargs.pop("workers", None), kwargs.pop("cache", None)
+        return _threaded(FileIterator, super().flow_from_dataframe(*args, **kwargs), *ours)
 
 
 def _threaded(

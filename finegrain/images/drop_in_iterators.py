@@ -77,10 +77,9 @@ class ThreadedIterator(keras.utils.PyDataset):
     def _made(self, chosen: np.ndarray) -> Any:
         shape = self.shape_of_one()
         batch = np.zeros((len(chosen), *shape), self.iterator.dtype)
-        ahead = max(1, len(chosen))
         if self.generator.preprocessing_function:
             # The user's function may draw random numbers, and need not bear several threads.
-            images = read_ahead(self.read, chosen, self.threads, ahead)
+            images = read_ahead(self.read, chosen, self.threads, len(chosen))
             for place, image in zip(batch, images, strict=True):
                 place[...] = self._changed(image, self.generator.get_random_transform(shape))
             return self.with_targets(batch, chosen)
@@ -89,7 +88,7 @@ class ThreadedIterator(keras.utils.PyDataset):
         def make(place: int) -> None:
             batch[place] = self._changed(self.read(chosen[place]), drawn[place])
 
-        for _ in read_ahead(make, range(len(chosen)), self.threads, ahead):
+        for _ in read_ahead(make, range(len(chosen)), self.threads, len(chosen)):
             pass
         return self.with_targets(batch, chosen)
 
@@ -124,10 +123,8 @@ class ArrayIterator(ThreadedIterator):
         images = inputs if it.x_misc else batch
         if it.y is None:
             return images
-        labels = it.y[chosen]
-        if it.sample_weight is None:
-            return images, labels
-        return images, labels, it.sample_weight[chosen]
+        beside = (array[chosen] for array in (it.y, it.sample_weight) if array is not None)
+        return images, *beside
 
 
 class FileIterator(ThreadedIterator):

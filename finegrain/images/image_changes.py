@@ -34,14 +34,10 @@ def affine(
 
     Args:
         xp: `numpy` or `keras.ops`.
-        theta: rotation in degrees; this and the others numbers, or tensors (B,).
-        shear: in degrees.
-        zoom_x: Keras's `zx`: of the width; above 1 shrinks the picture.
-        zoom_y: Keras's `zy`: of the height.
-        height: of the images, pixels.
-        width: of the images, pixels.
-        shift_x: Keras's `tx`, in pixels.
-        shift_y: Keras's `ty`.
+        theta, shear: in degrees; these and the others numbers, or tensors (B,).
+        zoom_x, zoom_y: Keras's `zx` and `zy`, of width and height; above 1 shrinks the picture.
+        height, width: of the images, pixels.
+        shift_x, shift_y: Keras's `tx` and `ty`, pixels.
 
     Returns:
         Rows of the map, x counting columns and y rows.

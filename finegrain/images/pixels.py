@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -23,12 +24,12 @@ class PixelSource(Protocol):
         """(H, W, 3) uint8 pixels, RGB 0 to 255, of photograph `index`, 0 to N - 1."""
 
 
+@dataclass(frozen=True)
 class PhotoFiles:
     """N photographs at one size (height, width), decoded anew each time."""
 
-    def __init__(self, paths: Sequence[Path], image_size: tuple[int, int]):
-        self.paths = list(paths)
-        self.image_size = image_size
+    paths: Sequence[Path]
+    image_size: tuple[int, int]
 
     def read(self, index: int) -> np.ndarray:
         """See `PixelSource`.
@@ -45,25 +46,22 @@ class PhotoFiles:
             ) from error
 
 
+@dataclass(frozen=True)
 class PixelStore:
-    """A store of the pixels of all photographs of a data set, at one size.
+    """A store of the pixels of all photographs of a data set, at one size (height, width).
 
     Nothing is decoded for it: whoever reads a photograph first, in whatever order, training and
     validation alike, leaves its pixels there; from then on they are read back. What the store
     has no room for is decoded each time.
 
-    Args:
+    Attributes:
         store: the rows.
         places: image file -> its split and row.
-        image_size: (height, width) in pixels.
     """
 
-    def __init__(
-        self, store: RowStore, places: Mapping[Path, tuple[str, int]], image_size: tuple[int, int]
-    ):
-        self.store = store
-        self.places = places
-        self.image_size = image_size
+    store: RowStore
+    places: Mapping[Path, tuple[str, int]]
+    image_size: tuple[int, int]
 
     @classmethod
     def open(
@@ -73,12 +71,11 @@ class PixelStore:
         image_size: tuple[int, int],
         checksums: Mapping[Path, str] | None = None,
     ) -> "PixelStore | None":
-        """The store of these very photographs at this size, or a new one.
+        """The store of these very photographs at this size (height, width), or a new one.
 
         Args:
             folder: where stores are kept; its `reason` tells why one does not hold all.
             photos: split -> image files; where not all fit, earlier splits come first.
-            image_size: (height, width) in pixels.
             checksums: image file -> digest of its content, if known. Path, size and time of
                 change tell of a photograph that was replaced in any case.
 
@@ -120,10 +117,6 @@ class PixelStore:
 
 class StoredPhotos:
     """Photographs read from a `PixelStore`, or from their files where they are not yet in it.
-
-    Args:
-        pixels: the store.
-        files: the photographs.
 
     Attributes:
         given_up: why nothing more is stored; empty while all is well.
@@ -178,7 +171,6 @@ def photos_digest(paths: Sequence[Path], checksums: Mapping[Path, str] | None = 
     """SHA-256 over content, sizes and times of change of image files, in their order.
 
     Args:
-        paths: the files.
         checksums: image file -> digest of its content; without them the paths stand for it.
 
     Raises:

@@ -12,11 +12,10 @@ class Sampler(Protocol):
     def __call__(
         self, labels: np.ndarray, batch_size: int, rng: np.random.Generator
     ) -> list[np.ndarray]:
-        """Index arrays, one a batch; as many in every epoch.
+        """Index arrays of at most `batch_size`, one a batch; as many in every epoch.
 
         Args:
             labels: (N,) class of each image.
-            batch_size: images a batch, at most.
             rng: source of chance, an epoch's own.
         """
 

@@ -48,11 +48,9 @@ def warp(
     Args:
         image: (H, W, C) that `can_warp` accepts, uint8 or float32.
         rows: from a place in the result, before any flip, to one in the image.
-        flip_rows: mirror the result top to bottom.
-        flip_columns: mirror the result left to right.
+        flip_rows, flip_columns: mirror the result top to bottom, left to right.
         fill_mode: what lies outside the image, in SciPy's words: `"nearest"`, `"reflect"` or
-            `"constant"`.
-        cval: the constant.
+            `"constant"`, which is `cval`.
 
     Returns:
         A new array of the image's shape and dtype; uint8 is rounded to the nearest.

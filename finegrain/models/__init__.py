@@ -1,1 +1,1 @@
-"""Backbones (a table), heads (one idea a file) and the models assembled from them."""
+"""Backbones (a table), poolings, heads and the models assembled from them."""
