@@ -132,7 +132,7 @@ def main(settings: Settings) -> None:
 
 def open_sources(settings: Settings) -> list:
     """The networks asked for; all names are looked at before the first is built."""
-    from finegrain.embeddings.source import check_different_names, pretrained_source, run_source
+    from finegrain.embeddings.source import pretrained_source, run_source
     from finegrain.models.backbone import check_weights_name
     from finegrain.models.backbone_table import find_backbone
     from finegrain.runs.finished_run import open_finished_run
@@ -141,9 +141,15 @@ def open_sources(settings: Settings) -> list:
     runs = [entry for entry in entries if is_run(entry)]
     specs = {entry: find_backbone(entry) for entry in entries if entry not in runs}
     weights = values_by_name("--weights", settings.weights, list(specs), "imagenet")
-    check_different_names(
-        [Path(entry).resolve().name if entry in runs else specs[entry].name for entry in entries]
-    )
+    names = [
+        Path(entry).resolve().name if entry in runs else specs[entry].name for entry in entries
+    ]
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise UserError(
+                f"--backbones names {name} twice, and each makes a file of its name; leave one "
+                "out, or export it to another --output"
+            )
     for name in weights.values():
         check_weights_name(name)
     for run in runs:

@@ -1,5 +1,7 @@
 """Export the embeddings of photographs: one decoding serves all backbones of an input size."""
 
+import contextlib
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,13 +12,10 @@ from finegrain.embeddings.export_file import Export, close_up, is_finished, open
 from finegrain.embeddings.photographs import ExportedViews
 from finegrain.embeddings.source import EmbeddingSource
 from finegrain.errors import UserError
-from finegrain.features.compute import FeatureComputer, FeatureOverflow, decoded_views
+from finegrain.features.compute import BATCH, FeatureComputer, FeatureOverflow, decoded_views
 from finegrain.inference.opening import check_answers_fit
 from finegrain.stores.row_store import RowStore
 from finegrain.whole_files import DISK_FULL
-
-# Rows computed at a time: enough to keep all cores busy, little memory.
-BATCH = 32
 
 
 @dataclass
@@ -38,17 +37,15 @@ def export_embeddings(export: Export, sources: Sequence[EmbeddingSource], worker
         UserError: see `open_export_file`; a labelled image can no longer be read, an embedding
             is no finite number, the disk is full.
     """
-    targets = []
-    try:
+    targets: dict[tuple[int, int], list[_Target]] = defaultdict(list)
+    with contextlib.ExitStack() as stores:
         # All of them before the first is filled: what is wrong with the last shows at once.
         for source in sources:
-            targets.append(_target(export, source))
-        for size in dict.fromkeys(target.source.image_size for target in targets):
-            group = [target for target in targets if target.source.image_size == size]
+            target = _target(export, source)
+            stores.callback(target.store.close)
+            targets[source.image_size].append(target)
+        for size, group in targets.items():
             _fill(export, group, size, workers)
-    finally:
-        for target in targets:
-            target.store.close()
 
 
 def _target(export: Export, source: EmbeddingSource) -> _Target:

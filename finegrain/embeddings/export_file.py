@@ -33,17 +33,10 @@ BLOCK = 4096
 
 @dataclass(frozen=True)
 class Export:
-    """What all files of one export have in common.
+    """What all files of one export, in one folder, have in common.
 
-    Attributes:
-        folder: where the files stand.
-        classes: class names in index order.
-        data_digest: of the data set.
-        photos: split -> its photographs.
-        views: which views of each there are.
-        openvino: whether OpenVINO may compute.
-        category_ids: what a JSON's leaderboard calls the classes, in their order; None where
-            it takes the names.
+    Classes stand in index order; the category ids are what a JSON's leaderboard calls them, None
+    where it takes the names. Photographs go by split.
     """
 
     folder: Path
@@ -118,7 +111,12 @@ def open_export_file(export: Export, source: EmbeddingSource) -> RowStore:
     if path.exists():
         try:
             store = RowStore(path, key)
-            _check_rows(store, kinds, export)
+            rows, there = export.rows(), store.splits
+            # A finished one may lack images.
+            same = set(there) == set(rows) if is_finished(store) else there == rows
+            if store.kinds != kinds or not same:
+                store.close()
+                raise DamagedStore(f"{path} has not the rows that it was made for")
         except DamagedStore as error:
             raise UserError(_why_not(path, key, error)) from error
     else:
@@ -147,17 +145,9 @@ def close_up(
     They are listed, by the reasons of `unreadable`: split -> image index -> reason.
     """
     store.flush()
-    if not is_finished(store):
-        _write_without_gaps(store, export, source, unreadable)
-    store.close()
-
-
-def _write_without_gaps(
-    store: RowStore,
-    export: Export,
-    source: EmbeddingSource,
-    unreadable: Mapping[str, Mapping[int, str]],
-) -> None:
+    if is_finished(store):
+        store.close()
+        return
     columns, kept = export.columns(), {}
     columns |= {UNREADABLE: {}, UNREADABLE_ID: {}, REASON: {}}
     for split, photos in export.photos.items():
@@ -181,20 +171,12 @@ def _write_without_gaps(
                 values = {EMBEDDING: store.read(EMBEDDING, split, some)}
                 final.write(split, np.arange(start, start + len(some)), values)
         final.close()
+    store.close()
 
 
 def _notes(source: EmbeddingSource) -> dict[str, Any]:
     """Attributes that tell where a file comes from, without being part of what it is."""
     return {"versions": versions(), "made_from": source.made_from}
-
-
-def _check_rows(store: RowStore, kinds: Mapping[str, RowKind], export: Export) -> None:
-    """Raise DamagedStore unless a store is one of this export; a finished one may lack images."""
-    rows, finished = export.rows(), is_finished(store)
-    same = set(store.splits) == set(rows) if finished else store.splits == rows
-    if store.kinds != kinds or not same:
-        store.close()
-        raise DamagedStore(f"{store.path} has not the rows that it was made for")
 
 
 def _why_not(path: Path, key: Mapping[str, Any], error: DamagedStore) -> str:

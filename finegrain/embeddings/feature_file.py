@@ -42,14 +42,12 @@ class FeatureFile:
     """An exported file, opened to be read; close it, or use it in a `with`.
 
     Attributes:
-        name: the file's name without suffix.
         classes: class names in index order.
         category_ids: what a JSON's leaderboard calls them, None where it takes the names.
         width: D, numbers an embedding.
         splits: split -> its rows.
         data: digest of the data set.
         view_kind: `plain`, `flip` or `augmented`.
-        backbone: as exported.
 
     Raises:
         UserError: no such file, damaged, cut short, unfinished, or of another layout.
@@ -94,7 +92,10 @@ class FeatureFile:
                 raise ValueError("it has not one category id for each class")
         self.data = str(file.attrs["data"])
         self.backbone = str(file.attrs["backbone"])
-        self.view_kind = _view_kind(file)
+        views = json.loads(file.attrs["views"])
+        if not isinstance(views, dict) or views.get("kind") not in KINDS:
+            raise ValueError("its attribute views tells of none that are known")
+        self.view_kind = views["kind"]
         if not len(file[DONE]):
             raise ValueError("it has no splits")
         self.width = 0
@@ -192,10 +193,3 @@ def _reason(error: Exception) -> str:
     message = error.args[0] if isinstance(error, KeyError) and error.args else error
     lines = str(message).splitlines()
     return lines[0] if lines else type(error).__name__
-
-
-def _view_kind(file: h5py.File) -> str:
-    views = json.loads(file.attrs["views"])
-    if not isinstance(views, dict) or views.get("kind") not in KINDS:
-        raise ValueError("its attribute views tells of none that are known")
-    return views["kind"]

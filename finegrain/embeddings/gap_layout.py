@@ -22,11 +22,7 @@ def gap_path(folder: Path, title: str) -> Path:
 
 
 def check_gap_fits(folders: Sequence[object]) -> None:
-    """Refuse several folders without labels: the layout has one `test`.
-
-    Raises:
-        UserError: there are several.
-    """
+    """Refuse several folders without labels: the layout has one `test`."""
     if len(folders) > 1:
         raise UserError(
             f"--layout gap has room for one folder of --images, but {len(folders)} were given; "
@@ -41,9 +37,6 @@ def write_gap(features: FeatureFile, path: Path) -> None:
     class by class and then by file name as text, as `flow_from_directory` reads a folder; `test`
     (M, D) float32 those of the one folder without labels, by file name as text. Beside them stand
     `train_path`, `test_path` and `classes`.
-
-    Raises:
-        UserError: there are several folders without labels.
     """
     unlabelled = [split for split in features.splits if split not in (*LABELLED, "test")]
     check_gap_fits(unlabelled)

@@ -14,11 +14,7 @@ BLOCK = 256
 
 
 def unit_rows(embeddings: np.ndarray) -> np.ndarray:
-    """Embeddings of length 1, (N,D) float32; a row of zeros stays one.
-
-    Raises:
-        ValueError: not (N,D), or a number that is not finite.
-    """
+    """Embeddings (N,D), all finite, at length 1, float32; a row of zeros stays one."""
     rows = np.asarray(embeddings, "float32")
     if rows.ndim != 2 or not np.isfinite(rows).all():
         raise ValueError(
@@ -57,15 +53,9 @@ class Nearest(NamedTuple):
 def nearest(blocks: Iterable[np.ndarray], query: np.ndarray, k: int) -> Nearest:
     """Find the k embeddings with the smallest cosine distance; the earlier one at equal distances.
 
-    A million photographs need no more memory than one block of them.
-
-    Args:
-        blocks: (B,D) of `unit_rows`; read once, one at a time.
-        query: (Q,D) of `unit_rows`.
-        k: how many; fewer come back where there are fewer.
-
-    Raises:
-        ValueError: k below 1, or no query.
+    Blocks (B,D) and query (Q,D) come from `unit_rows`. Blocks are read once, one at a time: a
+    million photographs need no more memory than one of them. Fewer than k come back where there
+    are fewer.
     """
     if k < 1 or not len(query):
         raise ValueError(f"`k` and the query must be at least 1. Received: {k}, {len(query)}")

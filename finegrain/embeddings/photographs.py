@@ -122,11 +122,7 @@ class ViewPlan:
 
     @classmethod
     def parse(cls, text: str, seed: int) -> "ViewPlan":
-        """What `--views` says: `plain`, `flip` or a number of augmented views.
-
-        Raises:
-            UserError: it says anything else.
-        """
+        """What `--views` says: `plain`, `flip` or a number of augmented views, or it is refused."""
         if text in (PLAIN, FLIP):
             return cls(text)
         if text.isdecimal() and len(text) <= len(str(MOST_VIEWS)) and 1 <= int(text) <= MOST_VIEWS:
@@ -167,9 +163,7 @@ class ExportedViews:
     def views(self, index: int, numbers: Sequence[int]) -> np.ndarray:
         """K views of a photograph, (K, H, W, 3) uint8, always the same; it is decoded once.
 
-        Raises:
-            UnreadableImage: it cannot be read, and may be left out.
-            UserError: it cannot be read, and has a checksum.
+        One that cannot be read raises `UnreadableImage`, but a `UserError` if it has a checksum.
         """
         path = self.paths[index]
         try:

@@ -36,10 +36,9 @@ class Sightings:
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """What became of each query that has a right image in the gallery; Q of them.
+    """What became of the Q queries, by their numbers, that have a right image in the gallery.
 
     Attributes:
-        queries: (Q,) their numbers.
         first: (Q,) place of the first right image, from 1 on.
         average_precision: (Q,) mean over the right images of the precision at their places.
         trapezoid: (Q,) the same as the original evaluation code has it, which takes the mean of
@@ -77,8 +76,7 @@ def places_in_gallery(
     The distances come in blocks (B,G) of rows, together (Q,G), in the order of the query.
 
     Raises:
-        ValueError: shapes that do not fit, a distance that is NaN, or no query with a right image
-            in the gallery.
+        ValueError: shapes that do not fit, NaN, or no query with a right image in the gallery.
     """
     found, row = {}, 0
     for block in distances:

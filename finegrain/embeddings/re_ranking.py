@@ -39,10 +39,6 @@ def re_ranked_distances(
         k1: nearest neighbours that may be reciprocal.
         k2: nearest neighbours whose encodings are averaged, the image itself included.
         weight: of the embeddings' own distance, 0 to 1; lambda in the paper.
-        block: rows at a time.
-
-    Raises:
-        ValueError: k1 or k2 below 1, a weight out of range, or embeddings that are not finite.
     """
     if k1 < 1 or k2 < 1 or not 0 <= weight <= 1:
         raise ValueError(

@@ -1,13 +1,12 @@
 """What turns photographs into the embeddings of one exported file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from finegrain.errors import UserError
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import BackboneSpec
 from finegrain.models.classifier import image_embedding, representation
@@ -47,13 +46,9 @@ def pretrained_source(
     """A backbone of the table with global average pooling.
 
     Args:
-        spec: the backbone.
         weights: `imagenet`, `none` or a file, as for `build_backbone`.
         image_size: side of the input in pixels; None for the backbone's own.
         seed: of the fresh weights, where there are no others.
-
-    Raises:
-        UserError: weights that do not fit, or cannot be had.
     """
     side = image_size or spec.image_size
     keras.utils.set_random_seed(seed)
@@ -72,25 +67,7 @@ def model_source(name: str, model: keras.Model, made_from: Mapping[str, Any]) ->
 
 
 def run_source(folder: Path) -> EmbeddingSource:
-    """The embeddings of a run's finished model, named by its folder.
-
-    Raises:
-        UserError: the run is not finished or damaged.
-    """
+    """The embeddings of a run's finished model, named by its folder."""
     run = open_finished_run(folder)
     made_from = {"run": folder.as_posix(), "recipe": run.recipe, "classes": len(run.classes)}
     return model_source(folder.resolve().name, run.model(), made_from)
-
-
-def check_different_names(names: Sequence[str]) -> None:
-    """Refuse two files of one name.
-
-    Raises:
-        UserError: names it.
-    """
-    for place, name in enumerate(names):
-        if name in names[:place]:
-            raise UserError(
-                f"--backbones names {name} twice, and each makes a file of its name; leave one "
-                "out, or export it to another --output"
-            )

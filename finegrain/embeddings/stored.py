@@ -40,11 +40,7 @@ def run_embeddings(
     model changes; stopped at any moment, the same call goes on. Images that cannot be read have
     no row and are listed in the file.
 
-    Args:
-        run_folder: a finished run.
-        data: where the run's data set stands now, if it has moved.
-        openvino: use OpenVINO where it is installed and pays.
-        workers: threads that decode.
+    `data` is where the data set stands now, if it has moved; `workers` are threads that decode.
 
     Raises:
         UserError: the run is not finished, its data set is gone or another, the disk is full, or
@@ -75,15 +71,7 @@ def image_embeddings(
     """The embeddings of any images (split -> images), in their order, computed if need be.
 
     Stopped at any moment, the same call goes on. A file that was made by another model, or of
-    images that have changed since, is made anew.
-
-    Args:
-        path: the file, ending in `.h5`.
-        run_folder: a finished run.
-        photos: the images.
-        views: which views of each; by default the image as it is.
-        openvino: use OpenVINO where it is installed and pays.
-        workers: threads that decode.
+    images that have changed since, is made anew. It ends in `.h5`.
 
     Raises:
         UserError: the run is not finished, an image with a checksum can no longer be read, the
@@ -156,8 +144,8 @@ def open_index(
     """A folder of known images; embeddings that are not stored yet are computed.
 
     They are stored in the run folder: `embeddings.h5` for its own data set, below `similar/` for
-    any other. Stopped at any moment, the same call goes on.
-    The folder is that of a data set, or any with images in itself or in folders of classes.
+    any other. Stopped at any moment, the same call goes on. The folder is that of a data set, or
+    any with images in itself or in folders of classes.
 
     Raises:
         UserError: no such folder, no readable image in it, or see `image_embeddings`.

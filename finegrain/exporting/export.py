@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -29,12 +28,7 @@ REQUIREMENTS = "requirements-export.txt"
 class ModelCard:
     """What stands inside an exported model for those who use it.
 
-    Attributes:
-        classes: class names in the order of the probabilities.
-        image_size: (height, width) in pixels.
-        category_ids: what a leaderboard calls the classes, where the data set came from a JSON.
-        input: how photographs become the input.
-        output: what comes out.
+    Classes and category ids stand in the order of the probabilities; input and output are words.
     """
 
     classes: list[str]
@@ -77,10 +71,9 @@ def served_model(classifier: keras.Model) -> keras.Model:
 
 @dataclass(frozen=True)
 class Format:
-    """One format.
+    """One format, by the name that a user calls it.
 
     Attributes:
-        name: as a user calls it.
         suffix: of the file to write; empty where it is a folder.
         packages: modules it needs besides the project's own requirements.
         write: write a model of `served_model` with its card to a path; runs on TensorFlow.
@@ -97,11 +90,7 @@ class Format:
     classes: Callable[[Path], list[str]]
 
     def check_packages(self) -> None:
-        """Refuse where a package is not installed.
-
-        Raises:
-            UserError: names it and the command that installs it.
-        """
+        """Refuse where a package is not installed."""
         for package in self.packages:
             if importlib.util.find_spec(package) is None:
                 raise UserError(
@@ -111,11 +100,7 @@ class Format:
 
 
 def check_output(format: Format, output: Path) -> None:
-    """Refuse an output that cannot be, before any work.
-
-    Raises:
-        UserError: it exists already, or has another suffix.
-    """
+    """Refuse an output that exists already or has another suffix, before any work."""
     if format.suffix and output.suffix != format.suffix:
         raise UserError(f"--output {output} must end in {format.suffix} for --format {format.name}")
     weights = output.with_suffix(".bin")
@@ -142,11 +127,8 @@ def _take_back(part: Path, output: Path) -> None:
 def export_run(run: FinishedRun, format: Format, output: Path, images: np.ndarray) -> Agreement:
     """Export a run's classifier with its class names; Keras must be on TensorFlow.
 
-    The output must not exist. Images to compare on are (N, H, W, 3) uint8, RGB, N at least 1.
-
-    Raises:
-        UserError: the model cannot be converted or disagrees, and nothing was written; or the
-            disk is full.
+    The output must not exist. Images to compare on are (N, H, W, 3) uint8, RGB, N at least 1. A
+    model that cannot be converted or disagrees is refused, and nothing is written.
     """
     classifier = run.classifier()
     expected = KerasEngine(classifier).run(images)
@@ -159,9 +141,15 @@ def export_run(run: FinishedRun, format: Format, output: Path, images: np.ndarra
         with partial_beside(output) as temporary:
             temporary.mkdir()
             beside = temporary / output.name
-            written = _write_and_ask(run, classifier, format, beside, images)
-            found = _compared(format, written, expected)
-            if written.classes != run.classes:
+            answers, alone, classes = _write_and_ask(run, classifier, format, beside, images)
+            found = agreement([answers], expected)
+            worst = max(found.error, agreement([alone], [expected[0][:1]]).error)
+            if worst > TOLERANCE[FLOAT32]:
+                raise UserError(
+                    f"the model exported as {format.name} disagrees with the original on {found}; "
+                    "nothing was written, choose another --format"
+                )
+            if classes != run.classes:
                 raise UserError(
                     f"the class names came out of {format.name} as others, so nothing was written; "
                     "choose another --format"
@@ -174,24 +162,16 @@ def export_run(run: FinishedRun, format: Format, output: Path, images: np.ndarra
     return found
 
 
-class _Written(NamedTuple):
-    """What a written model says: of all images, of the first one alone, and its classes."""
-
-    together: np.ndarray
-    alone: np.ndarray
-    classes: list[str]
-
-
 def _write_and_ask(
     run: FinishedRun, classifier: keras.Model, format: Format, path: Path, images: np.ndarray
-) -> _Written:
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """What the written model says: of all images, of the first one alone, and its classes."""
     with stderr_aside():
         try:
             format.write(served_model(classifier), model_card(run), path)
             # One alone too: a batch size may have been cast in stone on the way.
-            return _Written(
-                format.answer(path, images), format.answer(path, images[:1]), format.classes(path)
-            )
+            alone = format.answer(path, images[:1])
+            return format.answer(path, images), alone, format.classes(path)
         except (UserError, OSError) as error:
             failure = error
         except Exception as error:
@@ -208,14 +188,3 @@ def _reason(error: Exception) -> str:
     """The line that names what is not supported, else the last one."""
     lines = [line.strip() for line in str(error).splitlines()]
     return next((line for line in lines if "ops:" in line.lower()), one_line(error))[:200]
-
-
-def _compared(format: Format, written: _Written, expected: list[np.ndarray]) -> Agreement:
-    found = agreement([written.together], expected)
-    worst = max(found.error, agreement([written.alone], [expected[0][:1]]).error)
-    if worst > TOLERANCE[FLOAT32]:
-        raise UserError(
-            f"the model exported as {format.name} disagrees with the original on {found}; "
-            "nothing was written, choose another --format"
-        )
-    return found

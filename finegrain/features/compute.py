@@ -27,7 +27,7 @@ BATCHES_AHEAD = 2
 
 
 class FeatureOverflow(Exception):
-    """A feature is too large for the dtype it is stored with."""
+    """A feature is no finite number in the dtype it is stored with."""
 
 
 @dataclass
@@ -39,10 +39,7 @@ class FeatureComputer:
 
     Attributes:
         below: `image` (B, H, W, 3) -> list of features, in the order of `kinds`.
-        kinds: what the features are stored as.
         openvino: use OpenVINO where it is installed and the device is a CPU.
-        expected_images: about how many photographs will come; for a few, no engine is opened
-            that takes longer to start than it saves.
         bfloat16: let OpenVINO compute in bfloat16 where that agrees well with Keras.
     """
 
@@ -55,11 +52,7 @@ class FeatureComputer:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Kind -> features (B, ...) of images (B, H, W, 3), RGB 0 to 255.
-
-        Raises:
-            FeatureOverflow: a feature is no finite number in its dtype.
-        """
+        """Kind -> features (B, ...) of images (B, H, W, 3), RGB 0 to 255; or `FeatureOverflow`."""
         with self._lock:
             if self._inference is None:
                 self._inference = self._open(images)
@@ -105,10 +98,6 @@ def fill(
 
     Returns:
         Why it ended before all rows were there, in words for the user; empty if they are.
-
-    Raises:
-        UserError: an image can no longer be read.
-        FeatureOverflow: features that do not fit the dtype of the store.
     """
     missing = {split: missing_rows(store, split) for split in photos if split in store.splits}
     total = sum(len(rows) for rows in missing.values())

@@ -28,8 +28,7 @@ class Cut:
         above: dict of the features by kind, and `partner` where the training model takes it ->
             the training model's outputs. Holds all that is trained.
         kinds: name of a feature -> shape and dtype it is stored with.
-        name: where it is cut: at the `embedding`, at the `backbone_map`, or between
-            layers of the backbone, where an `activation` passes.
+        name: of the place: `embedding`, `backbone_map`, or `activation` inside the backbone.
         boundary: index of the first backbone layer above the cut; None above the backbone.
     """
 
@@ -90,10 +89,8 @@ def cut_at_boundary(model: keras.Model, first_trainable: int) -> Cut | None:
 
     Layers without weights that stand just above the boundary may go below it, where that makes
     fewer or smaller features: cutting Xception at layer 105 proper would take two tensors a
-    photograph, one layer further it takes one.
-
-    Returns:
-        None where nothing stands below the first trainable layer (its index in the backbone).
+    photograph, one layer further it takes one. None where nothing stands below the first
+    trainable layer, whose index in the backbone is given.
     """
     backbone = model.get_layer(BACKBONE_LAYER)
     boundary = _smallest_crossing(backbone, first_trainable)

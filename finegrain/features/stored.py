@@ -26,12 +26,8 @@ def feature_key(
 ) -> dict[str, Any]:
     """The key of a store, as JSON values: another key, another store.
 
-    Args:
-        cut: its lower part computes the features.
-        photos: split -> the images, in the order of the store's rows.
-        checksums: image file -> digest of its content.
-        views: views a training image.
-        engine: what computes the features, and how precisely.
+    The images (by split) stand in the order of the store's rows; checksums are digests of their
+    content; `engine` tells what computes the features, and how precisely.
     """
     some = next(iter(photos.values()))
     augmented = {
@@ -61,10 +57,8 @@ class FeatureBatches:
 
     Attributes:
         photos: gives order, labels and, for what is not stored, pixels.
-        store: the features.
         split: whose rows in the store.
         views: K, 1 without augmentation.
-        computer: computes what is not stored.
     """
 
     photos: PhotoBatches
@@ -88,8 +82,11 @@ class FeatureBatches:
             UserError: an image that is not stored can no longer be read, the store was damaged
                 since it was opened, or features are too large to be rounded as stored ones are.
         """
+        chosen = self.photos.chosen(epoch, step)
+        cycle, turn = divmod(epoch, self.views)
+        views = self._order_of_views(cycle)[chosen, turn]
         try:
-            return self._batch(epoch, step)
+            return self._features(chosen, views), self.photos.targets(chosen)
         except DamagedStore as error:
             raise UserError(
                 f"{error}; start the same command again, which computes it anew"
@@ -97,12 +94,11 @@ class FeatureBatches:
         except FeatureOverflow as error:
             raise UserError(f"{error}; train with --cache-gb 0, which stores nothing") from error
 
-    def _batch(self, epoch: int, step: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        chosen = self.photos.chosen(epoch, step)
-        cycle, turn = divmod(epoch, self.views)
-        views = self._order_of_views(cycle)[chosen, turn]
+    def _features(self, chosen: np.ndarray, views: np.ndarray) -> dict[str, np.ndarray]:
         rows = views * len(self.photos.paths) + chosen
-        stored = self._is_stored(rows)
+        # The store may be cut short.
+        stored = rows < len(self._stored)
+        stored[stored] = self._stored[rows[stored]]
         features = {
             kind: np.empty((len(rows), *what.shape), what.dtype)
             for kind, what in self.computer.kinds.items()
@@ -116,15 +112,8 @@ class FeatureBatches:
             ]
             for kind, values in self.computer(np.concatenate(pixels)).items():
                 features[kind][~stored] = values
-        return features, self.photos.targets(chosen)
-
-    def _is_stored(self, rows: np.ndarray) -> np.ndarray:
-        # The store may be cut short.
-        inside = rows < len(self._stored)
-        inside[inside] = self._stored[rows[inside]]
-        return inside
+        return features
 
     def _make_order_of_views(self, cycle: int) -> np.ndarray:
-        count = len(self.photos.paths)
         rng = np.random.default_rng([self.photos.seed, cycle])
-        return rng.permuted(np.tile(np.arange(self.views), (count, 1)), axis=1)
+        return rng.permuted(np.tile(np.arange(self.views), (len(self.photos.paths), 1)), axis=1)

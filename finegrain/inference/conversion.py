@@ -38,9 +38,6 @@ def load_openvino() -> ModuleType:
     Its import sends a message to its makers, asking nobody, from a process forked off this one,
     although a fork of a process with threads may hang. OpenVINO goes without when the package
     that reports is absent, so it is made to look absent during the import.
-
-    Raises:
-        ImportError: OpenVINO is not installed, or its installation is broken.
     """
     if "openvino" not in sys.modules:
         present = sys.modules.get(REPORTER)
@@ -64,9 +61,8 @@ def converted(model: keras.Model, dtype: str) -> "openvino.Model":
     OpenVINO understands TensorFlow's graphs. On another backend the model goes through a file
     to a process of its own, where Keras runs on TensorFlow.
 
-    Args:
-        model: one input (B, H, W, 3), made of Keras's layers and those of this project.
-        dtype: of the pixels the graph takes, `uint8` or `float32`.
+    The model has one input (B, H, W, 3) and is made of Keras's layers and those of this project;
+    the dtype is that of the pixels the graph takes, `uint8` or `float32`.
 
     Raises:
         ConversionFailed: TensorFlow is not installed, or one of the two knows no way.

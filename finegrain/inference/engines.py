@@ -26,10 +26,8 @@ class KerasEngine:
     """Runs a model of one input as it is, on whatever device its backend uses.
 
     A short batch is filled up with zeros to a power of two, or to the longest so far, since a
-    backend compiles each shape anew: every odd batch would cost JAX seconds.
-
-    Attributes:
-        name: backend and dtype policy, e.g. `Keras, tensorflow float32`.
+    backend compiles each shape anew: every odd batch would cost JAX seconds. Its name
+    tells backend and dtype policy, e.g. `Keras, tensorflow float32`.
     """
 
     def __init__(self, model: keras.Model):
@@ -63,12 +61,8 @@ class OpenVINOEngine:
     OpenVINO computes several requests side by side, a stream of cores each (one request after
     the other would leave most cores idle), so a batch is cut among the streams.
 
-    Args:
-        graph: the model with one input (B, H, W, 3); any B.
-        precision: `BFLOAT16` or `FLOAT32`, what the layers between are computed in.
-
-    Attributes:
-        name: version, precision and streams, e.g. `OpenVINO 2026.4, bfloat16, 2 streams`.
+    Its name tells version, precision (see `PRECISION_NAMES`) and streams, e.g.
+    `OpenVINO 2026.4, bfloat16, 2 streams`.
     """
 
     def __init__(self, graph: "openvino.Model", precision: str):
@@ -90,10 +84,8 @@ class OpenVINOEngine:
     def run(self, batch: np.ndarray) -> list[np.ndarray]:
         """All outputs, (B, ...) float32 each and in the model's order, of a batch (B, H, W, 3).
 
-        Its dtype is that which the graph was made for; uint8 fits a float32 graph too.
-
-        Raises:
-            ValueError: the graph takes uint8 and the batch has fractions to lose.
+        Its dtype is that which the graph was made for; uint8 fits a float32 graph too, but not
+        the reverse: the batch would lose its fractions.
         """
         if batch.dtype != self._dtype:
             if not np.can_cast(batch.dtype, self._dtype):
@@ -125,10 +117,9 @@ class OpenVINOEngine:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What a comparison of two engines found.
+    """What a comparison of two engines on some images found.
 
     Attributes:
-        images: how many were compared.
         error: L2 norm of the difference over that of the reference, over all images; of the
             output where it is largest. Infinite where an answer is not finite.
         cosine: the smallest between an image's two answers.

@@ -1,7 +1,6 @@
 """Open a model for many answers: through OpenVINO on a CPU where that pays, else Keras."""
 
 import importlib.util
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import keras
@@ -42,11 +41,6 @@ class Inference(NamedTuple):
     compute: KerasEngine | OpenVINOEngine
     note: str
 
-    @property
-    def engine(self) -> str:
-        """What computes, and how precisely, e.g. `OpenVINO 2026.4, bfloat16, 2 streams`."""
-        return self.compute.name
-
     def run(self, batch: np.ndarray) -> list[np.ndarray]:
         """All outputs of a batch, (B, ...) float32 each; one thread at a time.
 
@@ -56,7 +50,7 @@ class Inference(NamedTuple):
 
     def describe(self) -> str:
         """One sentence for the user: the engine, and why or how well."""
-        return f"{self.engine}; {self.note}"
+        return f"{self.compute.name}; {self.note}"
 
 
 def open_inference(
@@ -81,9 +75,6 @@ def open_inference(
         use_openvino: False for Keras whatever is installed.
         expected_images: how many will be computed; None for many.
         bfloat16: False where rounding to 8 bits is too coarse for what the answers are used for.
-
-    Raises:
-        ValueError: the sample is no batch of images, or not of these dtypes.
     """
     if sample.ndim != 4 or len(sample) == 0 or sample.dtype not in ("uint8", "float32"):
         raise ValueError(
@@ -116,21 +107,16 @@ def _open_agreeing(
 ) -> Inference:
     """The fastest engine that agrees with Keras."""
     graph = converted(model, sample.dtype.name)
+    abilities = load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    faster = [BFLOAT16] if bfloat16 and "BF16" in abilities else []
     worse = ""
-    for precision in _precisions(bfloat16):
+    for precision in (*faster, FLOAT32):
         engine = OpenVINOEngine(graph, precision)
         found = agreement(engine.run(sample), expected)
         if found.error <= TOLERANCE[precision]:
             return Inference(engine, f"agrees with Keras on {found}{worse}")
         worse += f"; {PRECISION_NAMES[precision]} is off by {percent(found.error)}"
     return Inference(own, f"OpenVINO disagrees{worse}")
-
-
-def _precisions(bfloat16: bool) -> Iterator[str]:
-    abilities = load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    if bfloat16 and "BF16" in abilities:
-        yield BFLOAT16
-    yield FLOAT32
 
 
 def _reason_for_keras(sample: np.ndarray, use_openvino: bool, expected_images: int | None) -> str:
@@ -152,17 +138,7 @@ def _reason_for_keras(sample: np.ndarray, use_openvino: bool, expected_images: i
 
 
 def check_answers_fit(model: keras.Model, batch: int, use_openvino: bool, remedy: str) -> None:
-    """Refuse a model whose answers can never be computed on this machine's CPU.
-
-    Args:
-        model: `image` (B, H, W, 3) -> answers.
-        batch: images that wait at a time.
-        use_openvino: as for `open_inference`.
-        remedy: what to do, for the sentence.
-
-    Raises:
-        UserError: says how much memory it takes, and how much there is.
-    """
+    """Refuse a model that can never answer a batch of images in the memory of this machine."""
     if find_device().kind != CPU:
         return
     count = images_at_once(batch, use_openvino)

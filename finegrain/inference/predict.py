@@ -25,10 +25,7 @@ MOST_DECODING_THREADS = 8
 
 @dataclass(frozen=True)
 class Predictions:
-    """Class probabilities, (N,C) float32, of N image files in the order they were given.
-
-    `unreadable`: row -> why its file could not be decoded, in row order.
-    """
+    """Probabilities (N,C) float32 of N files in their order; row -> why it cannot be decoded."""
 
     paths: list[Path]
     probabilities: np.ndarray
@@ -50,15 +47,10 @@ def predict_probabilities(
     Args:
         classifier: RGB (B,H,W,3) in 0 to 255 -> (B,C) probabilities; a Keras model, or one that
             was opened with `open_inference` on uint8 images.
-        paths: N image files, at least one.
         image_size: (height, width) in pixels that the classifier takes.
-        batch_size: images a step.
         flip: take the mean of the answers for the picture and for its mirror image.
         unreadable_row: (C,) answer for a file that cannot be decoded; NaN where not given.
         progress: draw a progress bar, if there is a terminal to draw it on.
-
-    Raises:
-        ValueError: no paths, or a batch size below 1.
     """
     paths = list(paths)
     if not paths or batch_size < 1:
@@ -71,7 +63,11 @@ def predict_probabilities(
     rows: list[np.ndarray] = []
     unreadable: dict[int, str] = {}
     for _, batch, failed in decoded_batches(paths, image_size, batch_size, progress):
-        rows.append(_probabilities(classifier, batch, flip))
+        (answer,) = classifier.run(batch)
+        if flip:
+            (mirrored,) = classifier.run(np.ascontiguousarray(batch[:, :, ::-1]))
+            answer = (answer + mirrored) / 2
+        rows.append(answer)
         unreadable |= failed
     probabilities = np.concatenate(rows)
     probabilities[list(unreadable)] = np.nan if unreadable_row is None else unreadable_row
@@ -120,14 +116,6 @@ def sample_images(
     decoded = [_read(paths[place], image_size) for place in places]
     images = [pixels for pixels in decoded if not isinstance(pixels, UnreadableImage)]
     return np.stack(images or [np.zeros((*image_size, 3), dtype="uint8")])
-
-
-def _probabilities(classifier: Inference, batch: np.ndarray, flip: bool) -> np.ndarray:
-    (answer,) = classifier.run(batch)
-    if flip:
-        (mirrored,) = classifier.run(np.ascontiguousarray(batch[:, :, ::-1]))
-        answer = (answer + mirrored) / 2
-    return answer
 
 
 def _read(path: Path, image_size: tuple[int, int]) -> np.ndarray | UnreadableImage:

@@ -16,12 +16,9 @@ MOST_PAIRS = 15
 
 @dataclass(frozen=True)
 class Answers:
-    """Probabilities for photographs, a row each.
+    """Probabilities (N,C) float32 of N photographs, by their paths in the data set or folder.
 
-    Attributes:
-        paths: (N,) str, relative to the data set or folder.
-        labels: (N,) class indices, -1 without a label.
-        probabilities: (N,C) float32.
+    Labels are class indices, -1 where there is none.
     """
 
     paths: np.ndarray

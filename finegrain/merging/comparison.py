@@ -31,11 +31,7 @@ class Compared:
 def compare(
     split: MergeSplit, taken: Mapping[str, Branch], training: MergedTraining, leave_one_out: bool
 ) -> list[Compared]:
-    """Train the classifier of all branches, and others of fewer to leave one out; print a table.
-
-    Returns:
-        The classifier of all backbones, then the others.
-    """
+    """Train on all branches, then on fewer to leave one out, and print a table of them."""
     names = list(taken)
     label = f"all {len(names)} merged" if len(names) > 1 else names[0]
     rows = [_compared(label, split, taken, training)]

@@ -16,14 +16,9 @@ Keys = dict[tuple[str, int], int]
 
 @dataclass(frozen=True)
 class JoinedFeatures:
-    """Rows that all files have, in the order of the first.
+    """Rows that all files (by backbone) have, in the order of the first; see `FeatureFile`.
 
-    Attributes:
-        files: backbone -> its file.
-        classes: class names in index order.
-        category_ids: what a JSON's leaderboard calls them, None where it takes the names.
-        splits: split -> what its rows are.
-        places: split -> backbone -> (N,) numbers of the rows in that file.
+    `places`: split -> backbone -> (N,) numbers of the rows in that file.
     """
 
     files: dict[str, FeatureFile]
@@ -38,20 +33,13 @@ class JoinedFeatures:
         return {name: file.width for name, file in self.files.items()}
 
     def read(self, names: Sequence[str], split: str, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Embeddings of some rows: backbone -> (B, D) float32.
-
-        Raises:
-            UserError: a number is not finite.
-        """
+        """Embeddings of some rows: backbone -> (B, D) float32; UserError if one is not finite."""
         places = self.places[split]
         return {name: self.files[name].read(split, places[name][rows]) for name in names}
 
 
 def join_features(files: Sequence[FeatureFile]) -> JoinedFeatures:
-    """Join files by the paths of their rows, never by position.
-
-    Args:
-        files: exported from the same photographs, in whatever order each.
+    """Join files of the same photographs by the paths of their rows, never by position.
 
     Raises:
         UserError: a file comes twice, has other classes, splits, photographs, views or labels
@@ -67,8 +55,7 @@ def join_features(files: Sequence[FeatureFile]) -> JoinedFeatures:
         named[file.name] = file
     first, *others = files
     for file in others:
-        _check_classes(first, file)
-        _check_splits(first, file)
+        _check_classes_and_splits(first, file)
     places = {split: _places(files, split) for split in first.splits}
     for file in others:
         if file.data != first.data:
@@ -111,21 +98,18 @@ def _index(file: FeatureFile, split: str) -> Keys:
     return index
 
 
-def _check_classes(first: FeatureFile, file: FeatureFile) -> None:
-    if file.classes == first.classes:
-        if file.category_ids != first.category_ids:
-            raise UserError(
-                f"{file.path} calls the classes by other category ids than {first.path}; export "
-                "both from one data set"
-            )
-        return
-    what = _difference(first.classes, file.classes) or "orders the same classes otherwise"
-    raise UserError(
-        f"{file.path} has other classes than {first.path}: it {what}; export both from one data set"
-    )
-
-
-def _check_splits(first: FeatureFile, file: FeatureFile) -> None:
+def _check_classes_and_splits(first: FeatureFile, file: FeatureFile) -> None:
+    if file.classes != first.classes:
+        what = _difference(first.classes, file.classes) or "orders the same classes otherwise"
+        raise UserError(
+            f"{file.path} has other classes than {first.path}: it {what}; export both from one "
+            "data set"
+        )
+    if file.category_ids != first.category_ids:
+        raise UserError(
+            f"{file.path} calls the classes by other category ids than {first.path}; export "
+            "both from one data set"
+        )
     if what := _difference(first.splits, file.splits):
         raise UserError(
             f"{file.path} has other splits than {first.path}: it {what}; "

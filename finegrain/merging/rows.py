@@ -25,12 +25,9 @@ Batch = tuple[dict[str, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class FeatureRows:
-    """Some rows of joined features.
+    """Some rows of joined features: (split, numbers of its rows) pairs, one after the other.
 
-    Attributes:
-        joined: the files.
-        parts: (split, numbers of its rows) pairs, one after the other.
-        in_memory: read everything once and keep it; otherwise each batch is read from disk.
+    In memory everything is read once and kept; otherwise each batch is read from disk.
     """
 
     joined: JoinedFeatures
@@ -56,11 +53,7 @@ class FeatureRows:
         )
 
     def take(self, names: Sequence[str], chosen: np.ndarray) -> dict[str, np.ndarray]:
-        """Embeddings of some rows, 0 to N - 1: backbone -> (B, D) float32.
-
-        Raises:
-            UserError: a number in a file is not finite.
-        """
+        """Embeddings of some rows, 0 to N - 1: backbone -> (B, D) float32."""
         if self.in_memory:
             return {name: self._matrices[name][chosen] for name in names}
         return self._read(names, chosen)
@@ -122,13 +115,9 @@ class FeatureRows:
 
 
 def shuffled_in_blocks(count: int, block: int, buffer: int, rng: np.random.Generator) -> np.ndarray:
-    """An order of rows, (count,) int64: those of each buffer are whole blocks of neighbours, mixed.
+    """An order of rows, (count,) int64, in which those of each buffer are mixed.
 
-    Args:
-        count: number of rows.
-        block: neighbouring rows that stay in one buffer, as far as they fit.
-        buffer: rows that are mixed with each other.
-        rng: source of chance.
+    A block of neighbouring rows stays in one buffer, as far as it fits.
     """
     starts = rng.permutation(-(-count // block)) * block
     order = (starts[:, None] + np.arange(block)).reshape(-1)
@@ -140,13 +129,10 @@ def shuffled_in_blocks(count: int, block: int, buffer: int, rng: np.random.Gener
 
 @dataclass(frozen=True)
 class MergeSplit:
-    """The rows by what they are for.
+    """All views of the training photographs; of the others, the views to answer with.
 
-    Attributes:
-        train: all views of the training photographs.
-        valid: views to answer with, of the validation photographs.
-        test: the same of the labelled test photographs; None without such.
-        described: where the validation comes from, in words for the user.
+    `test` are labelled test photographs, None without such; `described` tells in words for the
+    user where the validation comes from.
     """
 
     train: FeatureRows
@@ -166,10 +152,8 @@ def split_rows(
     """Take the validation from the data set, or draw a fraction of its photographs.
 
     Args:
-        joined: the features.
         valid_fraction: share of each class; None takes the data set's own validation split.
             Copies of one photograph, and all views of it, stay on one side.
-        seed: of the draw.
         most_bytes: training and validation rows that take more are streamed from disk.
 
     Raises:

@@ -20,11 +20,9 @@ MOST_NAMED = 20
 
 @dataclass(frozen=True)
 class Wanted:
-    """The images a submission is made for.
+    """The images a submission is made for: id -> (split, path) where there is an embedding.
 
-    Attributes:
-        image_of: id -> (split, path) of each image with an embedding.
-        unreadable: id -> why there is none, of each that could not be read.
+    `unreadable`: id -> why there is none.
     """
 
     image_of: dict[str, tuple[str, str]]
@@ -37,11 +35,7 @@ class Wanted:
 
 
 def wanted_images(joined: JoinedFeatures, asked_for: Sequence[str]) -> Wanted:
-    """The images of the splits asked for, by default of all without labels.
-
-    Raises:
-        UserError: no such split, or two images of one id.
-    """
+    """The images of the splits asked for, by default of all without labels; ids must differ."""
     unlabelled = [split for split, of in joined.splits.items() if not (of.labels >= 0).any()]
     splits = list(asked_for) or unlabelled
     for split in splits:
@@ -74,11 +68,7 @@ def wanted_images(joined: JoinedFeatures, asked_for: Sequence[str]) -> Wanted:
 
 
 def check_sample(wanted: Wanted, sample: SampleSubmission) -> None:
-    """Refuse a sample that asks for other images; say which images it leaves out.
-
-    Raises:
-        UserError: it asks for an unknown id.
-    """
+    """Refuse a sample that asks for other images; tell how many it leaves out."""
     asked = sample.image_ids(wanted.ids)
     if len(asked) < len(wanted.ids):
         left_out = len(wanted.ids) - len(asked)

@@ -1,9 +1,9 @@
 """Train a classifier on merged embeddings: Dropout and Dense, or logistic regression."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import keras
 import numpy as np
@@ -33,6 +33,9 @@ LOGISTIC_STEPS = 200
 # Values of C in a row that were worse than the best, after which larger ones, which take longest,
 # are not tried.
 WORSE_IN_A_ROW = 1
+
+# The answers for the validation photographs after a step, and what the step was, in words.
+Step: TypeAlias = tuple[Answers, str]
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,9 @@ class MergedTraining:
 
 @dataclass(frozen=True)
 class Merged:
-    """A trained classifier.
+    """A trained `merged_model` of some backbones, and its answers for the validation photographs.
 
-    Attributes:
-        names: the backbones it merges.
-        model: dict of embeddings by backbone -> probabilities, see `merged_model`.
-        valid: its answers for the validation photographs.
-        chosen: what was chosen by them, in words for the user.
+    `chosen` tells in words for the user what was chosen by these.
     """
 
     names: list[str]
@@ -85,19 +84,23 @@ def branches(train: FeatureRows, normalise: Mapping[str, Normalise]) -> dict[str
 
     Mean and variance of those to be standardised are taken over the training rows.
     """
-    # scikit-learn takes a second to import.
-    from sklearn.preprocessing import StandardScaler
-
-    scalers = {name: StandardScaler() for name, how in normalise.items() if how == "standardise"}
-    for embeddings, _ in train.in_order(list(scalers)) if scalers else ():
-        for name, values in embeddings.items():
-            scalers[name].partial_fit(values)
-    moments = {name: (scaler.mean_, scaler.var_) for name, scaler in scalers.items()}
-    widths = train.joined.widths
+    names = [name for name, how in normalise.items() if how == "standardise"]
+    moments, widths = _moments(train, names) if names else {}, train.joined.widths
     return {
         name: Branch(widths[name], how, *moments.get(name, (None, None)))
         for name, how in normalise.items()
     }
+
+
+def _moments(rows: FeatureRows, names: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    # scikit-learn takes a second to import.
+    from sklearn.preprocessing import StandardScaler
+
+    scalers = {name: StandardScaler() for name in names}
+    for embeddings, _ in rows.in_order(names):
+        for name, values in embeddings.items():
+            scalers[name].partial_fit(values)
+    return {name: (scaler.mean_, scaler.var_) for name, scaler in scalers.items()}
 
 
 def train_merged(
@@ -112,14 +115,22 @@ def train_merged(
     keras.utils.set_random_seed(training.seed)
     classes = len(split.train.joined.classes)
     model = merged_model(taken, classes, training.dropout)
-    train = _train_logistic if training.classifier == "logistic" else _train_dense
-    valid, chosen = train(model, split, list(taken), training)
-    return Merged(list(taken), model, valid, chosen)
+    logistic = training.classifier == "logistic"
+    worse, best = 0, None
+    for valid, chosen in (_logistic if logistic else _dense)(model, split, list(taken), training):
+        if best is None or valid.log_loss < best.valid.log_loss:
+            best, weights, worse = Merged(list(taken), model, valid, chosen), model.get_weights(), 0
+        elif logistic and (worse := worse + 1) == WORSE_IN_A_ROW:
+            break
+    if best is None:
+        raise ValueError("a training needs at least one epoch, or one strength")
+    model.set_weights(weights)
+    return best
 
 
-def _train_dense(
+def _dense(
     model: keras.Model, split: MergeSplit, names: list[str], training: MergedTraining
-) -> tuple[Answers, str]:
+) -> Iterator[Step]:
     classes = len(split.train.joined.classes)
     rate = training.learning_rate or LEARNING_RATES[training.optimizer]
     optimizer = {"adadelta": keras.optimizers.Adadelta, "adam": keras.optimizers.Adam}
@@ -127,8 +138,6 @@ def _train_dense(
     learner = fed_with_masks(model) if training.dropout else model
     learner.compile(optimizer[training.optimizer](rate), loss, jit_compile=False)
     width = sum(split.train.joined.widths[name] for name in names)
-    best: Answers | None = None
-    best_weights, best_epoch = model.get_weights(), 0
     epochs = training.epochs_for(len(split.train))
     for epoch in range(epochs):
         rng = np.random.default_rng([training.seed, epoch])
@@ -145,17 +154,12 @@ def _train_dense(
                 f"the training diverged in epoch {epoch + 1} at a learning rate of {rate:g}; give "
                 "a smaller --learning-rate, or --normalise standardise"
             )
-        if best is None or valid.log_loss < best.log_loss:
-            best, best_weights, best_epoch = valid, model.get_weights(), epoch + 1
-    if best is None:
-        raise ValueError("a training needs at least one epoch")
-    model.set_weights(best_weights)
-    return best, f"epoch {best_epoch} of {epochs}"
+        yield valid, f"epoch {epoch + 1} of {epochs}"
 
 
-def _train_logistic(
+def _logistic(
     model: keras.Model, split: MergeSplit, names: list[str], training: MergedTraining
-) -> tuple[Answers, str]:
+) -> Iterator[Step]:
     """Logistic regression ends up in the model's own Dense: one way to answer for both."""
     # scikit-learn takes a second to import.
     from sklearn.exceptions import ConvergenceWarning
@@ -164,25 +168,13 @@ def _train_logistic(
     matrix = _merged_matrix(model, split.train, names)
     classes = len(split.train.joined.classes)
     regression = LogisticRegression(max_iter=LOGISTIC_STEPS, warm_start=True)
-    dense = model.get_layer(CATEGORY)
-    best: Answers | None = None
-    best_weights, chosen, worse = dense.get_weights(), "", 0
     for strength in sorted(training.strengths):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             regression.set_params(C=strength).fit(matrix, split.train.labels)
-        dense.set_weights([regression.coef_.T, regression.intercept_])
-        valid = answer(model, split.valid, names, classes)
-        if best is None or valid.log_loss < best.log_loss:
-            best, best_weights, worse = valid, dense.get_weights(), 0
-            ended = "" if regression.n_iter_.max() < LOGISTIC_STEPS else ", not converged"
-            chosen = f"C = {strength:g}{ended}"
-        elif (worse := worse + 1) == WORSE_IN_A_ROW:
-            break
-    if best is None:
-        raise ValueError("a logistic regression needs at least one strength")
-    dense.set_weights(best_weights)
-    return best, chosen
+        model.get_layer(CATEGORY).set_weights([regression.coef_.T, regression.intercept_])
+        ended = "" if regression.n_iter_.max() < LOGISTIC_STEPS else ", not converged"
+        yield answer(model, split.valid, names, classes), f"C = {strength:g}{ended}"
 
 
 def _merged_matrix(model: keras.Model, rows: FeatureRows, names: Sequence[str]) -> np.ndarray:

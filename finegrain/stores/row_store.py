@@ -47,10 +47,8 @@ class RowStore:
     rows themselves have reached the disk. Threads may share a store. A second process that opens
     it while one fills it can read what was done by then; its own `write` does nothing.
 
-    It is opened by the path and the key that were given to `create`.
-
     Raises:
-        DamagedStore: the file is cut short, no store, or made from something else.
+        DamagedStore: the file is cut short, no store, or not made with this key.
         UserError: it may not be written to, or a newer version wrote it.
     """
 
@@ -93,16 +91,12 @@ class RowStore:
         """Make an empty store.
 
         Args:
-            path: the file.
             key: what the rows are made from, as JSON values; also written as attributes.
             kinds: kind of data -> what its rows are.
             rows: split -> number of rows N.
             columns: name -> split -> N entries (text or integers) that describe the rows, in
                 datasets `<name>/<split>`.
             notes: further attributes, JSON values, in which makers of the same rows may differ.
-
-        Raises:
-            UserError: the file cannot be written.
         """
         write_layout(path, key, kinds, rows, columns or {}, notes or {})
         return cls(path, key)
@@ -140,12 +134,6 @@ class RowStore:
         """(N,) bool, True for rows that can be read."""
         return self._flags[split].astype(bool)
 
-    def column(self, name: str, split: str) -> np.ndarray:
-        """The entries of a column, (N,) integers or objects of type str."""
-        with h5py.File(self.path, "r", locking=False) as file:
-            data = file[f"{name}/{split}"]
-            return data.asstr()[:] if h5py.check_string_dtype(data.dtype) else data[:]
-
     def read(self, kind: str, split: str, rows: RowNumbers) -> np.ndarray:
         """Rows in the order asked for, (len(rows), ...); they must be done."""
         what = self.kinds[kind]
@@ -161,11 +149,7 @@ class RowStore:
         return out
 
     def write(self, split: str, rows: RowNumbers, values: Mapping[str, np.ndarray]) -> None:
-        """Put rows in their place: kind -> (len(rows), ...), all kinds at once.
-
-        Raises:
-            OSError: the disk is full; the rows do not count as done.
-        """
+        """Put rows in their place, all kinds at once; on an `OSError` they do not count as done."""
         if not self.writable:
             return
         for name, kind in self.kinds.items():

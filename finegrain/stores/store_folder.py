@@ -48,10 +48,9 @@ class StoreFolder:
     ) -> RowStore | None:
         """The store made from exactly `key`, or a new one; None if not one row fits.
 
-        Where not all rows fit, earlier splits come first, and each split is cut at its end.
-
-        The key is of everything that the rows depend on: a store of another key is never used.
-        `name` begins the file's name; the others are those of `RowStore.create`.
+        Where not all rows fit, earlier splits come first, and each split is cut at its end. The key
+        is of all that the rows depend on: a store of another key is never used. `name` begins the
+        file's name; the others are those of `RowStore.create`.
         """
         digest = hashlib.sha256(canonical(key).encode()).hexdigest()
         path = self.folder / f"{name}-{digest[:16]}.h5"

@@ -35,7 +35,7 @@ def test_all_outputs_of_any_batch(openvino, network, images, dtype, bfloat16, er
     if dtype == "float32":
         pixels = pixels * np.float32(0.99)
     opened = open_inference(network, pixels, bfloat16=bfloat16)
-    assert opened.engine.startswith("OpenVINO 20")
+    assert opened.compute.name.startswith("OpenVINO 20")
     expected = answers_one_by_one(network, pixels)
     assert min(np.ptp(right, axis=0).max() for right in expected) > 0.05
     for count in (1, 17, 2, 3, 8):
@@ -76,8 +76,10 @@ def has_bfloat16(openvino):
 def test_the_sentence_tells_engine_and_agreement(openvino, network, images):
     opened = open_inference(network, images)
     precision = "bfloat16" if has_bfloat16(openvino) else "float32"
-    assert f", {precision}, " in opened.engine and " stream" in opened.engine
-    assert opened.describe().startswith(f"{opened.engine}; agrees with Keras on 8 images to 0.")
+    assert f", {precision}, " in opened.compute.name and " stream" in opened.compute.name
+    assert opened.describe().startswith(
+        f"{opened.compute.name}; agrees with Keras on 8 images to 0."
+    )
     assert "top class" not in opened.describe()
     classifier = keras.Model(network.input, network.outputs[-1])
     opened = open_inference(classifier, images[:3])
@@ -87,7 +89,7 @@ def test_the_sentence_tells_engine_and_agreement(openvino, network, images):
 def test_float32_on_a_processor_without_bfloat16(openvino, network, images, monkeypatch):
     monkeypatch.setattr(openvino.Core, "get_property", lambda self, *names: ["FP32", "INT8"])
     opened = open_inference(network, images)
-    assert ", float32, " in opened.engine and "off by" not in opened.note
+    assert ", float32, " in opened.compute.name and "off by" not in opened.note
 
 
 def test_bfloat16_is_left_where_rounding_hurts(openvino, images):
@@ -99,7 +101,7 @@ def test_bfloat16_is_left_where_rounding_hurts(openvino, images):
     model = keras.Model(image, one(image) - other(image))
     other.kernel.assign(one.kernel * 1.002)
     opened = open_inference(model, images)
-    assert ", float32, " in opened.engine
+    assert ", float32, " in opened.compute.name
     assert "agrees with Keras on 8 images" in opened.note
     assert "; bfloat16 is off by " in opened.note
 
@@ -115,7 +117,7 @@ def spoiled(run, spoil):
 def test_keras_where_openvino_disagrees(openvino, network, images, monkeypatch, spoil, off):
     monkeypatch.setattr(OpenVINOEngine, "run", spoiled(OpenVINOEngine.run, spoil))
     opened = open_inference(network, images)
-    assert opened.engine == "Keras, tensorflow float32"
+    assert opened.compute.name == "Keras, tensorflow float32"
     assert "OpenVINO disagrees" in opened.note and f"float32 is off by {off}" in opened.note
     assert_close(opened.run(images), answers_one_by_one(network, images), 1e-5)
 
@@ -124,14 +126,14 @@ def test_keras_where_answers_are_not_finite(openvino, network, images, counting_
     model = keras.models.clone_model(network)
     model.layers[-1].bias.assign([np.nan] * 5)
     opened = open_inference(model, images)
-    assert opened.engine.startswith("Keras") and "not finite" in opened.note
+    assert opened.compute.name.startswith("Keras") and "not finite" in opened.note
     assert not counting_conversions
 
 
 def test_keras_where_openvino_is_missing(network, images, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
     opened = open_inference(network, images)
-    assert opened.engine.startswith("Keras")
+    assert opened.compute.name.startswith("Keras")
     assert "pip install -r requirements-openvino.txt" in opened.note
     assert_close(opened.run(images), answers_one_by_one(network, images), 1e-5)
 
@@ -142,7 +144,7 @@ def test_keras_where_openvino_is_broken(openvino, network, images, monkeypatch):
 
     monkeypatch.setattr(engines, "load_openvino", broken)
     opened = open_inference(network, images)
-    assert opened.engine.startswith("Keras")
+    assert opened.compute.name.startswith("Keras")
     assert "OpenVINO does not run (libopenvino.so" in opened.note
 
 
@@ -158,7 +160,7 @@ def test_keras_where_the_model_cannot_be_converted(openvino, images):
 
     image = keras.Input(images.shape[1:])
     opened = open_inference(keras.Model(image, Odd()(image)), images)
-    assert opened.engine.startswith("Keras")
+    assert opened.compute.name.startswith("Keras")
     assert "OpenVINO cannot convert the model" in opened.note
     np.testing.assert_array_equal(opened.run(images)[0], images)
 
@@ -179,10 +181,10 @@ def test_keras_as_asked(network, images, counting_conversions):
 def test_keras_for_few_images(openvino, network, images, counting_conversions):
     enough = int(np.ceil(PAYING_PIXELS["tensorflow"] / 32**2))
     few = open_inference(network, images, expected_images=enough - 1)
-    assert few.engine.startswith("Keras") and "longer to start than it saves" in few.note
+    assert few.compute.name.startswith("Keras") and "longer to start than it saves" in few.note
     assert not counting_conversions
     many = open_inference(network, images, expected_images=enough)
-    assert many.engine.startswith("OpenVINO") and counting_conversions == ["uint8"]
+    assert many.compute.name.startswith("OpenVINO") and counting_conversions == ["uint8"]
 
 
 @pytest.mark.parametrize(
