@@ -37,9 +37,7 @@ def intervals(
     return {name: _percentiles(np.concatenate(values)) for name, values in found.items()}
 
 
-def clustered_interval(
-    values: np.ndarray, clusters: np.ndarray, resamples: int = RESAMPLES, seed: int = 0
-) -> Interval:
+def clustered_interval(values: np.ndarray, clusters: np.ndarray) -> Interval:
     """95 % bootstrap interval of a mean whose values come in clusters; whole clusters are drawn.
 
     Images of one person succeed or fail together, so an interval over single images would be
@@ -47,8 +45,8 @@ def clustered_interval(
     """
     _, of = np.unique(clusters, return_inverse=True)
     sums, counts = np.bincount(of, values), np.bincount(of)
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), resamples)
+    shares = np.full(len(counts), 1 / len(counts))
+    drawn = np.random.default_rng(0).multinomial(len(counts), shares, RESAMPLES)
     low, high = np.percentile(drawn @ sums / (drawn @ counts), PERCENTILES)
     return float(low), float(high)
 

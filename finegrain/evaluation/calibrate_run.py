@@ -66,9 +66,11 @@ def calibrate_run(
     kept = 1.0 if undo else total
     # Even where nothing changes: a call that was killed after it had put the temperature in is
     # called again, and its answers shall be the same to the last digit.
-    after = [replace(split, answers=_answers_anew(model, split)) for split in before]
-    for was, now in zip(before, after, strict=True):
-        print(_line(was, now, fitted_on=not undo))
+    head, after = head_weights(model), []
+    for was in before:
+        answers = answers_from_embeddings(was.embeddings, *head, was.images.labels)
+        after.append(replace(was, answers=answers))
+        print(_line(was, after[-1], fitted_on=not undo))
     if changes:
         digest = replace_model(run_folder, model, kept)
     model_from = read_results(RunFolder.open(run_folder))["model_from"]
@@ -95,20 +97,15 @@ def _fitted(model: keras.Model, answered: list[Answered]) -> float:
     return fit_temperature(embeddings, *head_weights(model), labels)
 
 
-def _answers_anew(model: keras.Model, answered: Answered) -> TopAnswers:
-    labels = answered.images.labels
-    return answers_from_embeddings(answered.embeddings, *head_weights(model), labels)
-
-
 def _line(before: Answered, after: Answered, fitted_on: bool) -> str:
-    measures = {"calibration error": _calibration_error, "log loss": _log_loss}
-    told = ", ".join(
-        f"{name} {measure(before.answers):.4f} -> {measure(after.answers):.4f}"
-        for name, measure in measures.items()
-    )
+    errors = [_calibration_error(answered.answers) for answered in (before, after)]
+    losses = [log_losses(answered.answers.true_probability).mean() for answered in (before, after)]
     split = before.images.split
     hint = "; fitted on these" if split == VALID and fitted_on else ""
-    return f"{split:<7} {told}  ({len(before.images.labels)} images{hint})"
+    return (
+        f"{split:<7} calibration error {errors[0]:.4f} -> {errors[1]:.4f}, log loss "
+        f"{losses[0]:.4f} -> {losses[1]:.4f}  ({len(before.images.labels)} images{hint})"
+    )
 
 
 def _calibration_error(answers: TopAnswers) -> float:
@@ -116,10 +113,6 @@ def _calibration_error(answers: TopAnswers) -> float:
     if not sound.any():
         return float("nan")
     return calibration_error(answers.probabilities[sound, 0], answers.true_rank[sound] == 1)[0]
-
-
-def _log_loss(answers: TopAnswers) -> float:
-    return float(log_losses(answers.true_probability).mean())
 
 
 def _closing(run: FinishedRun, changes: bool, undo: bool, inside: float, total: float) -> str:

@@ -38,10 +38,9 @@ class ClassAnswers:
 def class_answers(rows: pd.DataFrame, classes: Sequence[str]) -> ClassAnswers:
     """The answers in a table of `read_predictions`, whose classes are all among those given."""
     index = {name: number for number, name in enumerate(classes)}
-    true, predicted = (rows[name].map(index).to_numpy(np.int64) for name in ("true", "predicted"))
     return ClassAnswers(
-        true,
-        predicted,
+        rows["true"].map(index).to_numpy(np.int64),
+        rows["predicted"].map(index).to_numpy(np.int64),
         rows["true_rank"].to_numpy() <= TOP,
         rows["probability"].to_numpy("float64"),
         log_losses(rows["true_probability"].to_numpy()),

@@ -34,7 +34,6 @@ def evaluate_split(
     classes: Sequence[str],
     answered: Answered | None = None,
     same_class: PairScore | None = None,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """All measures that can be computed, of the split's sound rows of predictions.csv.
 
@@ -45,7 +44,7 @@ def evaluate_split(
         `images`; `measures`, for each name of `MEASURES` its `value`, `low` and `high`, or None;
         `missing`, for each of the latter the reason; `per_class`; `reliability`; `notes`.
     """
-    found, answers = _Found(seed), class_answers(rows, classes)
+    found, answers = _Found(), class_answers(rows, classes)
     if len(rows):
         found.take(CLASS_MEASURES, answers, len(rows))
     else:
@@ -69,13 +68,12 @@ def evaluate_split(
 class _Found:
     """The measures of a split, as far as they have been looked at."""
 
-    seed: int
     measures: dict[str, Any] = field(default_factory=lambda: dict.fromkeys(MEASURES))
     missing: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def take(self, measures: Sequence[Measure], evidence: Any, images: int) -> None:
-        self.measures |= taken(measures, evidence, images, self.seed)
+        self.measures |= taken(measures, evidence, images)
 
     def lack(self, measures: Iterable[Measure], reason: str) -> None:
         self.missing |= {measure.name: reason for measure in measures}
@@ -132,7 +130,7 @@ def _compare(found: _Found, answered: Answered, same_class: PairScore | None) ->
 def _compare_pairs(
     found: _Found, embeddings: np.ndarray, labels: np.ndarray, same_class: PairScore | None
 ) -> None:
-    pairs = sample_pairs(labels, seed=found.seed)
+    pairs = sample_pairs(labels)
     if not len(pairs.same):
         few = "all images are of one class" if len(set(labels)) == 1 else "no two are of one class"
         found.lack(PAIR_MEASURES, f"there are no two kinds of pairs: {few}")

@@ -99,7 +99,7 @@ MEASURES = {measure.name: measure for measure in (*CLASS_MEASURES, *COMPARISONS)
 
 
 def taken(
-    measures: Sequence[Measure], evidence: Any, images: int, seed: int = 0
+    measures: Sequence[Measure], evidence: Any, images: int
 ) -> dict[str, dict[str, float | None]]:
     """Take measures of one kind of evidence, with 95 % bootstrap intervals over its images.
 
@@ -107,7 +107,7 @@ def taken(
         Name -> `value`, and `low` and `high`, None where no draw has the measure.
     """
     found = {measure.name: measure.of(evidence) for measure in measures}
-    bounds = intervals({name: draws for name, (_, draws) in found.items()}, images, seed)
+    bounds = intervals({name: draws for name, (_, draws) in found.items()}, images)
     both = {name: interval or (None, None) for name, interval in bounds.items()}
     return {
         name: {"value": float(value), "low": both[name][0], "high": both[name][1]}

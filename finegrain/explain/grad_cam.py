@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from finegrain.explain.gradients import gradients
-from finegrain.explain.photograph import fitted, lay_over
+from finegrain.explain.photograph import fitted
 from finegrain.models.backbone import BACKBONE_LAYER
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.heads.same_class import SAME_CLASS, SQUARED_DIFFERENCE
@@ -69,10 +69,6 @@ class GradCam(_CutModel):
         """Heat of one picture of any size, (H, W, 3) uint8; (h, w), as `heats`."""
         asked = None if class_index is None else [class_index]
         return self.heats(fitted(pixels, self.image_size)[None], asked)[0]
-
-    def overlay(self, pixels: np.ndarray, class_index: int | None = None) -> np.ndarray:
-        """A picture coloured by its heat, (H, W, 3) uint8; plain where there is none."""
-        return lay_over(pixels, self.heat(pixels, class_index))
 
     def _logits(self, maps: Tensor) -> Tensor:
         return _logits(self._dense, self._above(maps, training=False))

@@ -50,12 +50,7 @@ class SampleSubmission:
 
 
 def read_sample_submission(path: Path) -> SampleSubmission:
-    """Read a CSV file with a header and the id in its first column.
-
-    Raises:
-        UserError: no such file, not UTF-8, no rows, a header of fewer than two columns,
-            a row of another length than the header, or an id that stands there twice.
-    """
+    """Read a CSV file with a header and the id in its first column, or refuse what is none."""
     if not path.is_file():
         raise UserError(f"there is no file {path}; --sample-submission takes a CSV file")
     try:

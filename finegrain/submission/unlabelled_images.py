@@ -20,10 +20,6 @@ def unlabelled_images(folder: Path, classes: Collection[str] = ()) -> dict[str, 
     The id of an image in a folder is its file name without the suffix. Files that are hidden or
     have no image suffix are left out; so are subfolders, unless they hold training classes.
 
-    Args:
-        folder: holds the images themselves, without subfolders; or the JSON.
-        classes: names of the training classes, to tell a training folder from a test folder.
-
     Returns:
         id -> path, sorted as a person sorts: `2` before `10`; of a JSON, in its own order.
 

@@ -79,7 +79,7 @@ def test_a_hidden_layer_between_is_differentiated(images):
 def test_a_picture_of_any_size_is_squeezed_and_keeps_its_size(model):
     pixels = np.random.default_rng(5).integers(0, 256, (150, 210, 3), dtype=np.uint8)
     cam = GradCam(model)
-    picture = cam.overlay(pixels, 1)
+    picture = lay_over(pixels, cam.heat(pixels, 1))
     assert picture.shape == pixels.shape and picture.dtype == np.uint8
     assert cam.heat(pixels).shape == (3, 2)
     with pytest.raises(ValueError, match="uint8"):
@@ -91,7 +91,8 @@ def test_no_heat_leaves_the_plain_picture(model, images):
     try:
         for kernel in (np.zeros_like(kept), np.full_like(kept, -1), np.full_like(kept, np.nan)):
             model.get_layer("category").kernel.assign(kernel)
-            np.testing.assert_array_equal(GradCam(model).overlay(images[0], 0), images[0])
+            plain = lay_over(images[0], GradCam(model).heat(images[0], 0))
+            np.testing.assert_array_equal(plain, images[0])
     finally:
         model.get_layer("category").kernel.assign(kept)
 
