@@ -19,18 +19,10 @@ Settings = TypeVar("Settings")
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 # A missing file is not among them: the project may have looked in the wrong place.
-OF_THE_SYSTEM = (
-    errno.EACCES,
-    errno.EEXIST,
-    errno.EIO,
-    errno.EISDIR,
-    errno.ELOOP,
-    errno.ENAMETOOLONG,
-    errno.ENOSPC,
-    errno.ENOTDIR,
-    errno.EPERM,
-    errno.EROFS,
-)
+OF_THE_SYSTEM = {
+    getattr(errno, name)
+    for name in "EACCES EEXIST EIO EISDIR ELOOP ENAMETOOLONG ENOSPC ENOTDIR EPERM EROFS".split()
+}
 
 
 def run_command(main: Callable[[Settings], None], settings_type: type[Settings]) -> None:
@@ -80,9 +72,7 @@ def _end_with(sentence: str) -> NoReturn:
 def load_keras() -> None:
     """Import Keras and its backend without their start-up chatter.
 
-    TensorFlow's first lines (oneDNN, no CUDA driver) come from C++ before any log level counts,
-    so the process's standard error itself is turned aside while it loads. A failing import
-    shows all of it; who sets TF_CPP_MIN_LOG_LEVEL to 0 sees it always.
+    Whoever sets TF_CPP_MIN_LOG_LEVEL to 0 sees it, and a failing import shows all of it.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         import keras

@@ -153,12 +153,12 @@ def _check_suffix(flag: str, path: Path, suffixes: Suffixes) -> None:
 def values_by_name(
     flag: str, texts: Sequence[str], names: Sequence[str], default: str
 ) -> dict[str, str]:
-    """What a flag says for each of the known names: `--weights none xception=FILE`.
+    """What a flag says for each of the known names, in their order: `--weights none xception=FILE`.
 
     Args:
         flag: as typed.
         texts: its values: `name=value` for one name, `value` for all the others.
-        names: known names; the answer is in their order.
+        names: known names.
         default: for names of which nothing is said.
 
     Raises:

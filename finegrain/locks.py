@@ -40,10 +40,8 @@ class Holder:
 class SystemLock:
     """The operating system's lock on a file, with a note in the file that tells who holds it.
 
-    A process that is killed holds it no more. Threads of one process exclude each other too.
-
-    Args:
-        path: the file, in a folder that exists; made when taken, removed when released.
+    A process that is killed holds it no more. Threads of one process exclude each other too. The
+    file, in a folder that exists, is made when the lock is taken and removed when it is released.
     """
 
     def __init__(self, path: Path):
@@ -51,11 +49,9 @@ class SystemLock:
         self._lock = filelock.FileLock(path, thread_local=False)
 
     def take(self, holder: Holder | None, timeout: float = 0.0) -> bool:
-        """Take the lock; whether it is ours now.
+        """Take the lock within so many seconds; whether it is ours now.
 
-        Args:
-            holder: noted in the file; None leaves the note as it is.
-            timeout: seconds to wait for somebody else to release it.
+        The holder is noted in the file; None leaves the note as it is.
 
         Raises:
             OSError: the file cannot be made or written.

@@ -50,10 +50,9 @@ class OutputFile:
     Attributes:
         flag: that names it, for refusals.
         path: where it goes; None if it is not asked for.
-        is_picture: whether it is a picture, which may replace one that we drew.
+        is_picture: whether it may replace a picture that we drew.
         own_names: files of a run that this command may replace.
-        replaces: endings of the files that it may replace, in lower case; a file of any other
-            kind was not written by this command.
+        replaces: endings, in lower case, of files that this command may have written.
     """
 
     flag: str
@@ -69,7 +68,6 @@ class OutputFolder:
 
     Attributes:
         flag: that names it, for refusals.
-        path: the folder.
         kind: what the folder becomes, `RUN` or `DATA_SET`; one of another kind is refused. None
             for a folder that takes files beside others.
         names: files that are written there.

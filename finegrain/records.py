@@ -10,7 +10,7 @@ there. A type's defaults are what held before its key was written.
 """
 
 import json
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -103,11 +103,7 @@ def read_json(path: Path, mend: str, errors: str = "strict") -> Any:
 
 
 def check_type(content: Any, kind: Any) -> Any:
-    """`content`, JSON values, as a value of type `kind`.
-
-    Raises:
-        Damaged: names the first place that is wrong.
-    """
+    """JSON values as a value of a type, or `Damaged`, which names the first wrong place."""
     try:
         return TypeAdapter(kind).validate_python(content, strict=True)
     except ValidationError as error:
@@ -151,14 +147,9 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _refuse_depth(content: Any) -> None:
     level = [content]
     for _ in range(MOST_LEVELS):
-        level = [inner for outer in level for inner in _parts(outer)]
+        tables = [value.values() for value in level if isinstance(value, dict)]
+        lists = [value for value in level if isinstance(value, list)]
+        level = [*chain(*tables, *lists)]
         if not level:
             return
     raise Damaged(TOO_DEEP)
-
-
-def _parts(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        yield from value.values()
-    elif isinstance(value, list):
-        yield from value

@@ -43,21 +43,13 @@ def open_regular(path: Path) -> SizedReader:
 
 
 def read_regular(path: Path) -> bytes:
-    """The content of a regular file, or of a link to one.
-
-    Raises:
-        OSError: as `open_regular`.
-    """
+    """The content of a regular file, or of a link to one; errors as of `open_regular`."""
     with open_regular(path) as file:
         return file.read()
 
 
 def refuse_special(path: Path) -> None:
-    """For libraries that open a file themselves.
-
-    Raises:
-        OSError: as `open_regular`.
-    """
+    """As `open_regular` does, for libraries that open a file themselves."""
     _refuse_special(os.stat(path), path)
 
 

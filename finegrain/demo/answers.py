@@ -17,7 +17,6 @@ from finegrain.models.multi_loss import same_class
 from finegrain.runs.finished_run import FinishedRun
 from finegrain.runs.run_config import MULTI_LOSS
 from finegrain.runs.run_folder import open_run_data
-from finegrain.tensor import Tensor
 
 
 @dataclass(frozen=True)
@@ -30,17 +29,10 @@ class Neighbour:
 
 
 class TrainingImages:
-    """Training images by their embeddings; exact search.
-
-    Args:
-        paths: N files.
-        names: their N classes.
-        embeddings: (N, D) float.
-    """
+    """N training images with the names of their classes and (N, D) embeddings; exact search."""
 
     def __init__(self, paths: Sequence[Path], names: Sequence[str], embeddings: np.ndarray):
-        self.paths = list(paths)
-        self.names = list(names)
+        self.paths, self.names = list(paths), list(names)
         self._directions = unit_rows(embeddings)
 
     def nearest(self, embedding: np.ndarray, count: int) -> list[Neighbour]:
@@ -88,12 +80,7 @@ class PairAnswer:
 
 
 class Answers:
-    """The models that a run's answers come from; one thread at a time.
-
-    Args:
-        run: a finished run.
-        training_images: to find neighbours among; None for none.
-    """
+    """The models that a finished run's answers come from; one thread at a time."""
 
     def __init__(self, run: FinishedRun, training_images: TrainingImages | None = None):
         model = run.model()
@@ -108,7 +95,7 @@ class Answers:
 
     def probabilities(self, photo: Photograph) -> np.ndarray:
         """(C,) probabilities of the classes."""
-        return _numbers(self._classify(photo.pixels[None], training=False))[0]
+        return ops.convert_to_numpy(self._classify(photo.pixels[None], training=False))[0]
 
     def overlay(self, photo: Photograph, class_index: int) -> np.ndarray:
         """The photograph as shown, coloured by what speaks for a class: (h, w, 3) uint8."""
@@ -127,7 +114,7 @@ class Answers:
         if self._same_class is None or self._pair_cam is None:
             return PairAnswer(None, cosine, None, False)
         inputs = [photo_1.pixels[None], photo_2.pixels[None]]
-        same = float(_numbers(self._same_class(inputs, training=False))[0, 1])
+        same = float(ops.convert_to_numpy(self._same_class(inputs, training=False))[0, 1])
         says_same = same >= 0.5
         heats = self._pair_cam.heats(photo_1.pixels, photo_2.pixels, same=says_same)
         overlays = lay_over(photo_1.shown, heats[0]), lay_over(photo_2.shown, heats[1])
@@ -135,8 +122,4 @@ class Answers:
 
     def _embedding(self, photo: Photograph) -> np.ndarray:
         (embedding,) = tree.flatten(self._embed(photo.pixels[None], training=False))
-        return _numbers(embedding)[0]
-
-
-def _numbers(tensor: Tensor) -> np.ndarray:
-    return ops.convert_to_numpy(tensor)
+        return ops.convert_to_numpy(embedding)[0]

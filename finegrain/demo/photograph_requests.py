@@ -43,8 +43,7 @@ class PhotographRequests:
     """
 
     def __init__(self, app: App, folder: Path):
-        self.app = app
-        self.folder = folder
+        self.app, self.folder = app, folder
         # Decoding may take hundreds of megabytes.
         self._one_at_a_time = asyncio.Lock()
 

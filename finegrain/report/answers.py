@@ -15,7 +15,7 @@ class Answers:
 
     Attributes:
         classes: C names in index order.
-        paths: (N,) objects of type str, as in the table.
+        paths: (N,) objects of type str.
         labels: (N,) int64, the class each photograph has.
         predicted: (N,) int64, the class it was given.
         probability: (N,) float64 of the class given, 0 to 1.

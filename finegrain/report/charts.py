@@ -80,12 +80,7 @@ def _upright(kind: str, x: float) -> Markup:
 
 
 def draw_class_sizes(counts: Sequence[int], classes: Sequence[str]) -> Markup:
-    """A bar for each class, or, of many classes, for each stretch of classes of like size.
-
-    Args:
-        counts: (C,) training photographs of each class, at least one class.
-        classes: (C,) names.
-    """
+    """A bar for each of C classes, or, of many, for each stretch of classes of like size."""
     order = np.argsort(-np.asarray(counts, np.int64), kind="stable")
     sizes = np.asarray(counts, np.int64)[order]
     named = [f"{classes[number]}: {counts[number]}" for number in order]
@@ -113,11 +108,7 @@ def _bar(
 
 
 def draw_reliability(bins: list[dict[str, Any]]) -> Markup | None:
-    """The reliability diagram: a bar a bin, as dark as its share of photographs.
-
-    Args:
-        bins: rows of `low`, `high`, `count`, `confidence`, `accuracy`; None if all are empty.
-    """
+    """The reliability diagram: a bar a bin, as dark as its share; None if all bins are empty."""
     filled = [row for row in bins if row["count"]]
     if not filled:
         return None

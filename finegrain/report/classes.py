@@ -107,16 +107,7 @@ class Side:
     mistakes: int
 
 
-@dataclass(frozen=True)
-class PairView:
-    """A pair as it is shown."""
-
-    sides: tuple[Side, Side]
-    mistakes: int
-    images: int
-
-
-def view_pair(pair: ConfusedPair, answers: Answers, photographs: Photographs) -> PairView:
+def sides_of(pair: ConfusedPair, answers: Answers, photographs: Photographs) -> list[Side]:
     """Choose the photographs of a pair: up to two mistaken ones a side, then typical ones."""
 
     def side(label: int, other: int, mistakes: int) -> Side:
@@ -131,11 +122,10 @@ def view_pair(pair: ConfusedPair, answers: Answers, photographs: Photographs) ->
             mistakes,
         )
 
-    sides = (
+    return [
         side(pair.one, pair.other, pair.one_as_other),
         side(pair.other, pair.one, pair.other_as_one),
-    )
-    return PairView(sides, pair.mistakes, pair.images)
+    ]
 
 
 def _surest(answers: Answers, wanted: np.ndarray, most: int) -> list[str]:

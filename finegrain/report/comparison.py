@@ -14,10 +14,9 @@ DRAWS = 10_000
 
 @dataclass(frozen=True)
 class Difference:
-    """What a run is against another, on the `images` that both have answered.
+    """What a run is against another, by top-1 accuracy on the `images` that both have answered.
 
     Attributes:
-        accuracy, other_accuracy: top-1 accuracy of each there.
         only_this, only_other: photographs that only one of them has right.
         low, high: 95 % interval of `accuracy - other_accuracy`, by paired bootstrap.
         p_value: of McNemar's exact test, that the two err equally often.

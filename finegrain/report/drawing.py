@@ -44,13 +44,9 @@ class Frame:
 def axes(
     frame: Frame, x_label: str, y_label: str, whole_x: bool = False, percent: str = ""
 ) -> Markup:
-    """Grid, ticks and labels.
+    """Grid, ticks at whole numbers only or anywhere, and labels below and above.
 
-    Args:
-        frame: of the chart.
-        x_label, y_label: below, and above the upper left corner.
-        whole_x: ticks at whole numbers only.
-        percent: the axes, of "x" and "y", whose values are shares to be shown in percent.
+    The axes named in `percent`, "x" and "y", have shares.
     """
     parts = []
     for value in _ticks(frame.y):
@@ -76,14 +72,7 @@ def _ticks(limits: tuple[float, float], whole: bool = False) -> list[float]:
 def line(
     frame: Frame, points: Iterable[tuple[float, float]], kind: str, dots: bool = True
 ) -> Markup:
-    """Points (x, y) joined by lines and marked; values that are not finite leave a gap.
-
-    Args:
-        frame: of the chart.
-        points: in the chart's values.
-        kind: class of the style sheet.
-        dots: mark each point.
-    """
+    """Points (x, y) joined by lines, with dots or without; what is not finite leaves a gap."""
     pieces: list[list[str]] = [[]]
     marks = []
     for x, y in points:

@@ -58,11 +58,10 @@ def gather_evidence(
     compared: np.ndarray,
     most_embedded: int,
 ) -> Evidence:
-    """Ask the model about some answers; what it cannot tell is noted in the record.
+    """Ask the model of a run about some answers; what it cannot tell is noted in the record.
 
     Args:
-        record: of the run.
-        answers: its answers.
+        record, answers: of the run.
         looked_at: rows of the answers to draw Grad-CAM for.
         compared: rows of the answers to look for training photographs like them.
         most_embedded: embeddings of a data set with more photographs are used only if stored.

@@ -19,14 +19,9 @@ BLUE, ORANGE = (47, 111, 178), (217, 95, 13)
 
 
 def draw_matrix(counts: sparse.csr_array, order: np.ndarray, classes: Sequence[str]) -> Markup:
-    """The block of some classes, a cell as strong as its share of the row.
+    """The block of some of the C classes, in some order, a cell as strong as its share of the row.
 
     Rows are what photographs are, columns what they were taken for.
-
-    Args:
-        counts: (C,C) confusions.
-        order: the K classes of the block, in the order to stand in.
-        classes: C names.
     """
     names = [_shortened(classes[number]) for number in order]
     label = LETTER_WIDTH * max(map(len, names)) + 14

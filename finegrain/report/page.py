@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from finegrain.report.cases import RULE
 from finegrain.report.comparison import Difference, Disagreement
-from finegrain.report.run_record import setting_rows, stage_rows
+from finegrain.report.measures import measure_notes, measure_rows
+from finegrain.report.run_record import run_facts, setting_rows, stage_rows
 from finegrain.report.run_view import RunView
 from finegrain.whole_files import written_whole
 
@@ -58,6 +59,9 @@ def render_page(
         split_names=SPLIT_NAMES,
         label_error_rule=RULE,
         headlines=headlines,
+        measure_rows=measure_rows,
+        measure_notes=measure_notes,
+        run_facts=run_facts,
         setting_rows=setting_rows,
         stage_rows=stage_rows,
     )
@@ -77,8 +81,8 @@ def headlines(view: RunView) -> list[tuple[str, str]]:
     count, wrong = len(answers), view.mistake_count
     said = [(f"{wrong} of {count} answers are wrong ({100 * wrong / count:.1f} %).", "mistakes")]
     if view.pairs:
-        pair = view.pairs[0]
-        names = " and ".join(side.name for side in pair.sides)
+        pair, sides = view.pairs[0]
+        names = " and ".join(side.name for side in sides)
         text = f"Most often mistaken for each other: {names} ({pair.mistakes} of {pair.images})."
         said.append((text, "pairs"))
     excess = float(answers.probability.mean() - answers.right.mean())

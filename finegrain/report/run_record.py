@@ -22,11 +22,10 @@ class RunRecord:
     """What the report of one run is made from.
 
     Attributes:
-        folder: the run folder.
-        config: its config.json.
+        config: the content of config.json.
         photographs: of its data set.
         data: where that stands now, if it has moved.
-        classes: class names in index order.
+        classes: names in index order.
         stages: (name, rows of its history) of each stage.
         results: stage name -> its numbers.
         evaluation: split -> its measures in evaluation.json; empty where there is none.
@@ -129,37 +128,31 @@ def _read_answers(record: RunRecord, split: str | None) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Fact:
-    """A line of the table; `code` values are digests, paths and versions."""
+def run_facts(record: RunRecord) -> list[tuple[str, str, bool]]:
+    """Names and values that the run's config has, in the order a reader asks; whether it is code.
 
-    name: str
-    value: str
-    code: bool = False
-
-
-def run_facts(record: RunRecord) -> list[Fact]:
-    """The lines that the run's config can fill, in the order a reader asks."""
+    Code are digests, paths and versions.
+    """
     config = record.config
     data, weights = config.get("data", {}), config.get("weights", {})
     images = ", ".join(f"{count} {split}" for split, count in data.get("images", {}).items())
     size = " × ".join(map(str, config.get("image_size", [])))
     versions = ", ".join(f"{name} {number}" for name, number in config.get("versions", {}).items())
     facts = [
-        Fact("Recipe", config.get("recipe", "")),
-        Fact("Backbone", config.get("backbone", "")),
-        Fact("Image size", f"{size} pixels" if size else ""),
-        Fact("Weights at the start", str(weights.get("name", "")), True),
-        Fact("Digest of the weights", weights.get("digest", "")[:12], True),
-        Fact("Precision", config.get("precision", "")),
-        Fact("Classes", str(len(record.classes)) if record.classes else ""),
-        Fact("Photographs", images),
-        Fact("Data set", data.get("folder", ""), True),
-        Fact("Digest of the data set", data.get("digest", "")[:12], True),
-        Fact("Run folder", str(record.folder), True),
-        Fact("Versions", versions, True),
+        ("Recipe", config.get("recipe", ""), False),
+        ("Backbone", config.get("backbone", ""), False),
+        ("Image size", f"{size} pixels" if size else "", False),
+        ("Weights at the start", str(weights.get("name", "")), True),
+        ("Digest of the weights", weights.get("digest", "")[:12], True),
+        ("Precision", config.get("precision", ""), False),
+        ("Classes", str(len(record.classes)) if record.classes else "", False),
+        ("Photographs", images, False),
+        ("Data set", data.get("folder", ""), True),
+        ("Digest of the data set", data.get("digest", "")[:12], True),
+        ("Run folder", str(record.folder), True),
+        ("Versions", versions, True),
     ]
-    return [fact for fact in facts if fact.value]
+    return [fact for fact in facts if fact[1]]
 
 
 def setting_rows(record: RunRecord) -> list[tuple[str, str]]:

@@ -16,8 +16,9 @@ from finegrain.report.cases import (
     worst_mistakes,
 )
 from finegrain.report.charts import draw_class_sizes, draw_curves, draw_reliability
-from finegrain.report.classes import ClassRow, PairView, class_notes, class_rows, view_pair
+from finegrain.report.classes import ClassRow, Side, class_notes, class_rows, sides_of
 from finegrain.report.confusions import (
+    ConfusedPair,
     confused_pairs,
     count_confusions,
     look_alike_order,
@@ -25,14 +26,9 @@ from finegrain.report.confusions import (
 )
 from finegrain.report.evidence import gather_evidence
 from finegrain.report.matrix_drawing import draw_matrix, draw_overview
-from finegrain.report.measures import (
-    Measure,
-    measure_notes,
-    measure_rows,
-    measures_of,
-)
+from finegrain.report.measures import Measure, measures_of
 from finegrain.report.photographs import Picture
-from finegrain.report.run_record import Fact, RunRecord, run_facts
+from finegrain.report.run_record import RunRecord
 
 # With more classes the matrix shows the most confused ones.
 MOST_IN_MATRIX = 60
@@ -52,7 +48,6 @@ class RunView:
         record: what it is made from; its notes say what is missing.
         curves: (title, SVG).
         tiles: the measures of the split shown that are said first.
-        measure_notes: split -> what is missing there.
         matrix, overview: the confusion matrix of `in_matrix` classes, and a picture of all.
         mistakes, unsure, label_errors: photographs to look at; the counts are of all there are.
         copies: (held-out photograph, training photograph, kind) of `copy_count`.
@@ -60,18 +55,14 @@ class RunView:
     """
 
     record: RunRecord
-    facts: list[Fact]
     curves: list[tuple[str, Markup]]
     tiles: list[Measure]
-    measured_splits: list[str]
-    measure_rows: list[tuple[str, list[Measure | None]]]
-    measure_notes: dict[str, list[str]]
     reliability: Markup | None = None
     sizes: Markup | None = None
     matrix: Markup | None = None
     overview: Picture | None = None
     in_matrix: int = 0
-    pairs: list[PairView] = field(default_factory=list)
+    pairs: list[tuple[ConfusedPair, list[Side]]] = field(default_factory=list)
     mistakes: list[Case] = field(default_factory=list)
     unsure: list[Case] = field(default_factory=list)
     label_errors: list[Case] = field(default_factory=list)
@@ -89,12 +80,8 @@ def view_run(record: RunRecord, most_embedded: int) -> RunView:
     measured = record.evaluation.get(record.split, {})
     view = RunView(
         record,
-        run_facts(record),
         draw_curves(record.stages) if record.stages else [],
         measures_of(measured)[:TILES],
-        list(record.evaluation),
-        measure_rows(record.evaluation),
-        {split: measure_notes(part) for split, part in record.evaluation.items()},
         draw_reliability(measured.get("reliability") or []),
     )
     training = record.config.get("data", {}).get("class_counts") or []
@@ -123,7 +110,8 @@ def _add_classes(view: RunView, answers: Answers, training: Sequence[int]) -> No
         order = shown[look_alike_order(counts[shown][:, shown])]
         view.matrix, view.in_matrix = draw_matrix(counts, order, classes), len(shown)
     photographs = view.record.photographs
-    view.pairs = [view_pair(pair, answers, photographs) for pair in confused_pairs(counts, PAIRS)]
+    for pair in confused_pairs(counts, PAIRS):
+        view.pairs.append((pair, sides_of(pair, answers, photographs)))
     view.rows = class_rows(counts, classes, training)
     view.class_notes = class_notes(counts, classes)
 

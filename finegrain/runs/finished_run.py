@@ -47,11 +47,7 @@ class FinishedRun:
 
 
 def open_finished_run(folder: Path) -> FinishedRun:
-    """Open a run for prediction.
-
-    Raises:
-        UserError: no such run, or its training has not finished.
-    """
+    """Open a run for prediction; a `UserError` where its training has not finished."""
     run = RunFolder.open(folder)
     if not (folder / MODEL).is_file():
         raise UserError(

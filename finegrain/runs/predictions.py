@@ -14,12 +14,10 @@ from finegrain.whole_files import written_whole
 PREDICTIONS = "predictions.csv"
 TOP = 5
 NO_CLASS = -1
-TEXT_COLUMNS = ("path", "split", "true", "predicted")
-NUMBER_COLUMNS = ("probability", "true_probability", "true_rank")
-TOP_COLUMNS = tuple(
-    name for place in range(1, TOP + 1) for name in (f"top_{place}", f"top_{place}_probability")
+COLUMNS = (
+    *("path", "split", "true", "predicted", "probability", "true_probability", "true_rank"),
+    *(f"top_{place}{kind}" for place in range(1, TOP + 1) for kind in ("", "_probability")),
 )
-COLUMNS = (*TEXT_COLUMNS, *NUMBER_COLUMNS, *TOP_COLUMNS)
 PROBABILITIES = [name for name in COLUMNS if name.endswith("probability")]
 # A softmax in float32 may end a hair above 1; it is read as 1.
 LARGEST = 1 + 1e-5
@@ -80,7 +78,10 @@ def joined_answers(parts: Sequence[TopAnswers]) -> TopAnswers:
 def prediction_rows(
     paths: Sequence[str], split: str, labels: np.ndarray, answers: TopAnswers, classes: list[str]
 ) -> pd.DataFrame:
-    """The table's rows for the images of one split.
+    """The table's rows, with the columns of `COLUMNS`, for N images of one split.
+
+    A row whose answer is no number has NaN for its probabilities, no predicted class and the rank
+    0; of fewer than five classes the later columns are empty.
 
     Args:
         paths: N paths relative to the data set or folder, with `/`.
@@ -88,10 +89,6 @@ def prediction_rows(
         labels: (N,) class indices.
         answers: for these images, in this order.
         classes: class names in index order.
-
-    Returns:
-        The columns of `COLUMNS`. A row whose answer is no number has NaN for its probabilities,
-        no predicted class and the rank 0; of fewer than five classes the later columns are empty.
     """
     # One more name, for the index -1 of an answer that is not there.
     names = np.array([*classes, ""], object)
@@ -139,11 +136,7 @@ def _as_text(column: pd.Series) -> list[str]:
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
-    """Read and check the table.
-
-    Returns:
-        The columns of `COLUMNS`: text as str, probabilities float32, `true_rank` int64. It may
-        have no rows.
+    """Read the table, which may have no rows: probabilities float32, `true_rank` int64, else str.
 
     Raises:
         UserError: no such file, no such table, or a row that is wrong; names the row.
@@ -155,11 +148,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
 
 
 def read_sound_predictions(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Read the table without the rows that cannot be used.
-
-    Returns:
-        The sound rows, as `read_predictions` gives them, and a sentence for each kind of row that
-        was left out.
+    """Read the table without the rows that cannot be used; a sentence for each kind left out.
 
     Raises:
         UserError: no such file, or no such table.

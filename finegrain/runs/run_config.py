@@ -101,11 +101,7 @@ def completed(recorded: Mapping[str, Any], held_before: Mapping[str, Any]) -> di
 
 
 def refuse_differences(made_with: dict[str, Any], asked_for: dict[str, Any], path: Path) -> None:
-    """Refuse to go on in a folder that was made with other settings.
-
-    Raises:
-        UserError: names every setting that differs, with both values.
-    """
+    """Refuse to go on in a folder made with other settings: a `UserError` names all, both ways."""
     asked_for = json.loads(json.dumps(asked_for))
     differing = [
         f"{key} {made_with.get(key)!r} there, {asked_for.get(key)!r} now"

@@ -59,10 +59,10 @@ class RunFolder:
         classes: list[str],
         held_before: Mapping[str, Any] | None = None,
     ) -> "RunFolder":
-        """Start a run, or go on with the one that stands there.
+        """Start a run in a folder, made if missing, or go on with the one that stands there.
 
         Args:
-            path: the run's folder, made if missing.
+            path: the run's folder.
             config: every setting; `versions` are added, and may differ when a run goes on.
             classes: names in index order.
             held_before: what held before a setting was there, for a run that was started then.
@@ -125,11 +125,7 @@ class RunFolder:
 
 
 def read_results(run: RunFolder) -> dict[str, Any]:
-    """`model_from`, the stage of model.keras (None before the first), and `stages`, by name.
-
-    Raises:
-        UserError: the file is damaged, or was written by a newer version.
-    """
+    """`model_from`, the stage of model.keras (None before the first), and `stages`, by name."""
     file = run.path / RESULTS
     if not file.is_file():
         return {"model_from": None, "stages": {}}

@@ -89,7 +89,12 @@ class StageFolder:
         # Seconds spent before the first epoch on what all epochs use: filling a store.
         self.preparation = 0.0
         if (path / STATE).is_file():
-            self._read_state(held_before or {})
+            state = read_state(path)
+            refuse_differences(completed(state.settings, held_before or {}), settings, path)
+            # As they were written: whole numbers stay whole.
+            self.history, self.finished = state.content["history"], state.finished
+            self.last, self.best = state.last, state.best
+            self.preparation = state.preparation
             self._sweep()
 
     @classmethod
@@ -104,14 +109,6 @@ class StageFolder:
             "where it stopped"
         )
 
-    def _read_state(self, held_before: Mapping[str, Any]) -> None:
-        state = read_state(self.path)
-        refuse_differences(completed(state.settings, held_before), self.settings, self.path)
-        # As they were written: whole numbers stay whole.
-        self.history, self.finished = state.content["history"], state.finished
-        self.last, self.best = state.last, state.best
-        self.preparation = state.preparation
-
     @property
     def epochs(self) -> int:
         """Finished epochs."""
@@ -123,10 +120,10 @@ class StageFolder:
         return self.preparation + sum(row["seconds"] for row in self.history)
 
     def save_epoch(self, model: keras.Model, row: dict[str, float], verdict: Verdict) -> None:
-        """Make an epoch final: checkpoint with the optimizer, state, history.
+        """Make an epoch final: checkpoint of the compiled model, state, history.
 
         Args:
-            model: compiled model after the epoch.
+            model: after the epoch; its optimizer is saved with it.
             row: the epoch's line of the history.
             verdict: of the history with this row.
 
