@@ -47,10 +47,8 @@ def open_rgb(path: Path, at_least: tuple[int, int] | None = None) -> Image.Image
     EXIF orientation is applied; greyscale, palette, CMYK and 16-bit images are converted;
     transparency is laid over white. The format is told by content, not by the file's name.
 
-    Args:
-        path: the image file.
-        at_least: (height, width) that is enough for the caller; a JPEG that is at least twice
-            as large may then be decoded at a reduced size, which is several times faster.
+    Where `at_least` tells what (height, width) is enough, a JPEG at least twice as large may be
+    decoded at a reduced size, which is several times faster.
 
     Raises:
         UnreadableImage: the file is missing, empty, truncated, too large or no image; or it is

@@ -19,10 +19,9 @@ Found: TypeAlias = tuple[str, list[str], tuple[int, int] | None]
 
 @dataclass(frozen=True)
 class Device:
-    """What is known of the device.
+    """What is known of the device that a Keras backend computes on.
 
     Attributes:
-        backend: Keras backend: `tensorflow`, `jax` or `torch`.
         kind: `gpu`, `tpu` or `cpu`.
         names: of all GPUs or TPUs at hand; the first one computes.
         capability: CUDA compute capability of the first GPU as (major, minor); None if unknown.

@@ -32,9 +32,9 @@ class Holder:
     since: str = ""
 
     @classmethod
-    def this_process(cls, **about: str) -> "Holder":
+    def this_process(cls, *about: str) -> "Holder":
         """This very process."""
-        return cls(socket.gethostname(), os.getpid(), **about)
+        return cls(socket.gethostname(), os.getpid(), *about)
 
 
 class SystemLock:
@@ -121,8 +121,7 @@ def _this_command() -> Holder:
     command = shlex.join(["python", *sys.argv])
     if len(command) > LONGEST_COMMAND:
         command = f"{command[:LONGEST_COMMAND]} ..."
-    since = datetime.now().isoformat(timespec="minutes")
-    return Holder.this_process(command=command, since=since)
+    return Holder.this_process(command, datetime.now().isoformat(timespec="minutes"))
 
 
 def _in_words(holder: Holder | None) -> str:

@@ -42,9 +42,6 @@ def check_memory_fits(needed: float, task: str, remedy: str) -> None:
         needed: bytes that it takes at the very least, so that nothing is refused which would run.
         task: what needs them, e.g. `a training step of 32 images`.
         remedy: what to do, e.g. `lower --batch-size or --image-size`.
-
-    Raises:
-        UserError: says how much is needed and how much there is.
     """
     there = total_memory()
     if needed > there:

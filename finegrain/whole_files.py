@@ -27,11 +27,9 @@ def written_whole(path: Path, expected_bytes: int = 0) -> Iterator[Path]:
     Whatever goes wrong on the way, the file that stood at `path` before is untouched. What killed
     processes left of earlier attempts at `path` is swept away.
 
-    Args:
-        path: where the finished file shall stand; its folder is made if missing. The one to write
-            to stands beside it and ends in the same suffixes.
-        expected_bytes: space to make sure of beforehand. For files that HDF5 writes, which
-            crashes the process when the disk is full.
+    The folder is made if missing; the file to write to ends in the same suffixes. Space for
+    `expected_bytes` is made sure of beforehand, for files that HDF5 writes, which crashes the
+    process when the disk is full.
 
     Raises:
         UserError: the disk is full or the folder cannot be written to.
@@ -43,13 +41,17 @@ def written_whole(path: Path, expected_bytes: int = 0) -> Iterator[Path]:
             with open(beside, "rb+") as file:
                 os.fsync(file.fileno())
             os.replace(beside, path)
-    except OSError as error:
-        raise _explain(error, path) from error
-    except RuntimeError as error:
-        # So HDF5 says that it could not write as it closed a file.
-        if _hides_full_disk(error):
-            raise _disk_full(path) from error
-        raise
+    except (OSError, RuntimeError) as error:
+        numbers = [f"errno = {number}," for number in DISK_FULL]
+        # HDF5 names it in its message, of a RuntimeError if it could not close a file.
+        if getattr(error, "errno", 0) in DISK_FULL or any(name in str(error) for name in numbers):
+            raise UserError(
+                f"the disk is full: {path} could not be written, what stood there before is "
+                "intact; free some space and start the same command again"
+            ) from error
+        if isinstance(error, RuntimeError):
+            raise
+        raise UserError(f"{path} could not be written ({error.strerror or error})") from error
 
 
 @contextlib.contextmanager
@@ -126,21 +128,3 @@ def _check_space(beside: Path, expected_bytes: int) -> None:
         beside.unlink()
     elif expected_bytes > shutil.disk_usage(beside.parent).free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _explain(error: OSError, path: Path) -> UserError:
-    if _hides_full_disk(error) or error.errno in DISK_FULL:
-        return _disk_full(path)
-    return UserError(f"{path} could not be written ({error.strerror or error})")
-
-
-def _hides_full_disk(error: Exception) -> bool:
-    """Whether HDF5 names a full disk's error number in its message."""
-    return any(f"errno = {number}," in str(error) for number in DISK_FULL)
-
-
-def _disk_full(path: Path) -> UserError:
-    return UserError(
-        f"the disk is full: {path} could not be written, what stood there before is intact; "
-        "free some space and start the same command again"
-    )

@@ -47,12 +47,8 @@ class TrainingImages:
 def open_training_images(run_folder: Path, data: Path | None = None) -> TrainingImages:
     """The training images of a finished run, their embeddings computed where not there yet.
 
-    Args:
-        run_folder: a finished run.
-        data: where the run's data set stands now, if it has moved.
-
-    Raises:
-        UserError: the data set is gone or another.
+    `data` is where the data set stands now, if it has moved; a `UserError` where it is gone or
+    another.
     """
     folder = open_run_data(run_folder, data).folder
     with run_embeddings(run_folder, data) as features:

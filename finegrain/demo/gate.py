@@ -50,13 +50,9 @@ class OwnRequests:
 
 @dataclass
 class UploadLimit:
-    """ASGI middleware that refuses large requests and sweeps old files.
+    """ASGI middleware that refuses requests of more than so many bytes and sweeps old files.
 
-    Attributes:
-        app: what it stands before.
-        folder: where uploads and the page's pictures lie.
-        most_bytes: of a request.
-        most_files: kept in the folder; the oldest go first.
+    The folder is that of uploads and the page's pictures; the oldest files there go first.
     """
 
     app: App

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
@@ -18,14 +18,14 @@ NOT_UPLOADED = "This photograph is not among the uploads; drop it once more."
 NO_FILES = "The upload is no form of files."
 
 
-def uploaded_file(path: str, folder: Path) -> Path | None:
-    """The regular file at any path that a browser names; None for all that is no upload.
+def uploaded_file(path: Any, folder: Path) -> Path | None:
+    """The regular file at whatever a browser names; None for all that is no upload.
 
     Links that lead out of the folder of the uploads count as outside.
     """
     try:
         real = Path(path).resolve(strict=True)
-    except (OSError, ValueError, RuntimeError):
+    except (OSError, TypeError, ValueError, RuntimeError):
         # Absent, no path at all, or a link to itself.
         return None
     inside = real.is_relative_to(folder.resolve())
@@ -36,10 +36,7 @@ class PhotographRequests:
     """ASGI middleware that looks into the requests which Gradio would act on too readily.
 
     It keeps whatever is sent; and it reads, or fetches, whatever a request for an answer names.
-
-    Args:
-        app: what it stands before, which has bounded the length of requests.
-        folder: where uploads lie.
+    Uploads lie in the folder; the length of requests is bounded already.
     """
 
     def __init__(self, app: App, folder: Path):
@@ -73,18 +70,15 @@ class PhotographRequests:
     async def _look_at_upload(self, request: Request) -> tuple[int, str] | None:
         try:
             async with request.form() as form:
-                return await self._look_at_parts(form)
+                for name, part in form.multi_items():
+                    if name != "files" or not isinstance(part, UploadFile):
+                        return 400, NO_FILES
+                    async with self._one_at_a_time:
+                        reason = await asyncio.to_thread(_why_no_photograph, await part.read())
+                    if reason is not None:
+                        return 415, f"This file cannot be read: {reason}."
         except (HTTPException, MultiPartException):
             return 400, NO_FILES
-
-    async def _look_at_parts(self, form: FormData) -> tuple[int, str] | None:
-        for name, part in form.multi_items():
-            if name != "files" or not isinstance(part, UploadFile):
-                return 400, NO_FILES
-            async with self._one_at_a_time:
-                reason = await asyncio.to_thread(_why_no_photograph, await part.read())
-            if reason is not None:
-                return 415, f"This file cannot be read: {reason}."
         return None
 
     async def _look_at_question(self, request: Request) -> tuple[int, str] | None:
@@ -93,12 +87,9 @@ class PhotographRequests:
             paths = [None if one is None else one["path"] for one in given]
         except (ValueError, LookupError, TypeError, RecursionError):
             return 400, NOT_UPLOADED
-        if all(path is None or self._is_upload(path) for path in paths):
+        if all(path is None or uploaded_file(path, self.folder) for path in paths):
             return None
         return 400, NOT_UPLOADED
-
-    def _is_upload(self, path: Any) -> bool:
-        return isinstance(path, str) and uploaded_file(path, self.folder) is not None
 
 
 def _why_no_photograph(content: bytes) -> str | None:

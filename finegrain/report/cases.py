@@ -1,7 +1,7 @@
 """Single photographs to look at: which, what was answered, and what the model knows like them."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,7 +22,7 @@ RULE = (
 )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Case:
     """One photograph of the data set; `true` and `predicted` are class names.
 
@@ -40,9 +40,9 @@ class Case:
     probability: float
     true_probability: float
     bars: list[tuple[str, float, str]]
-    attention: list[Picture] = field(default_factory=list)
-    nearest: list[tuple[Picture, str, float, str]] = field(default_factory=list)
-    remark: str = ""
+    attention: list[Picture]
+    nearest: list[tuple[Picture, str, float, str]]
+    remark: str
 
 
 def worst_mistakes(answers: Answers, most: int) -> np.ndarray:

@@ -17,35 +17,27 @@ PHOTOGRAPHS_A_SIDE = 4
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One class.
-
-    Attributes:
-        training: its training photographs; None where the run does not tell.
-        images: its photographs judged.
-        accuracy: share of these that were recognised, None without any.
-        answered: photographs given this class.
-        precision: share of these that are of it, None without any.
-        taken_for: the class it is most often taken for; empty if none.
-    """
+    """One class."""
 
     name: str
+    # Photographs to train on; None where the run does not tell.
     training: int | None
+    # Photographs judged, and the share of these that were recognised.
     images: int
     accuracy: float | None
+    # Photographs given this class, and the share of these that are of it.
     answered: int
     precision: float | None
+    # The class it is most often taken for; empty if none.
     taken_for: str
 
 
 def class_rows(
     counts: sparse.csr_array, classes: Sequence[str], training: Sequence[int]
 ) -> list[ClassRow]:
-    """Rows of at most `MOST_ROWS` classes, the worst recognised first.
+    """Rows of at most `MOST_ROWS` of C classes, the worst recognised first.
 
-    Args:
-        counts: (C,C) confusions.
-        classes: C names.
-        training: photographs of each class; empty where unknown.
+    Of `training`, how many photographs each class has to train on, nothing may be known.
     """
     right, images, answered = counts.diagonal(), *(_sums(counts, axis) for axis in (1, 0))
     wrong = counts.tocoo()

@@ -16,13 +16,7 @@ MOST_ORDERED_BEST = 300
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """Two classes and how often each was taken for the other.
-
-    Attributes:
-        one, other: class indices, one < other.
-        one_as_other, other_as_one: mistakes either way.
-        images: photographs of the two classes together.
-    """
+    """Two classes, one < other, how often each was taken for the other, and all their images."""
 
     one: int
     other: int

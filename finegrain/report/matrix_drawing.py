@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from markupsafe import Markup
+from PIL import Image
 from scipy import sparse
 
 from finegrain.report.drawing import shape
-from finegrain.report.photographs import Picture, png_address
+from finegrain.report.photographs import Picture, data_address
 
 # Cells are as wide as fits a page, within these limits.
 CELLS, PAGE = (18, 34), 820
@@ -76,10 +77,8 @@ def draw_overview(counts: sparse.csr_array, order: np.ndarray) -> Picture:
     pixels = np.zeros((side, side, 4), np.uint8)
     pixels[..., :3] = np.where((wrong > 0)[..., None], ORANGE, BLUE)
     pixels[..., 3] = np.round(255 * strength)
-    return Picture(
-        f"Confusions of all {len(order)} classes; mistakes are orange points off the diagonal",
-        png_address(pixels),
-    )
+    alt = f"Confusions of all {len(order)} classes; mistakes are orange points off the diagonal"
+    return Picture(alt, data_address(Image.fromarray(pixels), "png"))
 
 
 def _shortened(name: str) -> str:

@@ -115,10 +115,7 @@ def _rows_of(features: FeatureFile, split: str) -> dict[str, int]:
 
 
 def _search(features: FeatureFile, queries: np.ndarray, count: int, most: int = 0) -> Nearest:
-    """The nearest training photographs of (Q,D) embeddings, by their rows in the file.
-
-    With `most`, embeddings of more numbers are projected to so many.
-    """
+    """The nearest training photographs of (Q,D) embeddings, projected to at most `most` numbers."""
     shrink = None
     if most and features.width > most:
         rng = np.random.default_rng(0)

@@ -34,7 +34,7 @@ def render_page(
     Args:
         views: of the runs, at least one.
         differences: of each further run to the first one.
-        disagreements: see `finegrain.report.comparison`.
+        disagreements: how many there are, and those shown.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from finegrain.decode import UnreadableImage, open_rgb
@@ -64,15 +63,11 @@ def fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
 def jpeg_address(image: Image.Image, side: int = SIDE) -> str:
     """An RGB image, shrunk to fit, as a `data:` address that a page can hold."""
     small = image.resize(fitted(image.size, side), Image.Resampling.BOX, reducing_gap=2.0)
-    return _address(small, "jpeg", quality=QUALITY, optimize=True)
+    return data_address(small, "jpeg", quality=QUALITY)
 
 
-def png_address(pixels: np.ndarray) -> str:
-    """(H,W,2) or (H,W,4) uint8 pixels with transparency as a `data:` address."""
-    return _address(Image.fromarray(pixels), "png", optimize=True)
-
-
-def _address(image: Image.Image, kind: str, **options: Any) -> str:
+def data_address(image: Image.Image, kind: str, **options: Any) -> str:
+    """An image as a `data:` address, of the kind `jpeg` or `png`."""
     held = io.BytesIO()
-    image.save(held, kind, **options)
+    image.save(held, kind, optimize=True, **options)
     return f"data:image/{kind};base64,{base64.b64encode(held.getvalue()).decode('ascii')}"

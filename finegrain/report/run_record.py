@@ -58,15 +58,12 @@ class RunRecord:
 
 
 def read_run(folder: Path, split: str | None = None, data: Path | None = None) -> RunRecord:
-    """Read a run folder; only a folder that is no run is refused.
+    """Read a run folder; refused is only what is no run, or lacks answers of the split asked for.
 
     Args:
         folder: the run folder.
         split: whose answers to show; by default the validation's, else the test's.
         data: where the data set stands now, if it has moved.
-
-    Raises:
-        UserError: it has no readable config.json, or no answers of the split asked for.
     """
     run = RunFolder.open(folder)
     stood = Path(run.config.data.folder)

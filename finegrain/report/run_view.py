@@ -132,11 +132,8 @@ def _add_cases(view: RunView, answers: Answers, most_embedded: int) -> None:
     view.label_error_count = len(suspects)
     view.looked_for_copies = evidence.looked_for_copies
     view.copy_count = len(evidence.copies)
-    view.copies = [
-        (
-            photographs.picture(copy.path, copy.path),
-            photographs.picture(copy.training_path, copy.training_path),
-            copy.kind,
+    for copy in evidence.copies[:COPIES]:
+        held_out, training = (
+            photographs.picture(path, path) for path in (copy.path, copy.training_path)
         )
-        for copy in evidence.copies[:COPIES]
-    ]
+        view.copies.append((held_out, training, copy.kind))

@@ -22,8 +22,7 @@ class FinishedRun:
     """What answers questions after training.
 
     Attributes:
-        recipe: `softmax` or `multi-loss`.
-        classes: class names in index order.
+        classes: names in index order.
         class_counts: (C,) training images a class.
         image_size: (height, width) of the model's input in pixels.
         category_ids: what a submission calls the classes, in index order, where the data set

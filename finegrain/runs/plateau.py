@@ -28,10 +28,8 @@ class Verdict:
 def judge(losses: Sequence[float], reduce_patience: int, stop_patience: int) -> Verdict:
     """Judge the validation losses of all finished epochs, oldest first; NaN is never better.
 
-    Args:
-        losses: one loss an epoch.
-        reduce_patience: epochs without progress before the learning rate is lowered; 0 for never.
-        stop_patience: epochs without progress before training stops; 0 for never.
+    The patiences are epochs without progress before the learning rate is lowered, or training
+    stops; 0 for never.
     """
     best, best_epoch = math.inf, None
     plateau_best, plateau_wait, reductions = math.inf, 0, 0

@@ -70,7 +70,7 @@ def top_answers(probabilities: np.ndarray, labels: np.ndarray) -> TopAnswers:
 
 
 def joined_answers(parts: Sequence[TopAnswers]) -> TopAnswers:
-    """The answers for several batches, one after the other; at least one."""
+    """The answers for several batches, at least one, one after the other."""
     columns = zip(*(vars(part).values() for part in parts), strict=True)
     return TopAnswers(*map(np.concatenate, columns))
 
@@ -88,7 +88,7 @@ def prediction_rows(
         split: of all of them.
         labels: (N,) class indices.
         answers: for these images, in this order.
-        classes: class names in index order.
+        classes: names in index order.
     """
     # One more name, for the index -1 of an answer that is not there.
     names = np.array([*classes, ""], object)

@@ -38,7 +38,7 @@ class RunSettings(Typed):
 
 
 class RunData(Typed):
-    """The data set of a run; see `describe_data`."""
+    """The data set of a run; `category_ids` where submissions call the classes by ids."""
 
     folder: str
     digest: str

@@ -68,8 +68,7 @@ class RunFolder:
             held_before: what held before a setting was there, for a run that was started then.
 
         Raises:
-            UserError: the folder holds a run with other settings, data or weights, which are
-                named, or is no folder.
+            UserError: it holds a run with other settings, data or weights, which are named.
         """
         if (path / CONFIG).is_file():
             run = cls.open(path)
@@ -161,10 +160,7 @@ def open_run_data(run_folder: Path, moved_to: Path | None = None) -> DataSet:
 
 
 def describe_data(data: DataSet) -> dict[str, Any]:
-    """What a run's config says of its data set: folder, digest, images a split and a class.
-
-    With `category_ids` where submissions call the classes by ids instead of names.
-    """
+    """What a run's config says of its data set, see `RunData`."""
     train = data.labels("train").tolist()
     ids = category_ids(data)
     return {

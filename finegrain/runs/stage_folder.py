@@ -69,12 +69,9 @@ class StageFolder:
     next start sweeps away. `history.csv` is written from it for people to read.
 
     Args:
-        path: the stage's folder; made with the first epoch.
-        settings: the stage's settings as JSON values.
+        path: the folder; made with the first epoch.
+        settings: of the stage, as JSON values; a folder made with others is refused.
         held_before: what held before a setting was there, for a stage that was begun then.
-
-    Raises:
-        UserError: the folder was made with other settings, or its state cannot be read.
     """
 
     def __init__(
@@ -120,10 +117,10 @@ class StageFolder:
         return self.preparation + sum(row["seconds"] for row in self.history)
 
     def save_epoch(self, model: keras.Model, row: dict[str, float], verdict: Verdict) -> None:
-        """Make an epoch final: checkpoint of the compiled model, state, history.
+        """Make an epoch final: checkpoint of the compiled model, optimizer included, and state.
 
         Args:
-            model: after the epoch; its optimizer is saved with it.
+            model: after the epoch.
             row: the epoch's line of the history.
             verdict: of the history with this row.
 
