@@ -105,8 +105,8 @@ class Answers:
 
     def pair(self, photo_1: Photograph, photo_2: Photograph) -> PairAnswer:
         """Whether two photographs show the same class."""
-        one, other = unit_rows(np.stack([self._embedding(photo_1), self._embedding(photo_2)]))
-        cosine = float(one @ other)
+        first, second = unit_rows(np.stack([self._embedding(photo_1), self._embedding(photo_2)]))
+        cosine = float(first @ second)
         if self._same_class is None or self._pair_cam is None:
             return PairAnswer(None, cosine, None, False)
         inputs = [photo_1.pixels[None], photo_2.pixels[None]]

@@ -75,8 +75,8 @@ def class_notes(counts: sparse.csr_array, classes: Sequence[str]) -> list[str]:
     images, answered = (_sums(counts, axis) for axis in (1, 0))
     never, empty = np.flatnonzero((answered == 0) & (images > 0)), np.flatnonzero(images == 0)
     return [
-        f"{len(found)} classes {what}: {_named(found, classes)}."
-        for found, what in (
+        f"{len(found)} classes {finding}: {_named(found, classes)}."
+        for found, finding in (
             (never, "with photographs are never answered"),
             (empty, "have no photograph to be judged by"),
         )
@@ -115,8 +115,8 @@ def sides_of(pair: ConfusedPair, answers: Answers, photographs: Photographs) -> 
         )
 
     return [
-        side(pair.one, pair.other, pair.one_as_other),
-        side(pair.other, pair.one, pair.other_as_one),
+        side(pair.first, pair.second, pair.first_as_second),
+        side(pair.second, pair.first, pair.second_as_first),
     ]
 
 

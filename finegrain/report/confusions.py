@@ -16,18 +16,18 @@ MOST_ORDERED_BEST = 300
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """Two classes, one < other, how often each was taken for the other, and all their images."""
+    """Two classes, first < second, how often each was taken for the other, and all their images."""
 
-    one: int
-    other: int
-    one_as_other: int
-    other_as_one: int
+    first: int
+    second: int
+    first_as_second: int
+    second_as_first: int
     images: int
 
     @property
     def mistakes(self) -> int:
         """Both ways together."""
-        return self.one_as_other + self.other_as_one
+        return self.first_as_second + self.second_as_first
 
 
 def count_confusions(answers: Answers) -> sparse.csr_array:
@@ -45,8 +45,8 @@ def confused_pairs(counts: sparse.csr_array, most: int) -> list[ConfusedPair]:
     order = np.lexsort((both.col, both.row, images, -both.data))[:most]
     if not len(order):
         return []
-    one, other = both.row[order], both.col[order]
-    columns = (one, other, counts[one, other], counts[other, one], images[order])
+    first, second = both.row[order], both.col[order]
+    columns = (first, second, counts[first, second], counts[second, first], images[order])
     rows = zip(*(np.asarray(column).reshape(-1).tolist() for column in columns), strict=True)
     return [ConfusedPair(*row) for row in rows]
 
@@ -82,5 +82,5 @@ def most_confused(counts: sparse.csr_array, most: int) -> np.ndarray:
     Classes that are in no mistake are not among them.
     """
     pairs = confused_pairs(counts, most * most)
-    found = dict.fromkeys(number for pair in pairs for number in (pair.one, pair.other))
+    found = dict.fromkeys(number for pair in pairs for number in (pair.first, pair.second))
     return np.array(list(found)[:most], np.int64)

@@ -46,7 +46,9 @@ def test_pairs_and_classes_are_those_of_a_slow_loop(rows):
                     images[one] + images[other],
                 )
     found = confused_pairs(counts, 100)
-    assert {(p.one, p.other): (p.one_as_other, p.other_as_one, p.images) for p in found} == expected
+    assert {
+        (p.first, p.second): (p.first_as_second, p.second_as_first, p.images) for p in found
+    } == expected
     mistakes = [pair.mistakes for pair in found]
     assert mistakes == sorted(mistakes, reverse=True)
     fared = {row.name: row for row in class_rows(counts, CLASSES, [])}
