@@ -36,7 +36,7 @@ MEASURED = (
 
 @dataclass(frozen=True)
 class ChannelStatistics:
-    """What is known of the pixels of some images: of red, green and blue, 0 to 255."""
+    """What is known about the pixels of a set of images: red, green and blue, 0 to 255."""
 
     images: int
     pixels: int  # each counts the same, whosever it is
@@ -114,7 +114,7 @@ def write_statistics(
 
 
 def remove_outdated_statistics(output: Path, rows: pd.DataFrame) -> bool:
-    """Remove a `statistics.json` of ours that tells of another data set; True if there was one."""
+    """Remove a `statistics.json` of ours that describes another data set; True if there was one."""
     path = output / STATISTICS
     with contextlib.suppress(OSError, ValueError):
         content = json.loads(read_regular(path))

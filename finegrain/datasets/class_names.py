@@ -24,9 +24,9 @@ def class_order(labels: Iterable[str]) -> list[str]:
     return sorted(set(labels), key=natural_key)
 
 
-def has_control_signs(name: str) -> bool:
-    """Whether a name holds line breaks, other control signs, or bytes that are no UTF-8."""
-    return any(unicodedata.category(sign) in ("Cc", "Cs") for sign in name)
+def has_control_characters(name: str) -> bool:
+    """Whether a name holds line breaks, other control characters, or bytes that are not UTF-8."""
+    return any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
 
 
 def unfit_for_folder(name: str) -> str | None:
@@ -40,7 +40,7 @@ def unfit_for_folder(name: str) -> str | None:
         return "it means a folder of its own"
     if "/" in name or "\\" in name:
         return "it holds a slash"
-    if has_control_signs(name):
+    if has_control_characters(name):
         return "it holds a sign that cannot be printed"
     if len(name.encode("utf-8")) > LONGEST_FILE_NAME:
         return f"it is longer than {LONGEST_FILE_NAME} bytes"

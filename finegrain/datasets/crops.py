@@ -37,7 +37,7 @@ def read_boxes(
 ) -> dict[str, Box] | None:
     """The boxes of a source by image id if `crop` is `boxes` and not `none`, else None.
 
-    A layout without boxes is refused, and so are boxes that are missing or damaged.
+    Raises a `UserError` if the layout has no boxes, or if they are missing or damaged.
     """
     if crop == "none":
         return None
@@ -93,7 +93,7 @@ def place_boxes(
 
 
 def make_crops(table: pd.DataFrame, workers: int | None = None) -> pd.DataFrame:
-    """Learn what the files of the crops will be, with several threads, see `over_images`.
+    """Work out what the files of the crops will be, in several threads (see `over_images`).
 
     Returns:
         The table of `place_boxes` with `name`, `sha1`, `bytes`, `width` and `height` of the crops
@@ -113,8 +113,8 @@ def make_crops(table: pd.DataFrame, workers: int | None = None) -> pd.DataFrame:
 def crop_jpeg(path: Path, edges: Edges, expected_sha1: str | None = None) -> bytes:
     """The JPEG that holds the part of a photograph inside `edges`, upright, RGB.
 
-    The same photograph and edges give the same bytes with the same release of Pillow. Refused is
-    a photograph that cannot be read, or whose part has no longer the `expected_sha1`.
+    The same photograph and edges give the same bytes with the same release of Pillow. Raises a
+    `UserError` if the photograph cannot be read or its part no longer has the `expected_sha1`.
     """
     try:
         part = open_rgb(path).crop(edges)

@@ -64,9 +64,9 @@ def _group_alike(hashes: np.ndarray, pictures: np.ndarray, distance: int) -> np.
     """
     distinct, hash_of = np.unique(hashes, return_inverse=True)
     neighbours = defaultdict(list)
-    for one, other in near_pairs(distinct, distance).tolist():
-        neighbours[one].append(other)
-        neighbours[other].append(one)
+    for first, second in near_pairs(distinct, distance).tolist():
+        neighbours[first].append(second)
+        neighbours[second].append(first)
     contrasted = np.flatnonzero(pictures.any(axis=1))
     waiting = defaultdict(list)
     for image in contrasted.tolist():

@@ -23,7 +23,7 @@ FEW_IMAGES, SMALL_SHARE = 10, 0.1
 def tell_source(
     source: Path, listing: Listing, layout: Layout, records: Collection[Record], forced: bool
 ) -> None:
-    """The layout, the count, and what of the source was not taken."""
+    """The layout, the count, and which parts of the source were not taken."""
     print(f"source   {source}")
     print(f"layout   {layout.name} ({layout.example}), {'forced' if forced else 'found'}")
     print(f"images   {len(records)} of {len({record.label for record in records})} classes")
@@ -46,7 +46,7 @@ def left_out_lines(listing: Listing, layout: Layout, records: Collection[Record]
             ("folders without images", [name for name, got in listing.folders.items() if not got]),
             ("folders inside class folders", [path.name for path in listing.unentered]),
         ]
-    return [f"ignored  {what}: {len(names)} ({_few(names)})" for what, names in left_out if names]
+    return [f"ignored  {kind}: {len(names)} ({_few(names)})" for kind, names in left_out if names]
 
 
 def _few(names: list[str], most: int = 3) -> str:
@@ -201,8 +201,8 @@ def _shortened(name: str) -> str:
 
 
 def _width(text: str) -> int:
-    # Chinese signs take two places on a terminal, combining accents none.
+    # Chinese characters take two places on a terminal, combining accents none.
     return sum(
-        0 if unicodedata.combining(sign) else 1 + (unicodedata.east_asian_width(sign) in "WF")
-        for sign in text
+        0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")
+        for letter in text
     )

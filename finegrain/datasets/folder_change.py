@@ -29,7 +29,7 @@ Made = dict[str, set[str]]
 
 
 def read_made(output: Path) -> Made:
-    """Read both lists of a data folder; refuse tables named like ours that are of somebody else."""
+    """Read both lists of a data folder; refuse tables named like ours that somebody else made."""
     made: Made = defaultdict(set)
     lists = [output / name for name in (UNFINISHED, MANIFEST) if (output / name).is_file()]
     for path, sha1 in itertools.chain.from_iterable(map(_read_list, lists)):
@@ -92,7 +92,7 @@ class FolderChange:
         self._moved: list[tuple[Path, Path]] = []
 
     def begin(self, wanted: set[str]) -> None:
-        """Keep of what an earlier change was stopped in only the files that are wanted now."""
+        """Of the files left by a change that was stopped, keep only those wanted now."""
         aside = self.folder / ASIDE
         if aside.is_symlink() or aside.is_file():
             aside.unlink()

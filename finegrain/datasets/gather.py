@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from finegrain.datasets.class_names import check_class_name, has_control_signs, natural_key
+from finegrain.datasets.class_names import check_class_name, has_control_characters, natural_key
 from finegrain.datasets.layouts.layout import Layout, Listing, Record
 from finegrain.decode import UnreadableImage, open_sized
 from finegrain.errors import UserError
@@ -47,8 +47,8 @@ class Scan:
 def read_records(listing: Listing, layout: Layout) -> list[Record]:
     """The labelled images of a source, in natural order, whatever the order on disk.
 
-    Refused are a class that cannot be a folder, one class only, and two images of a class with one
-    file name; query and gallery count apart.
+    Raises a `UserError` if a class cannot be a folder, if there is only one class, or if two images
+    of a class share a file name; query and gallery count separately.
     """
     records = sorted(
         layout.read(listing),
@@ -174,7 +174,7 @@ def hashes_and_thumbnails(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _problem(record: Record) -> str | None:
-    if record.problem is None and has_control_signs(record.file_name):
+    if record.problem is None and has_control_characters(record.file_name):
         return "the file name holds a line break, a control sign, or bytes that are no UTF-8"
     return record.problem
 

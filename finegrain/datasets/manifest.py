@@ -62,7 +62,7 @@ class DataSet:
 def open_data_set(folder: Path | str, may_lack_images: bool = False) -> DataSet:
     """Open a data set folder and check that it can be trained on.
 
-    With `may_lack_images` nobody looks whether the images are all there.
+    With `may_lack_images` it does not matter whether the images are all there.
 
     Raises:
         UserError: no such folder, no or a broken manifest, an unfinished or altered folder,
@@ -91,7 +91,7 @@ def open_data_set(folder: Path | str, may_lack_images: bool = False) -> DataSet:
 
 
 def refuse_unfinished(folder: Path) -> None:
-    """Refuse a data set folder in which images are being placed, or were as a run was killed."""
+    """Refuse a data set folder in which images are being placed, or were when a run was killed."""
     if (folder / UNFINISHED).exists():
         raise UserError(f"{folder} was not finished; start the same img2keras.py command again")
 
@@ -99,7 +99,7 @@ def refuse_unfinished(folder: Path) -> None:
 def read_manifest(path: Path) -> pd.DataFrame:
     """Read a manifest; every column is text but width and height (int64 pixels).
 
-    Refused is a file that is no table, misses a column, or has a size that is no number.
+    Raises a `UserError` if the file is not a table, a column is missing, or a size is no number.
     """
     try:
         # A class may well be called "NA" or "007".
@@ -113,7 +113,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
                 f"{path} is no manifest: the column {column} is missing; make the data set again"
             )
     short = np.flatnonzero(table.isna().any(axis=1))
-    # pandas takes what is too much for a name of the row.
+    # pandas takes surplus entries for the names of the rows.
     longer = not isinstance(table.index, pd.RangeIndex)
     if longer or len(short):
         row, amount = (1, "more") if longer else (short[0] + 1, "fewer")
@@ -137,7 +137,7 @@ def digest(table: pd.DataFrame, classes: list[str]) -> str:
 def read_class_names(path: Path, mend: str) -> list[str]:
     """The class names of a `classes.json`, in index order.
 
-    Refused is what is no list of different names; `mend` says what to do about it, a clause.
+    Raises a `UserError` if it is not a list of different names; `mend`, a clause, says what to do.
     """
     classes = read_json(path, mend)
     try:

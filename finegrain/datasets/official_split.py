@@ -51,7 +51,7 @@ def keep_official_split(
     With `official_valid` the official test images are the validation, as most papers on
     CUB-200-2011 measure. Else they are the test part, and the validation is drawn from the
     training images as `split_images` draws it. Nothing is moved across the official split, so
-    duplicates may stand on both sides of it. A class without a training image is refused.
+    duplicates may stand on both sides of it. Each class needs a training image.
     """
     parts = [official.part_of[image] for image in table["image_id"]]
     in_training = [part == "train" for part in parts]

@@ -48,10 +48,10 @@ def place_images(
     exchanged when they are all there: what fails, for want of space or anything else, leaves the
     folder as it was. A process that is killed in the exchange leaves it marked as unfinished.
 
-    `tables` are file name -> content; the manifest among them tells the next run what is ours.
-    `link` is `hard`, `symlink` or `copy`; the number of images is returned that were copied
-    because the file system refused a link. Refused are files in the way that no run of ours made,
-    and a disk that is full; the same run can then be started again.
+    `tables` maps file names to contents; the manifest among them tells the next run what is ours.
+    `link` is `hard`, `symlink` or `copy`. Returns the number of images that were copied because
+    the file system refused a link. Raises a `UserError` if a file in the way was not made by a run
+    of ours, or if the disk is full; the same run can then be started again.
     """
     with _explained(output):
         made = read_made(output)
@@ -158,9 +158,9 @@ def _explained(output: Path) -> Iterator[None]:
         yield
     except OSError as error:
         state = "is not finished" if (output / UNFINISHED).exists() else "is as it was before"
-        what, mend = f"{error.strerror}: {error.filename}", "mend that"
+        fault, mend = f"{error.strerror}: {error.filename}", "mend that"
         if error.errno in DISK_FULL:
-            what, mend = "the disk is full", "free some space"
+            fault, mend = "the disk is full", "free some space"
         raise UserError(
-            f"{what}: {output} {state}; {mend} and start the same command again"
+            f"{fault}: {output} {state}; {mend} and start the same command again"
         ) from error

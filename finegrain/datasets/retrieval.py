@@ -34,7 +34,7 @@ class RetrievalImages:
 
 
 def apart(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Divide the table of `gather_images` by its column `part`, which is where retrieval is.
+    """Divide the table of `gather_images` by its column `part`, which marks images for retrieval.
 
     Returns:
         The images to learn from, whose split is to be drawn; and the others as rows of the
@@ -74,7 +74,7 @@ def retrieval_lines(rows: pd.DataFrame) -> list[str]:
 def open_retrieval(folder: Path) -> dict[str, RetrievalImages]:
     """The query and the gallery of a data set folder, in the order of its manifest.
 
-    Refused are no or a broken manifest, and none of these images or some that are missing.
+    Raises a `UserError` if the manifest is absent or broken, or if images are not there.
     """
     manifest = folder / MANIFEST
     if not manifest.is_file():

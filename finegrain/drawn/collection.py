@@ -93,7 +93,7 @@ def write_photos(
 
 
 def write_key(path: Path, photos: list[tuple[str, int]]) -> None:
-    """Write what `write_photos` returned of unlabelled pictures, a CSV of `id,label` by id."""
+    """Write the answers to unlabelled pictures, as `write_photos` returned them: `id,label`."""
     rows = sorted((Path(name).stem, label) for name, label in photos)
     with written_whole(path) as beside:
         beside.write_bytes("".join(f"{a},{b}\n" for a, b in [("id", "label"), *rows]).encode())

@@ -32,7 +32,7 @@ def find_layout(listing: Listing, name: str = "auto") -> Layout:
         raise UserError(f"there is no layout {name!r}; give --layout one of {choices}")
     forced = layouts.get(name)
     if forced is not None and forced.own_index:
-        # It says itself, better than could be said here, what of its index is missing.
+        # It says itself, better than could be said here, which part of its index is missing.
         return forced
     if forced is None:
         for layout in layouts.values():

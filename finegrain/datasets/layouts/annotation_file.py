@@ -74,8 +74,8 @@ def _labels_images(path: Path) -> bool:
 def read_annotation_file(path: Path) -> AnnotationFile:
     """Read a JSON and check that its parts fit together.
 
-    Refused is an entry, by its place, that is damaged, lacks an id or has that of another,
-    belongs to nothing listed, or leads out of the data folder.
+    Raises a `UserError` that names the entry which is damaged, lacks an id or repeats one, refers
+    to something not listed, or leads out of the data folder.
     """
     content = _load(path)
     images = _by_id(path, content, "images")
@@ -107,7 +107,7 @@ def read_annotation_file(path: Path) -> AnnotationFile:
 
 
 def refuse_leaving(name: str, where: str) -> str:
-    """Give back a path, but refuse one that is absolute or goes upward, as any system has it."""
+    """Return a path, but refuse one that is absolute or goes upward on any operating system."""
     parts = {*PurePosixPath(name).parts, *PureWindowsPath(name).parts}
     if ".." in parts or re.match(r"[/\\]|[A-Za-z]:[/\\]", name):
         raise UserError(
@@ -176,7 +176,7 @@ def image_folder(annotation_file: Path, root: Path, names: Sequence[str]) -> Pat
     the JSON (`train` for `train.json`, `train2017` for `instances_train2017.json`). The one that
     holds the most images of a sample is it.
 
-    `root` is the data folder, inside which all the names lie; where none is there, it is refused.
+    `root` is the data folder, which all names stay inside. At least one image must be there.
     """
     folders = _candidates(annotation_file, root)
     # Where none of the sample is there, one of all the names may be.

@@ -13,7 +13,7 @@ OTHER_PART = re.compile(r"(test(ing)?|val(id|idation)?|eval)[-_]?[0-9]*", re.IGN
 def read_class_folders(listing: Listing) -> Iterator[Record]:
     """Yield the images of each folder; loose images beside the folders have no class.
 
-    Refused are broken links among the folders, and those that are the parts of a data set.
+    Raises a `UserError` if a folder is a broken link or if the folders are parts of a data set.
     """
     if listing.broken_links:
         link = listing.broken_links[0]

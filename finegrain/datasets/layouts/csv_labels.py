@@ -32,7 +32,7 @@ def matches(listing: Listing) -> bool:
 def read(listing: Listing) -> Iterator[Record]:
     """Yield one record a row of the label list; a row without its image becomes a problem.
 
-    Refused are no list or several, rows without id or label, and an id of two rows or images.
+    Raises a `UserError` unless there is one list, each row with an id and a label, no id twice.
     """
     tables = _find_label_lists(listing)
     if len(tables) != 1:

@@ -42,7 +42,7 @@ class IdList:
 def read_id_list(root: Path, name: str) -> IdList:
     """Read a list of a CUB folder; ids are text, blank lines do not count.
 
-    Refused are a missing or empty list, lines not of its form, and an id that stands twice.
+    Raises a `UserError` if the list is missing or empty, a line malformed, or an id there twice.
     """
     path = root / name
     found = IdList(path, {}, {})
@@ -90,7 +90,7 @@ def cub_folders(listing: Listing) -> list[Path]:
 
 
 def cub_folder(listing: Listing) -> Path:
-    """The one folder of lists; the source itself where there is none. Several are refused."""
+    """The one folder of lists; the source itself where there is none. Refuses several."""
     found = cub_folders(listing)
     if len(found) > 1:
         raise UserError(

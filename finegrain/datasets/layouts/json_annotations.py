@@ -23,8 +23,8 @@ def read(listing: Listing) -> Iterator[Record]:
     A class is called by its category's name, or all by their category ids (see `category_names`).
     Images without a file name are looked for where FGVC has them. An image with several
     categories becomes a problem: a classifier wants one. Where a class would hold two files of one
-    name, from different folders, all files are named by their image ids. Refused are no JSON or
-    several, none of the images there, and two images with one file.
+    name, from different folders, all files are named by their image ids. Raises a `UserError` if
+    there is not exactly one JSON, if no image is there, or if two images share a file.
     """
     annotated = read_annotation_file(_chosen(listing))
     if not annotated.labels:
@@ -108,7 +108,7 @@ def _counted_through(used: set[str]) -> list[str]:
 
 
 def category_names(annotated: AnnotationFile) -> tuple[dict[str, str], list[str]]:
-    """Category id -> class name; and a sentence on what was wrong with the names, if any are given.
+    """Category id -> class name; and a sentence about what is wrong with the names, if anything.
 
     Each category that has images goes by its name, or all of them by their ids where one name is
     missing, stands twice or cannot be a folder: names beside ids could mean one another, and a

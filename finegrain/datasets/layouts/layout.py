@@ -110,14 +110,14 @@ class Layout:
 def list_source(folder: Path) -> Listing:
     """List the images of a source folder; links to folders and files are followed.
 
-    A source may also be a JSON of annotations, which lists its images itself. Refused is a folder
-    that is absent or, as one in it, may not be read.
+    A source may also be a JSON of annotations, which lists its images itself. Raises a `UserError`
+    if the folder does not exist, or if it or a folder in it cannot be read.
     """
     if folder.is_file() and folder.suffix.lower() == ".json":
         return Listing(data_folder_of(folder), annotation_files=[folder])
     if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "does not exist"
-        raise UserError(f"{folder} {what}; give the folder of photographs with --source")
+        fault = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise UserError(f"{folder} {fault}; give the folder of photographs with --source")
     listing = Listing(folder, annotation_files=annotation_files(folder))
     listing.images += _images_in(folder, listing)
     return listing

@@ -38,8 +38,8 @@ def matches(listing: Listing) -> bool:
 def read(listing: Listing) -> Iterator[Record]:
     """Yield the images of the three folders; those without a person to learn are left out.
 
-    Refused are one of the folders in place of the one that holds them, folders missing or empty,
-    and images named otherwise.
+    Raises a `UserError` if the source is one of these folders instead of their parent, if one is
+    missing or empty, or if an image is named otherwise.
     """
     _check_folders(listing)
     junk, nobody, other = [], [], []
@@ -78,9 +78,9 @@ def _check_folders(listing: Listing) -> None:
         )
     for name in PART_OF:
         if not listing.folders.get(name):
-            what = "is empty" if name in listing.folders else "is missing"
+            fault = "is empty" if name in listing.folders else "is missing"
             raise UserError(
-                f"{folder / name} {what}; Market-1501 has its images in {TRAIN}, {GALLERY} and "
+                f"{folder / name} {fault}; Market-1501 has its images in {TRAIN}, {GALLERY} and "
                 f"{QUERY}: unpack it again"
             )
 
