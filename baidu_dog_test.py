@@ -44,12 +44,11 @@ def main(settings: Settings) -> None:
 
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
-    from finegrain.runs.run_config import MULTI_LOSS
     from finegrain.submission.submit import open_runs, submit
 
     runs = open_runs(settings.run)
     for run in runs:
-        if run.recipe != MULTI_LOSS:
+        if not run.compares_pairs:
             print(
                 f"notice  {run.folder} was trained with softmax only, "
                 "which single_model_test.py is for; it is predicted with just the same"

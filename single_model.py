@@ -17,12 +17,23 @@ On 100 dog breeds (18,300 images, top-1 error of the leaderboard) this recipe wa
 0.2502 for InceptionV3 and 0.2235 for Xception. What we measured stands in the README.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from finegrain.command import load_keras, run_command
-from finegrain.flags import Width
+from finegrain.flags import (
+    Degrees,
+    LearningRate,
+    Patience,
+    Share,
+    ShearDegrees,
+    StageEpochs,
+    Width,
+)
 from finegrain.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from finegrain.training.stage import Stage
 
 
 @dataclass
@@ -32,44 +43,80 @@ class Settings(TrainingSettings):
     The same command, started again, goes on after the last finished epoch.
     """
 
+    # at most so many epochs of stage 1, the backbone frozen, by Adam
+    frozen_epochs: StageEpochs = 30
+    # learning rate of stage 1
+    frozen_learning_rate: LearningRate = 1e-3
+    # at most so many epochs of stage 2, the last blocks unfrozen, by SGD
+    unfrozen_epochs: StageEpochs = 30
+    # learning rate of stage 2
+    unfrozen_learning_rate: LearningRate = 1e-4
+    # momentum of SGD
+    momentum: Share = 0.9
+    # optimizer of stage 2
+    unfrozen_optimizer: Literal["sgd", "adam"] = "sgd"
+    # augmentation: largest rotation either way, degrees
+    rotation: Degrees = 45.0
+    # augmentation: largest shear either way, degrees
+    shear: ShearDegrees = 0.2
+    # augmentation: zoom between 1 - zoom and 1 + zoom
+    zoom: Share = 0.2
+    # augmentation: mirror every second image
+    horizontal_flip: bool = True
+    # augment in stage 2 too
+    unfrozen_augmentation: bool = True
+    # lower the learning rate tenfold after so many epochs without a better validation loss;
+    # 0 never does
+    reduce_patience: Patience = 3
+    # end a stage after so many epochs without a better validation loss; 0 never does
+    stop_patience: Patience = 3
+    # what is learnt: softmax
+    objective: str = "softmax"
     # width of a ReLU layer between embedding and softmax, with a dropout of its own; 0 for none
     hidden: Width = 0
-    # optimizer of the unfrozen stage
-    unfrozen_optimizer: Literal["sgd", "adam"] = "sgd"
+
+    def stages(self, unfreeze_from: str) -> "list[Stage]":
+        """Stage 1 trains the softmax alone, stage 2 the last blocks too."""
+        from finegrain.images.augmentation import Augmentation
+        from finegrain.training.stage import Stage
+
+        augmentation = Augmentation(self.rotation, self.shear, self.zoom, self.horizontal_flip)
+        frozen = Stage(
+            name="1-frozen",
+            unfreeze_from=None,
+            optimizer="adam",
+            learning_rate=self.frozen_learning_rate,
+            epochs=self.frozen_epochs,
+            momentum=self.momentum,
+            augmentation=augmentation,
+            views=self.views,
+            train_batch_norm=self.train_batch_norm,
+            reduce_patience=self.reduce_patience,
+            stop_patience=self.stop_patience,
+        )
+        unfrozen = replace(
+            frozen,
+            name="2-unfrozen",
+            unfreeze_from=unfreeze_from,
+            optimizer=self.unfrozen_optimizer,
+            learning_rate=self.unfrozen_learning_rate,
+            epochs=self.unfrozen_epochs,
+            augmentation=augmentation if self.unfrozen_augmentation else None,
+            views=self.unfrozen_views,
+        )
+        return [frozen, unfrozen]
 
 
 def main(settings: Settings) -> None:
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
     from finegrain.evaluation.close_stage import close_stage
-    from finegrain.runs.run_config import SOFTMAX
     from finegrain.training.budget import print_budget
     from finegrain.training.session import start_session
-    from finegrain.training.stage import Stage
 
-    session = start_session(settings, SOFTMAX)
-    common = settings.of_every_stage()
-    frozen = Stage(
-        name="1-frozen",
-        unfreeze_from=None,
-        optimizer="adam",
-        learning_rate=settings.frozen_learning_rate,
-        epochs=settings.frozen_epochs,
-        augmentation=settings.augmentation(),
-        views=settings.views,
-        **common,
-    )
-    unfrozen = Stage(
-        name="2-unfrozen",
-        unfreeze_from=session.unfreeze_from(settings.unfreeze_from),
-        optimizer=settings.unfrozen_optimizer,
-        learning_rate=settings.unfrozen_learning_rate,
-        epochs=settings.unfrozen_epochs,
-        augmentation=settings.augmentation() if settings.unfrozen_augmentation else None,
-        views=settings.unfrozen_views,
-        **common,
-    )
-    print_budget(session, [frozen, unfrozen])
+    session = start_session(settings, settings.objective)
+    print_budget(session, session.stages)
+    frozen, unfrozen = session.stages
     session.train(frozen)
     close_stage(session, frozen, is_final=False)
     session.train(unfrozen)

@@ -43,12 +43,11 @@ def main(settings: Settings) -> None:
 
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
-    from finegrain.runs.run_config import MULTI_LOSS
     from finegrain.submission.submit import open_runs, submit
 
     runs = open_runs(settings.run)
     for run in runs:
-        if run.recipe == MULTI_LOSS:
+        if run.compares_pairs:
             print(
                 f"notice  {run.folder} is a multi-loss run, which baidu_dog_test.py is for; "
                 "its softmax head is used here just the same"

@@ -27,16 +27,16 @@ class Settings:
 def main(settings: Settings) -> None:
     load_keras()
     from finegrain.runs.run_folder import RunFolder
-    from finegrain.training.pair_generator import PairGenerator
+    from finegrain.training.pairs import PairGenerator
     from finegrain.training.session import reopen_session
-    from finegrain.training.train_stage import prepare_stage
+    from finegrain.training.train_stage import freeze_for_stage
 
     session = reopen_session(RunFolder.open(settings.run), workers=1)
     trained = session.load_finished("2-unfrozen")
     photos = session.feed.training(replace(trained, augmentation=None))
     for name in ("1-frozen", "2-unfrozen"):
         session.load_finished(name)
-        prepare_stage(session.model, trained)
+        freeze_for_stage(session.model, trained)
         print(f"after {name}\npairs     identification  verification  norm  norm  cosine")
         for kind, rate in (("positive", 1.0), ("negative", 0.0)):
             for number in range(settings.batches):
@@ -57,7 +57,7 @@ def compare(model, stage, inputs, targets) -> str:
         outputs = model(inputs, training=True)
         losses = {
             name: weight
-            * keras.ops.mean(keras.losses.categorical_crossentropy(targets[name], outputs[name]))
+            * keras.losses.CategoricalCrossentropy(from_logits=True)(targets[name], outputs[name])
             for name, weight in weights.items()
         }
     one, other = (

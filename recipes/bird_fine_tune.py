@@ -40,12 +40,13 @@ The second would have 2048 x 2048 products an image; `--compact` squeezes them i
 """
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
 from finegrain.flags import (
+    Degrees,
     Gigabytes,
     ImageSize,
     LearningRate,
@@ -54,10 +55,14 @@ from finegrain.flags import (
     Probability,
     ProperShare,
     Share,
+    ShearDegrees,
     StageEpochs,
     Width,
 )
 from finegrain.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from finegrain.training.stage import Stage
 
 
 @dataclass(kw_only=True)
@@ -96,20 +101,68 @@ class Settings(TrainingSettings):
     positive_rate: Probability = 0.25
     # at most so many epochs of part 1, the head alone by Adam
     frozen_epochs: StageEpochs = 3
+    # learning rate of part 1
+    frozen_learning_rate: LearningRate = 1e-3
     # at most so many epochs of part 2
     unfrozen_epochs: StageEpochs = 30
     # learning rate of part 2
     unfrozen_learning_rate: LearningRate = 1e-4
     # optimizer of part 2
     unfrozen_optimizer: Literal["adam", "sgd"] = "adam"
+    # momentum of SGD
+    momentum: Share = 0.9
     # first backbone layer that part 2 trains, a name or an index; by default all
     unfreeze_from: str = "0"
+    # augmentation: largest rotation either way, degrees
+    rotation: Degrees = 45.0
+    # augmentation: largest shear either way, degrees
+    shear: ShearDegrees = 0.2
+    # augmentation: zoom between 1 - zoom and 1 + zoom
+    zoom: Share = 0.2
+    # augmentation: mirror every second image
+    horizontal_flip: bool = True
+    # augment in part 2 too
+    unfrozen_augmentation: bool = True
     # the learning rate falls to this share of itself
     reduce_factor: ProperShare = 0.2
     # after so many epochs without a better validation loss; 0 never does
     reduce_patience: Patience = 4
     # end a part after so many epochs without a better validation loss; 0 never does
     stop_patience: Patience = 5
+
+    def stages(self, unfreeze_from: str) -> "list[Stage]":
+        """Part 1 trains the head alone, part 2 all layers or the last ones."""
+        from finegrain.images.augmentation import Augmentation
+        from finegrain.training.stage import Stage
+
+        augmentation = Augmentation(self.rotation, self.shear, self.zoom, self.horizontal_flip)
+        frozen = Stage(
+            name="1-frozen",
+            unfreeze_from=None,
+            optimizer="adam",
+            learning_rate=self.frozen_learning_rate,
+            epochs=self.frozen_epochs,
+            momentum=self.momentum,
+            augmentation=augmentation,
+            views=self.views,
+            same_class_weight=self.same_class_weight,
+            positive_rate=self.positive_rate,
+            train_batch_norm=self.train_batch_norm,
+            reduce_factor=self.reduce_factor,
+            reduce_patience=self.reduce_patience,
+            stop_patience=self.stop_patience,
+        )
+        unfrozen = replace(
+            frozen,
+            name="2-unfrozen",
+            unfreeze_from=unfreeze_from,
+            optimizer=self.unfrozen_optimizer,
+            learning_rate=self.unfrozen_learning_rate,
+            epochs=self.unfrozen_epochs,
+            augmentation=augmentation if self.unfrozen_augmentation else None,
+            views=self.unfrozen_views,
+        )
+        return [frozen, unfrozen]
 
 
 def main(settings: Settings) -> None:
@@ -120,40 +173,13 @@ def main(settings: Settings) -> None:
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
     from finegrain.evaluation.close_stage import close_stage
-    from finegrain.runs.run_config import MULTI_LOSS, SOFTMAX
     from finegrain.training.budget import print_budget
     from finegrain.training.session import start_session
-    from finegrain.training.stage import Stage
 
     pairs = settings.pair_loss == "verification"
-    session = start_session(settings, MULTI_LOSS if pairs else SOFTMAX)
-    common = settings.of_every_stage() | {"reduce_factor": settings.reduce_factor}
-    if pairs:
-        common |= {
-            "same_class_weight": settings.same_class_weight,
-            "positive_rate": settings.positive_rate,
-        }
-    frozen = Stage(
-        name="1-frozen",
-        unfreeze_from=None,
-        optimizer="adam",
-        learning_rate=settings.frozen_learning_rate,
-        epochs=settings.frozen_epochs,
-        augmentation=settings.augmentation(),
-        views=settings.views,
-        **common,
-    )
-    unfrozen = Stage(
-        name="2-unfrozen",
-        unfreeze_from=settings.unfreeze_from,
-        optimizer=settings.unfrozen_optimizer,
-        learning_rate=settings.unfrozen_learning_rate,
-        epochs=settings.unfrozen_epochs,
-        augmentation=settings.augmentation() if settings.unfrozen_augmentation else None,
-        views=settings.unfrozen_views,
-        **common,
-    )
-    print_budget(session, [frozen, unfrozen])
+    session = start_session(settings, "multi-loss" if pairs else "softmax")
+    print_budget(session, session.stages)
+    frozen, unfrozen = session.stages
     session.train(frozen)
     close_stage(session, frozen, is_final=False)
     session.train(unfrozen)

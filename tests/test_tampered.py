@@ -82,12 +82,15 @@ def compare():
 def open_stage():
     from finegrain.evaluation.close_stage import best_error
     from finegrain.runs.stage_folder import StageFolder
+    from finegrain.training.objectives import find_objective
     from finegrain.training.stage import Stage
 
     folder = StageFolder.finished_before(Path("runs/multi/2-unfrozen"))
     Stage.from_record(folder.settings, folder.path)
+    objective = find_objective("multi-loss")
+    objective.check_history(folder.history, folder.path)
     if folder.history:
-        best_error(folder.history, 9)
+        best_error(folder.history, objective, 9)
     assert f"{folder.seconds:.0f} {folder.epochs}"
 
 

@@ -114,9 +114,8 @@ def explain_pair(settings: Settings, run: "FinishedRun") -> None:
     from finegrain.explain.grad_cam import PairCam
     from finegrain.explain.photograph import lay_over
     from finegrain.models.multi_loss import same_class
-    from finegrain.runs.run_config import MULTI_LOSS
 
-    if run.recipe != MULTI_LOSS:
+    if not run.compares_pairs:
         raise UserError(
             f"{run.folder} has no head for pairs (its recipe is {run.recipe}); --pair takes a run "
             "of froze_fine_tune.py"

@@ -44,7 +44,7 @@ def main(settings: Settings) -> None:
     from finegrain.datasets.manifest import open_data_set
     from finegrain.images.batches import BatchStream
     from finegrain.training.feed import Feed, check_feed, fitting_batch_size
-    from finegrain.training.pair_generator import PairGenerator
+    from finegrain.training.pairs import PairGenerator
     from finegrain.training.stage import Stage
     from finegrain.whole_files import written_whole
 

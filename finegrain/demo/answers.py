@@ -15,7 +15,6 @@ from finegrain.explain.photograph import Photograph, lay_over
 from finegrain.models.classifier import classifier
 from finegrain.models.multi_loss import same_class
 from finegrain.runs.finished_run import FinishedRun
-from finegrain.runs.run_config import MULTI_LOSS
 from finegrain.runs.run_folder import open_run_data
 
 
@@ -85,9 +84,8 @@ class Answers:
         self._classify = classifier(model)
         self._cam = GradCam(model)
         self._embed = model_source("demo", model, {}).network
-        has_pair_head = run.recipe == MULTI_LOSS
-        self._same_class = same_class(model) if has_pair_head else None
-        self._pair_cam = PairCam(model) if has_pair_head else None
+        self._same_class = same_class(model) if run.compares_pairs else None
+        self._pair_cam = PairCam(model) if run.compares_pairs else None
 
     def probabilities(self, photo: Photograph) -> np.ndarray:
         """(C,) probabilities of the classes."""

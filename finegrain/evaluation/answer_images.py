@@ -16,8 +16,7 @@ from finegrain.inference.opening import Inference, open_inference
 from finegrain.inference.predict import decoded_batches, sample_images
 from finegrain.models.classifier import representation
 from finegrain.models.heads.category import CATEGORY
-from finegrain.models.heads.same_class import SAME_CLASS, SQUARED_DIFFERENCE
-from finegrain.models.image_heads import EMBEDDING
+from finegrain.models.heads.same_class import pair_head
 from finegrain.models.model_precision import in_full_precision
 from finegrain.runs.predictions import TopAnswers, joined_answers, top_answers
 
@@ -100,12 +99,9 @@ def _answer(
 
 def same_class_scores(model: keras.Model) -> PairScore | None:
     """A finished model's probability of "the same class"; None where it has no such head."""
-    if SAME_CLASS not in [layer.name for layer in model.layers]:
+    head = pair_head(model)
+    if head is None:
         return None
-    width = model.get_layer(EMBEDDING).output.shape[-1]
-    inputs = [keras.Input((width,)), keras.Input((width,))]
-    difference = model.get_layer(SQUARED_DIFFERENCE)(inputs)
-    head = keras.Model(inputs, model.get_layer(SAME_CLASS)(difference), name="pair_head")
 
     def score(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         # Always one shape: a backend compiles each anew.

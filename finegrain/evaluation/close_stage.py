@@ -36,7 +36,7 @@ from finegrain.runs.plateau import judge
 from finegrain.runs.predictions import PREDICTIONS
 from finegrain.runs.run_folder import MODEL, read_results, write_results
 from finegrain.runs.stage_folder import StageFolder
-from finegrain.training.epoch_keeper import monitored, validation_accuracy
+from finegrain.training.objectives.objective import Objective
 from finegrain.training.session import Session
 from finegrain.training.stage import Stage
 
@@ -77,7 +77,7 @@ def _close_model(session: Session, stage: Stage, results: dict[str, Any]) -> lis
     """Write the model where it does not stand yet; its answers, where they are still wanted."""
     run, known = session.run, results["model_from"] == stage.name
     if not (known and _has_sound_model(session)):
-        run.save_model(session.model)
+        run.save_model(session.finished_model())
         if known:
             _tell_restored(session)
     elif _is_evaluated(session):
@@ -90,7 +90,7 @@ def _close_model(session: Session, stage: Stage, results: dict[str, Any]) -> lis
 def _has_sound_model(session: Session) -> bool:
     run, classes = session.run, len(session.data.classes)
     with contextlib.suppress(UserError):
-        load_model(run.path / MODEL, run.config.recipe, session.feed.image_size, classes)
+        load_model(run.path / MODEL, session.feed.image_size, classes, run.config.compares_pairs)
         return True
     return False
 
@@ -103,7 +103,7 @@ def _restore_later_model(session: Session, owner: str) -> None:
     # Without an optimizer: that of the checkpoint may be of another kind.
     bare = keras.Model(session.model.input, session.model.output, name=session.model.name)
     StageFolder.finished_before(run.path / owner).load_best(bare)
-    run.save_model(bare)
+    run.save_model(session.objective.finished(bare))
     _tell_restored(session)
     with by_product(f"{run.path / EVALUATION}"):
         _evaluate(session, owner, _answers(session, held_out_images(session.data)))
@@ -143,7 +143,7 @@ def split_error(session: Session, stage: Stage, split: str, answered: Sequence[A
     """
     history = session.folder(stage).history
     if split == VALID and history:
-        return best_error(history, len(session.data.paths(split)))
+        return best_error(history, session.objective, len(session.data.paths(split)))
     known = [each for each in answered if each.images.split == split]
     (asked,) = known or _answers(session, [split_images(session.data, split)])
     if asked.unreadable:
@@ -155,16 +155,17 @@ def split_error(session: Session, stage: Stage, split: str, answered: Sequence[A
     return float((asked.answers.true_rank != 1).mean())
 
 
-def best_error(history: list[dict[str, float]], images: int) -> float:
+def best_error(history: list[dict[str, float]], objective: Objective, images: int) -> float:
     """Top-1 error of a stage's best epoch on its validation images."""
-    best = history[judge([monitored(row) for row in history], 0, 0).best_epoch or 0]
+    best = history[judge([row[objective.loss] for row in history], 0, 0).best_epoch or 0]
     # Keras gives a float32; the number of wrong answers is whole.
-    return round((1 - validation_accuracy(best)) * images) / images
+    return round((1 - best[objective.accuracy]) * images) / images
 
 
 def _answers(session: Session, images: Sequence[LabelledImages]) -> list[Answered]:
     feed = session.feed
-    return answer_all(session.model, images, feed.image_size, feed.openvino, feed.batch_size)
+    model = session.finished_model()
+    return answer_all(model, images, feed.image_size, feed.openvino, feed.batch_size)
 
 
 def _is_evaluated(session: Session) -> bool:
@@ -180,7 +181,7 @@ def _is_evaluated(session: Session) -> bool:
 def _evaluate(session: Session, stage: str, answered: Sequence[Answered]) -> None:
     run, data = session.run.path, session.data
     about = About(run, stage, 1.0, file_digest(run / MODEL), data.folder, data.digest)
-    write_answers(run, answered, data.classes, same_class_scores(session.model), about)
+    write_answers(run, answered, data.classes, same_class_scores(session.finished_model()), about)
 
 
 def _draw(session: Session, is_final: bool) -> None:

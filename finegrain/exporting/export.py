@@ -106,6 +106,8 @@ def check_output(format: Format, output: Path) -> None:
     weights = output.with_suffix(".bin")
     if format.suffix == ".xml" and not output.exists():
         _take_back(weights, output)
+    # Also where the output is whole: a kill may have come between it and its lock.
+    remove_partials(output.parent, output.name)
     for part in (output, weights if format.suffix == ".xml" else output):
         if part.exists():
             raise UserError(f"{part} exists already; give another --output, or delete it")

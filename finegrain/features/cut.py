@@ -12,7 +12,6 @@ import numpy as np
 from finegrain.models.backbone import BACKBONE_LAYER
 from finegrain.models.classifier import embedder
 from finegrain.models.image_heads import EMBEDDING, feature_map
-from finegrain.models.multi_loss import PARTNER
 from finegrain.stores.row_layout import RowKind
 from finegrain.tensor import Tensor
 
@@ -25,8 +24,8 @@ class Cut:
 
     Attributes:
         below: `image` (B, H, W, 3), RGB 0 to 255 -> list of features, one for each kind.
-        above: dict of the features by kind, and `partner` where the training model takes it ->
-            the training model's outputs. Holds all that is trained.
+        above: dict of the features by kind, and of what the training model takes beside the
+            image -> the training model's outputs. Holds all that is trained.
         kinds: name of a feature -> shape and dtype it is stored with.
         name: of the place: `embedding`, `backbone_map`, or `activation` inside the backbone.
         boundary: index of the first backbone layer above the cut; None above the backbone.
@@ -132,12 +131,16 @@ def _without_names(config: Any) -> Any:
 def _outputs(
     model: keras.Model, tensor: Tensor, replaced_by: Tensor, inputs: dict[str, Tensor]
 ) -> Any:
-    """The training model's outputs with a tensor in it replaced; adds `partner` to the inputs."""
+    """The training model's outputs with a tensor in it replaced.
+
+    Adds to `inputs` what the model takes beside the image.
+    """
     taken, given = [tensor], [replaced_by]
-    if PARTNER in [layer.name for layer in model.layers]:
-        inputs[PARTNER] = keras.Input((), dtype="int32", name=PARTNER)
-        taken.append(model.get_layer(PARTNER).output)
-        given.append(inputs[PARTNER])
+    for name, entry in model.input.items() if isinstance(model.input, dict) else ():
+        if name != "image":
+            inputs[name] = keras.Input(entry.shape[1:], dtype=entry.dtype, name=name)
+            taken.append(entry)
+            given.append(inputs[name])
     # call(), not the part itself: its layers then belong to the new model directly, so losses
     # and metrics keep the names of the heads.
     return _part(model, taken).call(given)

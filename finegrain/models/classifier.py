@@ -1,10 +1,18 @@
 """Backbone, embedding and softmax head: the baseline model, and the stem all models share."""
 
+from typing import Any, NamedTuple
+
 import keras
 
 from finegrain.models.backbone_table import BackboneSpec
-from finegrain.models.heads.category import CATEGORY, HIDDEN, category_head
-from finegrain.models.heads.same_class import SAME_CLASS
+from finegrain.models.heads.category import (
+    CATEGORY,
+    HIDDEN,
+    SOFTMAX,
+    category_features,
+    category_head,
+)
+from finegrain.models.heads.same_class import has_pair_head
 from finegrain.models.image_heads import EMBEDDING, PLAIN, ImageHead, head_embedding
 from finegrain.models.layers import Preprocess
 from finegrain.models.needed_memory import MEMORY_GB, check_head_fits
@@ -14,23 +22,27 @@ from finegrain.tensor import Tensor
 def image_embedding(
     backbone: keras.Model, spec: BackboneSpec, head: ImageHead = PLAIN, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """The way from pixels to an embedding, preprocessing inside.
-
-    Args:
-        backbone: headless network, from `build_backbone`.
-        spec: the row it was built from.
-        head: how the feature map becomes an embedding.
-        seed: see `head_embedding`.
-
-    Returns:
-        The Keras tensors `image` (B, H, W, 3), RGB 0 to 255, and `embedding` (B, D) float32.
-    """
+    """The way from pixels to an embedding: `Stem.image` and `Stem.embedding`; args as `stem`."""
     image = keras.Input(backbone.input_shape[1:], name="image")
     pixels = Preprocess(spec.preprocessing, name="preprocess")(image)
     return image, head_embedding(backbone(pixels), head, seed)
 
 
-def softmax_model(
+class Stem(NamedTuple):
+    """Keras tensors that all models of the project begin with.
+
+    Attributes:
+        image: (B, H, W, 3), RGB 0 to 255.
+        embedding: (B, D) float32.
+        features: (B, `hidden` or D) float32, what the last layer learns the classes from.
+    """
+
+    image: Tensor
+    embedding: Tensor
+    features: Tensor
+
+
+def stem(
     backbone: keras.Model,
     spec: BackboneSpec,
     classes: int,
@@ -41,18 +53,45 @@ def softmax_model(
     hidden_dropout: float | None = None,
     seed: int = 0,
     memory_gb: float = MEMORY_GB,
-) -> keras.Model:
-    """The softmax-only baseline: `image` (B, H, W, 3) -> `category` (B, C) probabilities.
+) -> Stem:
+    """The way from pixels to an embedding and on, preprocessing inside.
 
-    Args: see `image_embedding`, `category_head` and `check_head_fits`.
+    Args:
+        backbone: headless network, from `build_backbone`.
+        spec: the row it was built from.
+        classes: number of classes C.
+        dropout, hidden, hidden_dropout: see `category_features`.
+        head: how the feature map becomes an embedding.
+        seed: see `head_embedding`.
+        memory_gb: see `check_head_fits`.
 
     Raises:
         UserError: the head's weights do not fit the memory.
     """
     check_head_fits(head, backbone.output_shape[-1], hidden or classes, memory_gb)
     image, embedding = image_embedding(backbone, spec, head, seed)
-    category = category_head(embedding, classes, dropout, hidden, hidden_dropout)
-    return keras.Model(image, category, name="softmax")
+    return Stem(image, embedding, category_features(embedding, dropout, hidden, hidden_dropout))
+
+
+def softmax_model(
+    backbone: keras.Model,
+    spec: BackboneSpec,
+    classes: int,
+    *heads: Any,
+    activation: str | None = SOFTMAX,
+    **named_heads: Any,
+) -> keras.Model:
+    """The softmax-only baseline: `image` (B, H, W, 3) -> `category` (B, C) probabilities.
+
+    Args:
+        activation: None for logits, as training wants them.
+        Otherwise: see `stem`.
+
+    Raises:
+        UserError: the head's weights do not fit the memory.
+    """
+    image, _, features = stem(backbone, spec, classes, *heads, **named_heads)
+    return keras.Model(image, category_head(features, classes, activation), name="softmax")
 
 
 def classifier(model: keras.Model) -> keras.Model:
@@ -69,7 +108,7 @@ def representation(model: keras.Model) -> str:
     compares images by it.
     """
     names = [layer.name for layer in model.layers]
-    return HIDDEN if HIDDEN in names and SAME_CLASS not in names else EMBEDDING
+    return HIDDEN if HIDDEN in names and not has_pair_head(model) else EMBEDDING
 
 
 def embedder(model: keras.Model) -> keras.Model:

@@ -5,15 +5,15 @@ batches. Here the partner of every image stands in the same batch, so each image
 backbone once and loss and gradients are the same.
 """
 
+from typing import Any
+
 import keras
 
 from finegrain.models.backbone_table import BackboneSpec
-from finegrain.models.classifier import embedder, image_embedding
-from finegrain.models.heads.category import CATEGORY, category_head
+from finegrain.models.classifier import embedder, stem
+from finegrain.models.heads.category import CATEGORY, SOFTMAX, category_head
 from finegrain.models.heads.same_class import SAME_CLASS, SQUARED_DIFFERENCE, same_class_head
-from finegrain.models.image_heads import PLAIN, ImageHead
 from finegrain.models.layers import TakePartner
-from finegrain.models.needed_memory import MEMORY_GB, check_head_fits
 
 PARTNER = "partner"
 
@@ -22,26 +22,15 @@ def multi_loss_model(
     backbone: keras.Model,
     spec: BackboneSpec,
     classes: int,
-    dropout: float = 0.5,
-    hidden: int = 0,
-    *,
-    head: ImageHead = PLAIN,
-    hidden_dropout: float | None = None,
-    seed: int = 0,
-    memory_gb: float = MEMORY_GB,
+    *heads: Any,
+    activation: str | None = SOFTMAX,
+    **named_heads: Any,
 ) -> keras.Model:
-    """The training model of the recipe.
+    """The model of the recipe.
 
     Args:
-        backbone: headless network, from `build_backbone`.
-        spec: the row it was built from.
-        classes: number of classes C.
-        dropout: dropout before the softmax.
-        hidden: see `category_head`; pairs are compared by their embeddings below it.
-        head: how the feature map becomes an embedding.
-        hidden_dropout: see `category_head`.
-        seed: see `head_embedding`.
-        memory_gb: see `check_head_fits`.
+        activation: of both heads; None for logits, as training wants them.
+        Otherwise: see `stem`; pairs are compared by their embeddings.
 
     Returns:
         Model from a dict of `image` (B, H, W, 3), RGB 0 to 255, and `partner` (B,) int32,
@@ -51,13 +40,12 @@ def multi_loss_model(
     Raises:
         UserError: the head's weights do not fit the memory.
     """
-    check_head_fits(head, backbone.output_shape[-1], hidden or classes, memory_gb)
-    image, embedding = image_embedding(backbone, spec, head, seed)
+    image, embedding, features = stem(backbone, spec, classes, *heads, **named_heads)
     partner = keras.Input((), dtype="int32", name=PARTNER)
     partner_embedding = TakePartner(name="take_partner")([embedding, partner])
     outputs = {
-        CATEGORY: category_head(embedding, classes, dropout, hidden, hidden_dropout),
-        SAME_CLASS: same_class_head(embedding, partner_embedding),
+        CATEGORY: category_head(features, classes, activation),
+        SAME_CLASS: same_class_head(embedding, partner_embedding, activation),
     }
     return keras.Model({"image": image, PARTNER: partner}, outputs, name="multi_loss")
 

@@ -13,7 +13,7 @@ from finegrain.models.classifier import classifier
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.heads.same_class import SAME_CLASS
 from finegrain.quiet import damage_not_warned_of
-from finegrain.runs.run_config import CONFIG, MULTI_LOSS
+from finegrain.runs.run_config import CONFIG
 from finegrain.runs.run_folder import CLASSES, MODEL, RunFolder
 
 
@@ -25,6 +25,7 @@ class FinishedRun:
         classes: names in index order.
         class_counts: (C,) training images a class.
         image_size: (height, width) of the model's input in pixels.
+        compares_pairs: whether its model has a head for pairs.
         category_ids: what a submission calls the classes, in index order, where the data set
             came from a JSON; None where it calls them by name.
     """
@@ -34,11 +35,14 @@ class FinishedRun:
     classes: list[str]
     class_counts: np.ndarray
     image_size: tuple[int, int]
+    compares_pairs: bool = False
     category_ids: list[str] | None = None
 
     def model(self) -> keras.Model:
         """The finished training model; a `UserError` where the file is damaged."""
-        return load_model(self.folder / MODEL, self.recipe, self.image_size, len(self.classes))
+        return load_model(
+            self.folder / MODEL, self.image_size, len(self.classes), self.compares_pairs
+        )
 
     def classifier(self) -> keras.Model:
         """Model (B, H, W, 3), RGB 0 to 255 -> (B, C) probabilities."""
@@ -70,11 +74,14 @@ def open_finished_run(folder: Path) -> FinishedRun:
         classes=classes,
         class_counts=np.asarray(config.data.class_counts, np.int64),
         image_size=(config.image_size[0], config.image_size[1]),
+        compares_pairs=config.compares_pairs,
         category_ids=config.data.category_ids,
     )
 
 
-def load_model(file: Path, recipe: str, image_size: tuple[int, int], classes: int) -> keras.Model:
+def load_model(
+    file: Path, image_size: tuple[int, int], classes: int, compares_pairs: bool
+) -> keras.Model:
     """The training model in a run's model.keras, for images of (height, width).
 
     Raises:
@@ -92,7 +99,7 @@ def load_model(file: Path, recipe: str, image_size: tuple[int, int], classes: in
         ) from error
     there = {layer.name: layer for layer in getattr(model, "layers", ())}
     wanted = {"image": (None, *image_size, 3), CATEGORY: (None, classes)}
-    if recipe == MULTI_LOSS:
+    if compares_pairs:
         wanted[SAME_CLASS] = (None, 2)
     for name, shape in wanted.items():
         found = tuple(there[name].output.shape) if name in there else None

@@ -11,10 +11,10 @@ from pydantic import Field
 
 from finegrain.errors import UserError
 from finegrain.flags import BatchSize, CountOrZero, Seed, Share, Width
+from finegrain.models.heads.same_class import SAME_CLASS
 from finegrain.records import Record, Typed, read_record
 
 CONFIG = "config.json"
-SOFTMAX, MULTI_LOSS = "softmax", "multi-loss"
 Side = Annotated[int, Interval(ge=1, le=100_000)]
 
 
@@ -57,7 +57,7 @@ class RunWeights(Typed):
 class RunConfig(Record):
     """The content of `config.json`."""
 
-    recipe: Literal["softmax", "multi-loss"]
+    recipe: str
     backbone: str
     image_size: list[Side] = Field(min_length=2, max_length=2)
     settings: RunSettings
@@ -66,6 +66,15 @@ class RunConfig(Record):
     # Before there was a choice.
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     versions: dict[str, str] = {}
+    # Outputs of the finished model; they followed from the recipe before they were recorded.
+    heads: list[str] | None = None
+
+    @property
+    def compares_pairs(self) -> bool:
+        """Whether the finished model has a head for pairs."""
+        if self.heads is None:
+            return self.recipe == "multi-loss"
+        return SAME_CLASS in self.heads
 
     @property
     def recorded_settings(self) -> dict[str, Any]:

@@ -158,7 +158,7 @@ class StageFolder:
         try:
             with damage_not_warned_of():
                 model.load_weights(file)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise UserError(
                 f"the checkpoint {file} is missing or damaged; "
                 f"delete the folder {self.path} to train this stage again"

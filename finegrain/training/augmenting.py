@@ -4,7 +4,6 @@ import keras
 
 from finegrain.images.augmentation import Augmentation
 from finegrain.models.layers import RandomAffine, RandomColour
-from finegrain.models.multi_loss import PARTNER
 
 AUGMENT = "augment"
 
@@ -29,8 +28,12 @@ def augmenting(model: keras.Model, augmentation: Augmentation) -> keras.Model:
             augmentation.brightness, augmentation.contrast, augmentation.saturation
         )
         changed = colours(changed)
-    if PARTNER not in [layer.name for layer in model.layers]:
+    if not isinstance(model.input, dict):
         return keras.Model(image, model.call(changed), name=model.name)
-    partner = keras.Input((), dtype="int32", name=PARTNER)
-    inputs = {"image": image, PARTNER: partner}
-    return keras.Model(inputs, model.call({"image": changed, PARTNER: partner}), name=model.name)
+    others = {
+        name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name)
+        for name, tensor in model.input.items()
+        if name != "image"
+    }
+    outputs = model.call({"image": changed, **others})
+    return keras.Model({"image": image, **others}, outputs, name=model.name)

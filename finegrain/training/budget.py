@@ -6,7 +6,7 @@ from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
 from finegrain.models.image_heads import EMBEDDING, feature_map
 from finegrain.training.session import Session
 from finegrain.training.stage import Stage
-from finegrain.training.train_stage import prepare_stage
+from finegrain.training.train_stage import freeze_for_stage
 
 
 def print_budget(session: Session, stages: list[Stage]) -> None:
@@ -34,7 +34,7 @@ def _head_line(session: Session) -> str:
 
 
 def _stage_line(session: Session, stage: Stage) -> str:
-    prepare_stage(session.model, stage, session.computing.compilation.jit_compile)
+    freeze_for_stage(session.model, stage)
     trainable = sum(math.prod(variable.shape) for variable in session.model.trainable_variables)
     total = session.model.count_params()
     steps = session.feed.training(stage).steps()

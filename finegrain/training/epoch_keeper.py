@@ -10,8 +10,10 @@ import keras
 import numpy as np
 
 from finegrain.errors import UserError
-from finegrain.runs.plateau import Verdict, judge
+from finegrain.runs.plateau import Verdict
 from finegrain.runs.stage_folder import StageFolder
+from finegrain.training.objectives.objective import Objective
+from finegrain.training.schedule import rate_after, stage_verdict
 from finegrain.training.stage import Stage
 
 # What Keras measured: name -> value.
@@ -23,6 +25,7 @@ class EpochKeeper(keras.callbacks.Callback):
 
     Args:
         stage: the stage in training.
+        objective: what is learnt.
         folder: where its epochs are kept.
         seed: of dropout; epoch number n draws the same whether or not training was interrupted.
         whole: the training model, which is saved; what `fit` trains may be a part of it that
@@ -32,8 +35,16 @@ class EpochKeeper(keras.callbacks.Callback):
         UserError: the loss is no longer a number; the last good checkpoint stands.
     """
 
-    def __init__(self, stage: Stage, folder: StageFolder, seed: int, whole: keras.Model):
+    def __init__(
+        self,
+        stage: Stage,
+        objective: Objective,
+        folder: StageFolder,
+        seed: int,
+        whole: keras.Model,
+    ):
         super().__init__()
+        self.objective = objective
         self.whole = whole
         self.stage = stage
         self.folder = folder
@@ -65,12 +76,11 @@ class EpochKeeper(keras.callbacks.Callback):
         row = {"epoch": epoch + 1, "learning_rate": self._learning_rate()}
         row |= {name: float(value) for name, value in sorted((logs or {}).items())}
         row["seconds"] = round(seconds, 2)
-        losses = [monitored(past) for past in [*self.folder.history, row]]
-        verdict = judge(losses, self.stage.reduce_patience, self.stage.stop_patience)
+        losses = [past[self.objective.loss] for past in [*self.folder.history, row]]
+        verdict = stage_verdict(self.stage, losses)
         # Before the save, so that the checkpoint carries the rate of the epoch to come.
-        self.whole.optimizer.learning_rate = (
-            self.stage.learning_rate * self.stage.reduce_factor**verdict.reductions
-        )
+        if (rate := rate_after(self.stage, verdict)) is not None:
+            self.whole.optimizer.learning_rate = rate
         self.folder.save_epoch(self.whole, row, verdict)
         self._tell(row, verdict)
         if verdict.stop:
@@ -84,7 +94,7 @@ class EpochKeeper(keras.callbacks.Callback):
     def _tell(self, row: dict[str, float], verdict: Verdict) -> None:
         done, most = self.folder.epochs, self.stage.epochs
         left = (most - done) * float(np.mean([past["seconds"] for past in self.folder.history]))
-        error = 1 - validation_accuracy(row)
+        error = 1 - row[self.objective.accuracy]
         note = "best so far" if verdict.best_epoch == done - 1 else ""
         if verdict.stop:
             note = f"no gain in {self.stage.stop_patience} epochs, stopping"
@@ -92,20 +102,9 @@ class EpochKeeper(keras.callbacks.Callback):
             note = f"{note}{', ' if note else ''}at most {_minutes(left)} left in this stage"
         print(
             f"  epoch {done:2d}/{most}  loss {row['loss']:.4f}  validation loss "
-            f"{monitored(row):.4f}  error {error:.4f}  {row['seconds']:.1f} s  {note}"
+            f"{row[self.objective.loss]:.4f}  error {error:.4f}  {row['seconds']:.1f} s  {note}"
         )
         sys.stdout.flush()
-
-
-def monitored(row: dict[str, float]) -> float:
-    """The validation loss that judges an epoch: the identification loss, in every recipe."""
-    return row.get("val_category_loss", row["val_loss"])
-
-
-def validation_accuracy(row: dict[str, float]) -> float:
-    """The share of the validation images whose class an epoch gets right."""
-    name = "val_category_accuracy"
-    return row[name] if name in row else row["val_accuracy"]
 
 
 def _minutes(seconds: float) -> str:

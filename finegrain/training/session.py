@@ -1,6 +1,7 @@
 """One sitting of training: data, run folder and model, brought together from the settings."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,16 @@ from finegrain.models.backbone import (
     weights_digest,
 )
 from finegrain.models.backbone_table import BackboneSpec, find_backbone
-from finegrain.models.classifier import softmax_model
 from finegrain.models.image_heads import PLAIN, find_head
-from finegrain.models.multi_loss import multi_loss_model
 from finegrain.models.needed_memory import MEMORY_GB
 from finegrain.records import check_type
-from finegrain.runs.run_config import MULTI_LOSS, RunSettings, defaults_of
+from finegrain.runs.run_config import RunSettings, defaults_of
 from finegrain.runs.run_folder import RunFolder, describe_data
 from finegrain.runs.stage_folder import StageFolder
 from finegrain.training.computing import Computing, set_up_computing
 from finegrain.training.feed import Feed, check_feed, fitting_batch_size
+from finegrain.training.objectives import find_objective
+from finegrain.training.objectives.objective import Objective
 from finegrain.training.settings import TrainingSettings
 from finegrain.training.stage import Stage
 from finegrain.training.train_stage import train_stage
@@ -40,31 +41,35 @@ class Session:
     Attributes:
         data: the data set.
         run: the run folder.
-        model: the training model, holding the weights of wherever the training stands.
+        objective: what is learnt.
+        model: its training model, holding the weights of wherever the training stands.
         feed: how photographs reach the model.
         computing: the device and how it computes.
+        stages: what the script is to train, in order.
     """
 
     data: DataSet
     run: RunFolder
+    objective: Objective
     model: keras.Model
     feed: Feed
     computing: Computing
+    stages: Sequence[Stage] = ()
 
     def folder(self, stage: Stage) -> StageFolder:
         """The stage's folder; refused if it was made with other settings."""
-        return self.run.stage(stage.name, asdict(stage), defaults_of(Stage))
-
-    def unfreeze_from(self, asked_for: str | None) -> str:
-        """First layer that an unfrozen stage trains: as asked for, else the backbone's own."""
-        default = find_backbone(self.run.config.backbone).unfreeze_from
-        backbone = self.model.get_layer(BACKBONE_LAYER)
-        return asked_for or default or str(boundary_index(backbone, None))
+        folder = self.run.stage(stage.name, asdict(stage), defaults_of(Stage))
+        self.objective.check_history(folder.history, folder.path)
+        return folder
 
     def train(self, stage: Stage) -> None:
         """Train a stage to its end; the model is left with the stage's best weights."""
         jit_compile = self.computing.compilation.jit_compile
-        train_stage(self.model, stage, self.feed, self.folder(stage), jit_compile)
+        train_stage(self.model, self.objective, stage, self.feed, self.folder(stage), jit_compile)
+
+    def finished_model(self) -> keras.Model:
+        """The model as it is used after training, with the weights of where it stands."""
+        return self.objective.finished(self.model)
 
     def load_finished(self, name: str) -> Stage:
         """Load the best weights of a stage trained before.
@@ -85,12 +90,12 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
 
     Args:
         settings: the script's flags.
-        recipe: `softmax` or `multi-loss`.
+        recipe: name of its objective.
 
     Raises:
         UserError: settings, data set, weights or run folder that do not fit.
     """
-    spec = find_backbone(settings.backbone)
+    objective, spec = find_objective(recipe), find_backbone(settings.backbone)
     check_weights_name(settings.weights)
     data = open_data_set(settings.data)
     side = settings.image_size or spec.image_size
@@ -114,7 +119,7 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         precision = recorded.precision if recorded else "auto"
     computing = set_up_computing(precision, settings.jit, settings.seed)
     model = _build(
-        recipe,
+        objective,
         spec,
         settings.weights,
         (side, side),
@@ -123,10 +128,10 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         getattr(settings, "memory_gb", MEMORY_GB),
     )
     # Before a run folder is bound to these settings.
-    first = boundary_index(
-        model.get_layer(BACKBONE_LAYER), settings.unfreeze_from or spec.unfreeze_from
-    )
-    check_training_fits(model, settings, feed, first)
+    backbone = model.get_layer(BACKBONE_LAYER)
+    default = spec.unfreeze_from or str(boundary_index(backbone, None))
+    stages = settings.stages(settings.unfreeze_from or default)
+    check_training_fits(model, stages, feed)
     config = {
         "recipe": recipe,
         "settings": settings.recorded(),
@@ -136,11 +141,12 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         "data": describe_data(data),
         "weights": {
             "name": settings.weights,
-            "digest": weights_digest(model.get_layer(BACKBONE_LAYER)),
+            "digest": weights_digest(backbone),
         },
+        "heads": list(objective.heads),
     }
     run = RunFolder.start(settings.run, config, data.classes, settings.held_before())
-    return Session(data, run, model, feed, computing)
+    return Session(data, run, objective, model, feed, computing, stages)
 
 
 def reopen_session(
@@ -176,10 +182,10 @@ def reopen_session(
         **stores,
     )
     computing = set_up_computing(config.precision, settings.jit, settings.seed)
-    spec = find_backbone(config.backbone)
+    objective, spec = find_objective(config.recipe), find_backbone(config.backbone)
     # Where it was trained, it fitted.
-    model = _build(config.recipe, spec, "none", size, data, settings, memory_gb=math.inf)
-    return Session(data, run, model, feed, computing)
+    model = _build(objective, spec, "none", size, data, settings, memory_gb=math.inf)
+    return Session(data, run, objective, model, feed, computing)
 
 
 def cache_beside(run: Path) -> Path:
@@ -188,7 +194,7 @@ def cache_beside(run: Path) -> Path:
 
 
 def _build(
-    recipe: str,
+    objective: Objective,
     spec: BackboneSpec,
     weights: str,
     size: tuple[int, int],
@@ -197,15 +203,14 @@ def _build(
     memory_gb: float,
 ) -> keras.Model:
     """The training model that the recorded settings of a run describe."""
-    assemble = multi_loss_model if recipe == MULTI_LOSS else softmax_model
     # Before the weights are loaded, or downloaded: a head's name may be mistyped.
     head = find_head(settings.head or PLAIN.name, settings.compact)
-    return assemble(
+    return objective.model(
         build_backbone(spec, weights, size),
         spec,
         len(data.classes),
-        settings.dropout,
-        settings.hidden or 0,
+        dropout=settings.dropout,
+        hidden=settings.hidden or 0,
         head=head,
         hidden_dropout=settings.hidden_dropout,
         seed=settings.seed,

@@ -2,20 +2,15 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from annotated_types import Interval
+from typing import TYPE_CHECKING, Any, Literal
 
 from finegrain.flags import (
     BatchSize,
     CountOrZero,
     Gigabytes,
     ImageSize,
-    LearningRate,
-    Patience,
     Seed,
     Share,
-    StageEpochs,
     Threads,
     Views,
 )
@@ -23,7 +18,7 @@ from finegrain.outputs import RUN, Output, OutputFolder
 from finegrain.runs.run_config import defaults_of
 
 if TYPE_CHECKING:
-    from finegrain.images.augmentation import Augmentation
+    from finegrain.training.stage import Stage
 
 # Flags that came later with a default other than what was done before: what was done before.
 HELD_BEFORE = {"views": 0}
@@ -48,16 +43,6 @@ class TrainingSettings:
     batch_size: BatchSize = 32
     # of the order of images, augmentation, pairs, dropout and fresh weights
     seed: Seed = 0
-    # at most so many epochs with the backbone frozen, by Adam
-    frozen_epochs: StageEpochs = 30
-    # learning rate of the frozen stage
-    frozen_learning_rate: LearningRate = 1e-3
-    # at most so many epochs with the last blocks unfrozen, by SGD
-    unfrozen_epochs: StageEpochs = 30
-    # learning rate of the unfrozen stage
-    unfrozen_learning_rate: LearningRate = 1e-4
-    # momentum of SGD
-    momentum: Share = 0.9
     # first backbone layer the unfrozen stage trains, a name or an index (Xception: 105);
     # by default the backbone's last blocks
     unfreeze_from: str | None = None
@@ -65,26 +50,11 @@ class TrainingSettings:
     train_batch_norm: bool = False
     # share of the embedding dropped before the softmax
     dropout: Share = 0.5
-    # augmentation: largest rotation either way, degrees
-    rotation: Annotated[float, Interval(ge=0, le=180)] = 45.0
-    # augmentation: largest shear either way, degrees
-    shear: Annotated[float, Interval(ge=0, lt=90)] = 0.2
-    # augmentation: zoom between 1 - zoom and 1 + zoom
-    zoom: Share = 0.2
-    # augmentation: mirror every second image
-    horizontal_flip: bool = True
-    # augment in the unfrozen stage too
-    unfrozen_augmentation: bool = True
     # frozen stage: so many augmented views of each image, whose embeddings are computed once and
     # stored; 0 draws new ones every epoch and computes them every time
     views: Views = 4
     # the same for the unfrozen stage, where a stored view takes more disk (Xception: 0.5 MB)
     unfrozen_views: Views = 0
-    # lower the learning rate tenfold after so many epochs without a better validation loss;
-    # 0 never does
-    reduce_patience: Patience = 3
-    # end a stage after so many epochs without a better validation loss; 0 never does
-    stop_patience: Patience = 3
     # class-balanced batches: so many images of each class in a batch; 0 draws plain batches
     images_per_class: CountOrZero = 0
     # folder of what is computed once and stored; by default `cache` beside the run folder, for
@@ -108,22 +78,14 @@ class TrainingSettings:
         """What is written."""
         return [OutputFolder("--run", self.run, RUN)]
 
-    def augmentation(self) -> "Augmentation | None":
-        """The augmentation these flags ask for, None where all ranges are 0."""
-        # Imports Keras, which a mistake in the flags need not wait for.
-        from finegrain.images.augmentation import Augmentation
+    def stages(self, unfreeze_from: str) -> "list[Stage]":
+        """The stages of the recipe, in their order; each script says them.
 
-        asked = Augmentation(self.rotation, self.shear, self.zoom, self.horizontal_flip)
-        return asked if asked.changes_anything else None
-
-    def of_every_stage(self) -> dict[str, Any]:
-        """The fields of `finegrain.training.stage.Stage` that all stages of a script share."""
-        return {
-            "momentum": self.momentum,
-            "train_batch_norm": self.train_batch_norm,
-            "reduce_patience": self.reduce_patience,
-            "stop_patience": self.stop_patience,
-        }
+        Args:
+            unfreeze_from: first backbone layer that an unfrozen stage trains: as asked for, else
+                the backbone's own.
+        """
+        raise NotImplementedError
 
     def recorded(self) -> dict[str, Any]:
         """The flags that shape the result, as JSON values, for the run's config."""

@@ -3,9 +3,9 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import keras
+from annotated_types import Interval
 from pydantic import TypeAdapter, ValidationError
 
 from finegrain.errors import UserError
@@ -20,8 +20,6 @@ from finegrain.flags import (
     Views,
 )
 from finegrain.images.augmentation import Augmentation
-from finegrain.models.heads.category import CATEGORY
-from finegrain.models.heads.same_class import SAME_CLASS
 from finegrain.records import first_problem
 
 
@@ -34,7 +32,7 @@ class Stage:
         unfreeze_from: first backbone layer to train, a name or an index; None trains the heads
             alone.
         optimizer: `adam` or `sgd`.
-        learning_rate: of the first epoch.
+        learning_rate: the largest that the schedule takes.
         epochs: at most so many.
         momentum: of SGD.
         augmentation: random changes of the training images, or None.
@@ -43,10 +41,14 @@ class Stage:
         same_class_weight: weight of the verification loss.
         positive_rate: share of batches made of positive pairs.
         train_batch_norm: let unfrozen BatchNormalization learn.
-        reduce_factor, reduce_patience: the learning rate is multiplied by the factor after so
-            many epochs without a better validation loss.
-        stop_patience: training stops after so many epochs without a better validation loss;
-            0 never stops.
+        schedule: what becomes of the learning rate: a row of `finegrain.training.schedule`.
+        warm_up_epochs: of `cosine`, in which the rate rises.
+        head_rate, lower_rate: the heads, and the lower half of the trained backbone layers, learn
+            at so many times the learning rate.
+        reduce_factor, reduce_patience: of the schedule `plateau`, where the learning rate is
+            multiplied by the factor after so many epochs without a better validation loss.
+        stop_patience: on a `plateau` training stops after so many epochs without a better
+            validation loss; 0 never stops. Other schedules run to their end.
     """
 
     name: str
@@ -61,9 +63,17 @@ class Stage:
     same_class_weight: LossWeight = 0.5
     positive_rate: Probability = 0.25
     train_batch_norm: bool = False
+    schedule: str = "plateau"
+    warm_up_epochs: Annotated[float, Interval(ge=0, le=10_000)] = 1.0
+    head_rate: LearningRate = 1.0
+    lower_rate: LearningRate = 1.0
     reduce_factor: ProperShare = 0.1
     reduce_patience: Patience = 3
     stop_patience: Patience = 3
+
+    def __post_init__(self) -> None:
+        if self.augmentation is not None and not self.augmentation.changes_anything:
+            object.__setattr__(self, "augmentation", None)
 
     @property
     def fixed_views(self) -> int:
@@ -92,44 +102,3 @@ class Stage:
                 f"the settings in {folder} are damaged ({first_problem(error)}); delete the "
                 "folder to train this stage again"
             ) from error
-
-
-def is_multi_loss(model: keras.Model) -> bool:
-    """Whether the model has a pairwise head beside the softmax."""
-    return SAME_CLASS in model.output_names
-
-
-def compile_for_stage(model: keras.Model, stage: Stage, jit_compile: bool | str = False) -> None:
-    """Give the model the optimizer and the losses of a stage.
-
-    Raises:
-        UserError: an optimizer or a learning rate that cannot be.
-    """
-    if not 0 < stage.learning_rate < float("inf"):
-        raise UserError(f"the learning rate must be above 0, but is {stage.learning_rate}")
-    if stage.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(stage.learning_rate)
-    elif stage.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(stage.learning_rate, momentum=stage.momentum)
-    else:
-        raise UserError(f"the optimizer must be adam or sgd, but is {stage.optimizer!r}")
-    model.compile(optimizer=optimizer, **compile_arguments(model, stage, jit_compile))
-    # Not `optimizer`: under float16 the model wraps it into one that scales the loss.
-    model.optimizer.build(model.trainable_variables)
-
-
-def compile_arguments(
-    model: keras.Model, stage: Stage, jit_compile: bool | str = False
-) -> dict[str, Any]:
-    """What `compile` takes beside the optimizer, for the training model or one cut from it."""
-    outputs = {CATEGORY: stage.category_weight}
-    if is_multi_loss(model):
-        outputs[SAME_CLASS] = stage.same_class_weight
-    single = len(outputs) == 1
-    loss, accuracy = "categorical_crossentropy", "accuracy"
-    return {
-        "loss": loss if single else dict.fromkeys(outputs, loss),
-        "loss_weights": None if single else outputs,
-        "metrics": [accuracy] if single else {name: [accuracy] for name in outputs},
-        "jit_compile": jit_compile,
-    }

@@ -1,11 +1,12 @@
-"""The batches that judge an epoch: the same images and pairs every time."""
+"""The batches that judge an epoch: the same images, and the same pairs, every time."""
 
 from typing import Any
 
 import keras
 
 from finegrain.images.batches import Batches
-from finegrain.training.pair_generator import PairGenerator
+from finegrain.training.objectives.objective import Objective
+from finegrain.training.stage import Stage
 
 
 class ValidationBatches(keras.utils.PyDataset):
@@ -16,18 +17,17 @@ class ValidationBatches(keras.utils.PyDataset):
 
     Args:
         batches: unshuffled photographs.
-        positive_rate: share of batches made of positive pairs; None gives no pairs, for the
-            softmax model.
+        objective: makes inputs and targets of them.
+        stage: in training.
 
     Attributes:
         error: what reading the last batch raised, since frameworks wrap errors beyond recognition.
     """
 
-    def __init__(self, batches: Batches, positive_rate: float | None):
+    def __init__(self, batches: Batches, objective: Objective, stage: Stage):
         super().__init__()
         self.error: Exception | None = None
-        self._batches = batches
-        self._positive_rate = positive_rate
+        self._batches, self._objective, self._stage = batches, objective, stage
 
     def __len__(self) -> int:
         return self._batches.steps()
@@ -38,6 +38,5 @@ class ValidationBatches(keras.utils.PyDataset):
         except Exception as error:
             self.error = error
             raise
-        if self._positive_rate is None:
-            return batch
-        return next(PairGenerator([batch], self._positive_rate, first_batch=index))
+        images, targets = batch
+        return self._objective.batch(images, targets, self._stage, seed=0, number=index)

@@ -12,7 +12,7 @@ import pytest
 
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
-from finegrain.models.multi_loss import multi_loss_model
+from finegrain.training.objectives import find_objective
 from finegrain.training.pairs import same_class_targets, swap_positive_partners
 
 LABELS = np.array([0, 1, 1, 0, 2])
@@ -21,6 +21,7 @@ READER = """
 import json, sys
 import keras, numpy
 import finegrain.models.layers
+from finegrain.training.objectives import find_objective
 from finegrain.training.stage import Stage
 from finegrain.training.train_stage import prepare_stage
 folder = sys.argv[1]
@@ -29,7 +30,8 @@ batch = dict(numpy.load(folder + "/batch.npz"))
 inputs = {"image": batch["image"], "partner": batch["partner"]}
 targets = {"category": batch["category"], "same_class": batch["same_class"]}
 answer = model.predict(inputs, verbose=0)
-prepare_stage(model, Stage("2", "block_16_expand", "sgd", 1e-2, 1))
+multi_loss = find_objective("multi-loss")
+prepare_stage(model, multi_loss, Stage("2", "block_16_expand", "sgd", 1e-2, 1), steps=1)
 first = model.evaluate(inputs, targets, verbose=0, return_dict=True)["loss"]
 model.fit(inputs, targets, epochs=3, batch_size=5, shuffle=False, verbose=0)
 last = model.evaluate(inputs, targets, verbose=0, return_dict=True)["loss"]
@@ -44,7 +46,8 @@ def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("backends")
     keras.utils.set_random_seed(2)
     spec = find_backbone("mobilenet_v2_0.35")
-    model = multi_loss_model(build_backbone(spec, "none", (32, 32)), spec, 3, dropout=0.0)
+    backbone = build_backbone(spec, "none", (32, 32))
+    model = find_objective("multi-loss").model(backbone, spec, 3, dropout=0.0)
     model.get_layer("same_class").kernel.assign(np.random.normal(0, 0.5, (1280, 2)))
     model.save(folder / "model.keras")
     partner = swap_positive_partners(LABELS)
@@ -53,7 +56,7 @@ def saved(tmp_path_factory):
         image=np.random.default_rng(0).uniform(0, 255, (5, 32, 32, 3)).astype("float32"),
         partner=partner,
         category=np.eye(3, dtype="float32")[LABELS],
-        same_class=same_class_targets(LABELS, partner),
+        same_class=same_class_targets(np.eye(3)[LABELS], partner),
     )
     return folder, read_on("tensorflow", folder)
 

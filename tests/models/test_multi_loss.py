@@ -74,7 +74,7 @@ def test_equals_two_towers_in_loss_and_gradients(model, batch):
     images, partner = batch
     targets = {
         "category": np.eye(CLASSES, dtype="float32")[LABELS],
-        "same_class": same_class_targets(LABELS, partner),
+        "same_class": same_class_targets(np.eye(CLASSES)[LABELS], partner),
     }
     loss, gradients = loss_and_gradients(model, {"image": images, "partner": partner}, targets)
     slow = two_tower_model(model)

@@ -8,15 +8,17 @@ from hypothesis import strategies as st
 
 from finegrain.models.layers import SquaredDifference, TakePartner
 from finegrain.training.accumulated_optimizer import model_in_parts
-from finegrain.training.batch_parts import ValidationParts, split_batch, training_parts
-from finegrain.training.pair_generator import PairGenerator
+from finegrain.training.batch_parts import ValidationParts, training_parts
+from finegrain.training.objectives import find_objective
 from finegrain.training.pairs import (
+    PairGenerator,
     random_negative_partners,
     same_class_targets,
     swap_positive_partners,
 )
 
 CLASSES, SIDE = 3, 6
+SPLIT, SPLIT_PAIRS = (find_objective(name).split for name in ("softmax", "multi-loss"))
 
 
 def chance(seed=0):
@@ -37,7 +39,7 @@ def pair_batch(count, positive, seed=0):
         if positive
         else random_negative_partners(labels, chance(seed))
     )
-    targets = {"category": one_hot, "same_class": same_class_targets(labels, partner)}
+    targets = {"category": one_hot, "same_class": same_class_targets(one_hot, partner)}
     return {"image": images, "partner": partner}, targets
 
 
@@ -59,7 +61,7 @@ def pairs_of(inputs, targets):
 @given(st.integers(1, 20), st.integers(1, 6), st.integers(0, 99))
 def test_swapped_pairs_stay_together(count, parts, seed):
     batch = pair_batch(count, positive=True, seed=seed)
-    cut = split_batch(*batch, parts, chance())
+    cut = SPLIT_PAIRS(*batch, parts, chance())
     pairs = [pair for part in cut for pair in pairs_of(*part)]
     assert pairs and sorted(pairs) == pairs_of(*batch)
     sizes = [len(inputs["image"]) for inputs, _ in cut]
@@ -75,7 +77,7 @@ def test_negatives_are_drawn_anew_inside_each_part(count, parts, seed):
     inputs, targets = pair_batch(count, positive=False, seed=seed)
     if (inputs["partner"][inputs["partner"]] == np.arange(count)).all():
         return
-    cut = split_batch(inputs, targets, parts, chance())
+    cut = SPLIT_PAIRS(inputs, targets, parts, chance())
     seen = np.concatenate([part["image"] for part, _ in cut])
     assert sorted(seen[:, 0, 0, 0]) == sorted(inputs["image"][:, 0, 0, 0])
     for part, goal in cut:
@@ -89,7 +91,7 @@ def test_negatives_are_drawn_anew_inside_each_part(count, parts, seed):
 def test_weights_make_the_parts_mean_that_of_the_batch():
     batches = [photos(7, 1), photos(8, 2), photos(1, 3)]
     losses = iter(chance().uniform(size=16))
-    got = list(training_parts(batches, 3))
+    got = list(training_parts(batches, SPLIT, 3))
     assert len(got) == 9
     assert [len(images) for images, _, _ in got[:6]] == [3, 2, 2, 3, 3, 2]
     for start, batch in zip((0, 3, 6), batches, strict=True):
@@ -103,8 +105,10 @@ def test_weights_make_the_parts_mean_that_of_the_batch():
 
 def test_a_resumed_cut_goes_on_as_it_would_have():
     batches = [pair_batch(6, positive=False, seed=seed) for seed in range(6)]
-    whole = [part[0]["partner"].tolist() for part in training_parts(batches, 2, seed=5)]
-    rest = training_parts(batches[4:], 2, seed=5, first_batch=4)
+    whole = [
+        part[0]["partner"].tolist() for part in training_parts(batches, SPLIT_PAIRS, 2, seed=5)
+    ]
+    rest = training_parts(batches[4:], SPLIT_PAIRS, 2, seed=5, first_batch=4)
     assert [part[0]["partner"].tolist() for part in rest] == whole[8:]
 
 
@@ -161,7 +165,7 @@ def trained(batches, parts, pairs, optimizer="sgd", epochs=2):
     fitted = model_in_parts(model, parts, arguments(pairs))
     endless = (batch for _ in range(epochs + 1) for batch in batches)
     if parts > 1:
-        endless = training_parts(endless, parts)
+        endless = training_parts(endless, SPLIT_PAIRS if pairs else SPLIT, parts)
     history = fitted.fit(
         endless, steps_per_epoch=parts * len(batches), epochs=epochs, shuffle=False, verbose=0
     ).history
@@ -216,12 +220,14 @@ def test_float16_in_parts_keeps_its_loss_scale():
         # A scale at which float16 overflows: whole steps are left out until it has come down.
         model.optimizer.dynamic_scale.assign(2.0**24)
         before = model.get_weights()
-        fitted.fit(training_parts([photos(8)], 2), steps_per_epoch=2, shuffle=False, verbose=0)
+        fitted.fit(
+            training_parts([photos(8)], SPLIT, 2), steps_per_epoch=2, shuffle=False, verbose=0
+        )
         for ours, others in zip(model.get_weights(), before, strict=True):
             np.testing.assert_array_equal(ours, others)
         assert float(model.optimizer.dynamic_scale) == 2.0**23
         batches = [photos(8, seed) for seed in range(20)]
-        fitted.fit(training_parts(batches, 2), steps_per_epoch=40, shuffle=False, verbose=0)
+        fitted.fit(training_parts(batches, SPLIT, 2), steps_per_epoch=40, shuffle=False, verbose=0)
         taken = int(model.optimizer.inner_optimizer.iterations)
         assert 0 < taken < 20
         assert float(model.optimizer.dynamic_scale) == 2.0 ** (23 - (20 - taken))
@@ -250,10 +256,10 @@ def test_validation_in_parts_finds_the_same_losses():
     model = small_model(True)
     model.compile(**arguments(True))
     even = Batches(list(PairGenerator([photos(8, 0), photos(8, 1)], positive_rate=1.0)))
-    cut = ValidationParts(even, 2)
+    cut = ValidationParts(even, SPLIT_PAIRS, 2)
     assert validated(model, cut) == pytest.approx(validated(model, even), rel=1e-5)
     short = Batches(list(PairGenerator([photos(8, 0), photos(5, 1)], positive_rate=1.0)))
-    cut = ValidationParts(short, 4)
+    cut = ValidationParts(short, SPLIT_PAIRS, 4)
     assert len(cut) == 4 + 3
     found, expected = validated(model, cut), validated(model, short)
     # On TensorFlow Keras takes the mean of an output's loss by batch, whatever its size.

@@ -6,9 +6,9 @@ import pytest
 
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
-from finegrain.models.classifier import softmax_model
 from finegrain.runs.plateau import judge
 from finegrain.runs.stage_folder import StageFolder
+from finegrain.training.objectives import find_objective
 from finegrain.training.stage import Stage
 from finegrain.training.train_stage import prepare_stage
 
@@ -25,8 +25,9 @@ def float16():
 def prepared():
     keras.utils.set_random_seed(0)
     spec = find_backbone("mobilenet_v2_0.35")
-    model = softmax_model(build_backbone(spec, "none", (32, 32)), spec, 3, dropout=0.0)
-    prepare_stage(model, STAGE)
+    objective = find_objective("softmax")
+    model = objective.model(build_backbone(spec, "none", (32, 32)), spec, 3, dropout=0.0)
+    prepare_stage(model, objective, STAGE, steps=1)
     return model
 
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from finegrain.training.pair_generator import PairGenerator, is_positive_batch
 from finegrain.training.pairs import (
+    PairGenerator,
+    is_positive_batch,
     random_negative_partners,
     same_class_targets,
     swap_positive_partners,
@@ -58,8 +59,15 @@ def test_negatives_are_of_another_class_where_there_is_one(labels, seed):
 
 
 def test_targets_say_same_in_column_one():
-    targets = same_class_targets(np.array([5, 5, 6]), np.array([1, 0, 0]))
+    targets = same_class_targets(np.eye(7)[[5, 5, 6]], np.array([1, 0, 0]))
     assert targets.tolist() == [[0, 1], [0, 1], [1, 0]]
+
+
+def test_targets_of_mixed_images_are_as_soft_as_their_labels():
+    shares = np.array([[0.75, 0.25, 0], [0.5, 0, 0.5]], np.float32)
+    targets = same_class_targets(shares, np.array([1, 0]))
+    # Both show the first class with 0.75 x 0.5, and no other class stands in both.
+    assert targets.tolist() == [[0.625, 0.375]] * 2
 
 
 def batches_of(sizes, classes=4):

@@ -15,14 +15,13 @@ from finegrain.datasets.manifest import open_data_set
 from finegrain.images.augmentation import Augmentation
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
-from finegrain.models.classifier import softmax_model
 from finegrain.models.image_heads import find_head
-from finegrain.models.multi_loss import multi_loss_model
 from finegrain.runs.stage_folder import StageFolder
 from finegrain.training.feed import Feed
+from finegrain.training.objectives import find_objective
 from finegrain.training.route import choose_route
 from finegrain.training.stage import Stage
-from finegrain.training.train_stage import prepare_stage, train_stage
+from finegrain.training.train_stage import freeze_for_stage, train_stage
 
 WEIGHTS = REPOSITORY / "finegrain/models/weights/xception_small.weights.h5"
 SIDE = 48
@@ -37,21 +36,22 @@ def data(drawn_data):
     return open_data_set(drawn_data)
 
 
-def new_model(assemble=multi_loss_model):
+def new_model(objective="multi-loss", **heads):
     keras.utils.set_random_seed(0)
     spec = find_backbone("xception_small")
-    return assemble(build_backbone(spec, str(WEIGHTS), (SIDE, SIDE)), spec, 4)
+    backbone = build_backbone(spec, str(WEIGHTS), (SIDE, SIDE))
+    return find_objective(objective).model(backbone, spec, 4, **heads)
 
 
 def feed(data, cache=None, gigabytes=1.0):
     return Feed(data, (SIDE, SIDE), 8, seed=3, cache=cache, cache_gb=gigabytes, openvino=False)
 
 
-def train(tmp_path, stage, feed, name, assemble=multi_loss_model):
+def train(tmp_path, stage, feed, name, objective="multi-loss", **heads):
     """Train a new model; its weights and its history."""
-    model = new_model(assemble)
+    model = new_model(objective, **heads)
     folder = StageFolder(tmp_path / name, {})
-    train_stage(model, stage, feed, folder)
+    train_stage(model, find_objective(objective), stage, feed, folder)
     return model.get_weights(), folder.history
 
 
@@ -100,23 +100,16 @@ def test_a_frozen_stage_from_embeddings_is_the_same_to_rounding(direct, stored):
 
 
 def test_a_head_on_the_map_learns_from_stored_maps_as_from_photographs(data, tmp_path, capsys):
-    def assemble(*arguments):
-        return softmax_model(*arguments, head=find_head("attention"))
-
-    _, history = train(tmp_path, FROZEN, feed(data), "direct", assemble)
+    attention = {"objective": "softmax", "head": find_head("attention")}
+    _, history = train(tmp_path, FROZEN, feed(data), "direct", **attention)
     assert "direct" in capsys.readouterr().out
     cache = tmp_path / "cache"
-    _, fast_history = train(tmp_path, FROZEN, feed(data, cache), "stored", assemble)
+    _, fast_history = train(tmp_path, FROZEN, feed(data, cache), "stored", **attention)
     assert "stored    feature maps of the backbone" in capsys.readouterr().out
     np.testing.assert_allclose(losses(fast_history), losses(history), rtol=5e-3)
     # Another head finds them there.
-    train(
-        tmp_path,
-        FROZEN,
-        feed(data, cache),
-        "cbam",
-        lambda *arguments: softmax_model(*arguments, head=find_head("cbam")),
-    )
+    cbam = {"objective": "softmax", "head": find_head("cbam")}
+    train(tmp_path, FROZEN, feed(data, cache), "cbam", **cbam)
     total = len(data.paths("train")) + len(data.paths("valid"))
     assert f"{total} of {total} there already" in capsys.readouterr().out
 
@@ -132,8 +125,8 @@ def test_an_unfrozen_stage_from_activations_agrees_within_float16(data, tmp_path
 
 
 def test_a_filled_store_is_used_again_and_a_stale_one_is_not(data, tmp_path, capsys):
-    model = new_model(softmax_model)
-    prepare_stage(model, FROZEN)
+    model = new_model("softmax")
+    freeze_for_stage(model, FROZEN)
 
     def there_already(folder):
         choose_route(model, FROZEN, feed(open_data_set(folder), tmp_path / "cache"))
@@ -192,6 +185,7 @@ def test_a_stage_begun_from_a_store_goes_on_without_it(data, folder, stored, tmp
     with pytest.raises(Stop):
         train_stage(
             new_model(),
+            find_objective("multi-loss"),
             FROZEN,
             feed(data, folder / "cache"),
             stop_after_an_epoch(StageFolder(tmp_path / "resumed", {})),

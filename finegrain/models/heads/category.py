@@ -1,4 +1,4 @@
-"""Which class? Dropout and a softmax, for the identification loss."""
+"""Which class? What the identification loss learns from."""
 
 import keras
 
@@ -6,36 +6,38 @@ from finegrain.tensor import Tensor
 
 CATEGORY = "category"
 HIDDEN = "hidden"
+SOFTMAX = "softmax"
 
 
-def category_head(
-    embedding: Tensor,
-    classes: int,
-    dropout: float = 0.5,
-    hidden: int = 0,
-    hidden_dropout: float | None = None,
+def category_features(
+    embedding: Tensor, dropout: float = 0.5, hidden: int = 0, hidden_dropout: float | None = None
 ) -> Tensor:
-    """Class probabilities from an embedding.
+    """What the last layer sees of an embedding.
 
     Args:
         embedding: (B, D) Keras tensor.
-        classes: number of classes C.
-        dropout: share of what the softmax sees that is dropped in training.
+        dropout: share of what the last layer sees that is dropped in training.
         hidden: width of a ReLU layer in between, with a dropout of its own before it; 0 for none.
         hidden_dropout: share of the embedding dropped before that layer, by default as much as
-            before the softmax; 0 leaves this dropout out.
+            before the last; 0 leaves this dropout out.
 
     Returns:
-        (B, C) Keras tensor of float32 probabilities, named `category`.
+        (B, `hidden` or D) Keras tensor of float32.
     """
+    # float32 under mixed precision too: a float16 softmax loses small probabilities.
     if hidden:
         share = dropout if hidden_dropout is None else hidden_dropout
         if hidden_dropout != 0:
             drop = keras.layers.Dropout(share, dtype="float32", name="hidden_dropout")
             embedding = drop(embedding)
         embedding = keras.layers.Dense(hidden, "relu", dtype="float32", name=HIDDEN)(embedding)
-    # float32 under mixed precision too: a float16 softmax loses small probabilities.
-    dropped = keras.layers.Dropout(dropout, dtype="float32", name="category_dropout")(embedding)
-    return keras.layers.Dense(classes, activation="softmax", dtype="float32", name=CATEGORY)(
-        dropped
-    )
+    return keras.layers.Dropout(dropout, dtype="float32", name="category_dropout")(embedding)
+
+
+def category_head(features: Tensor, classes: int, activation: str | None = SOFTMAX) -> Tensor:
+    """(B, C) Keras tensor named `category`, from `category_features`.
+
+    Float32 probabilities, or with `activation=None`, as training wants them, logits.
+    """
+    dense = keras.layers.Dense(classes, activation=activation, dtype="float32", name=CATEGORY)
+    return dense(features)

@@ -2,6 +2,8 @@
 
 import keras
 
+from finegrain.models.heads.category import SOFTMAX
+from finegrain.models.image_heads import EMBEDDING
 from finegrain.models.layers import SquaredDifference
 from finegrain.tensor import Tensor
 
@@ -9,7 +11,9 @@ SAME_CLASS = "same_class"
 SQUARED_DIFFERENCE = "squared_difference"
 
 
-def same_class_head(embedding: Tensor, partner_embedding: Tensor) -> Tensor:
+def same_class_head(
+    embedding: Tensor, partner_embedding: Tensor, activation: str | None = SOFTMAX
+) -> Tensor:
     """Probabilities of "another class" and "the same class" for pairs of embeddings.
 
     A square layer and a two-way softmax: Zheng et al. 2016, arXiv 1611.05666, section 3.3.
@@ -17,6 +21,7 @@ def same_class_head(embedding: Tensor, partner_embedding: Tensor) -> Tensor:
     Args:
         embedding: (B, D) Keras tensor.
         partner_embedding: (B, D) Keras tensor; row i is compared with row i of `embedding`.
+        activation: None for logits, as training wants them.
 
     Returns:
         (B, 2) Keras tensor of float32 probabilities, named `same_class`; column 1 is "same".
@@ -25,6 +30,24 @@ def same_class_head(embedding: Tensor, partner_embedding: Tensor) -> Tensor:
     # Squares of large embeddings make a random start confidently wrong, and its gradients wreck
     # the backbone; from zero it starts undecided whatever the embedding's scale.
     dense = keras.layers.Dense(
-        2, activation="softmax", kernel_initializer="zeros", dtype="float32", name=SAME_CLASS
+        2, activation=activation, kernel_initializer="zeros", dtype="float32", name=SAME_CLASS
     )
     return dense(difference)
+
+
+def has_pair_head(model: keras.Model) -> bool:
+    """Whether a model compares pairs of images."""
+    return SAME_CLASS in [layer.name for layer in model.layers]
+
+
+def pair_head(model: keras.Model) -> keras.Model | None:
+    """`[embeddings_1, embeddings_2]`, each (B, D) -> (B, 2), by the model's own layers.
+
+    None where the model has no head for pairs.
+    """
+    if not has_pair_head(model):
+        return None
+    width = model.get_layer(EMBEDDING).output.shape[-1]
+    inputs = [keras.Input((width,)), keras.Input((width,))]
+    difference = model.get_layer(SQUARED_DIFFERENCE)(inputs)
+    return keras.Model(inputs, model.get_layer(SAME_CLASS)(difference), name="pair_head")

@@ -1,0 +1,154 @@
+"""The optimizer of a stage: its kind, its schedule, and a rate for each group of layers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from finegrain.errors import UserError
+from finegrain.models.backbone import BACKBONE_LAYER
+from finegrain.tensor import Tensor
+from finegrain.training.schedule import optimizer_rate
+from finegrain.training.stage import Stage
+
+
+def stage_optimizer(model: keras.Model, stage: Stage, steps: int) -> keras.optimizers.Optimizer:
+    """The optimizer of a stage, not yet built.
+
+    Args:
+        model: frozen as the stage wants it.
+        stage: to be trained.
+        steps: batches an epoch.
+
+    Raises:
+        UserError: an optimizer or a learning rate that cannot be.
+    """
+    if not 0 < stage.learning_rate < float("inf"):
+        raise UserError(f"the learning rate must be above 0, but is {stage.learning_rate}")
+    groups = {times: group for times, group in _groups(model, stage) if group}
+    optimizers = [_optimizer(stage, optimizer_rate(stage, steps, times)) for times in groups]
+    if len(groups) <= 1:
+        return optimizers[0] if optimizers else _optimizer(stage, stage.learning_rate)
+    return GroupedOptimizer(optimizers, list(groups.values()), list(groups))
+
+
+def _optimizer(stage: Stage, rate: Any) -> keras.optimizers.Optimizer:
+    if stage.optimizer == "adam":
+        return keras.optimizers.Adam(rate)
+    if stage.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=stage.momentum)
+    raise UserError(f"the optimizer must be adam or sgd, but is {stage.optimizer!r}")
+
+
+def _groups(model: keras.Model, stage: Stage) -> list[tuple[float, list[keras.Variable]]]:
+    """Times the learning rate, and the variables that learn so fast; rates may be equal."""
+    backbone = model.get_layer(BACKBONE_LAYER)
+    trained = [layer for layer in backbone.layers if layer.trainable_variables]
+    lower = {
+        id(variable)
+        for layer in trained[: len(trained) // 2]
+        for variable in layer.trainable_variables
+    }
+    upper = {id(variable) for variable in backbone.trainable_variables} - lower
+    grouped: dict[float, list[keras.Variable]] = {}
+    for variable in model.trainable_variables:
+        times = stage.head_rate
+        if id(variable) in lower:
+            times = stage.lower_rate
+        elif id(variable) in upper:
+            times = 1.0
+        grouped.setdefault(times, []).append(variable)
+    return sorted(grouped.items(), key=lambda entry: entry[0] != 1.0)
+
+
+class GroupedOptimizer(keras.optimizers.Optimizer):
+    """Several optimizers as one, each with some of the variables.
+
+    Keras gives an optimizer one learning rate; here every group has an optimizer of its own, with
+    a rate that is so many times the first one's.
+
+    Args:
+        optimizers: one a group, not yet built.
+        groups: the variables of each.
+        times: the rate of each, as a multiple of the stage's.
+    """
+
+    def __init__(
+        self,
+        optimizers: Sequence[keras.optimizers.Optimizer],
+        groups: Sequence[Sequence[keras.Variable]],
+        times: Sequence[float],
+        name: str = "grouped",
+    ):
+        # The rates are the optimizers' own; Keras wants one.
+        super().__init__(learning_rate=0.0, name=name)
+        self.optimizers, self.times = list(optimizers), list(times)
+        self._group_of = {id(v): number for number, group in enumerate(groups) for v in group}
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self._places = [
+            [place for place, v in enumerate(variables) if self._group_of[id(v)] == number]
+            for number in range(len(self.optimizers))
+        ]
+        for optimizer, places in zip(self.optimizers, self._places, strict=True):
+            optimizer.build([variables[place] for place in places])
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        return self._variables + [v for optimizer in self.optimizers for v in optimizer.variables]
+
+    @property
+    def learning_rate(self) -> Any:
+        return self.optimizers[0].learning_rate / self.times[0]
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate: Any) -> None:
+        for optimizer, times in zip(self.optimizers, self.times, strict=True):
+            optimizer.learning_rate = times * learning_rate
+
+    @property
+    def iterations(self) -> keras.Variable:
+        return self.optimizers[0].iterations
+
+    def finalize_variable_values(self, var_list: Sequence[keras.Variable]) -> None:
+        for number, optimizer in enumerate(self.optimizers):
+            optimizer.finalize_variable_values(
+                [v for v in var_list if self._group_of[id(v)] == number]
+            )
+
+    def apply(
+        self,
+        grads: Sequence[Tensor | None],
+        trainable_variables: Sequence[keras.Variable] | None = None,
+    ) -> None:
+        """One step of every group. TensorFlow and PyTorch."""
+        variables = list(trainable_variables or self._trainable_variables)
+        self.build(variables)
+        for optimizer, places in zip(self.optimizers, self._places, strict=True):
+            optimizer.apply([grads[place] for place in places], [variables[p] for p in places])
+
+    def stateless_apply(
+        self,
+        optimizer_variables: Sequence[Tensor],
+        grads: Sequence[Tensor | None],
+        trainable_variables: Sequence[Tensor],
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The same as `apply`, by values instead of variables. JAX."""
+        own = len(self._variables)
+        after, state = list(trainable_variables), list(optimizer_variables[:own])
+        start = own
+        for optimizer, places in zip(self.optimizers, self._places, strict=True):
+            end = start + len(optimizer.variables)
+            stepped, kept = optimizer.stateless_apply(
+                optimizer_variables[start:end],
+                [grads[place] for place in places],
+                [trainable_variables[place] for place in places],
+            )
+            for place, value in zip(places, stepped, strict=True):
+                after[place] = value
+            state += kept
+            start = end
+        return after, state

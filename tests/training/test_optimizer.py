@@ -1,0 +1,129 @@
+"""A rate for each group of layers, against plain optimizers run side by side."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from finegrain.errors import UserError
+from finegrain.models.backbone import build_backbone
+from finegrain.models.backbone_table import find_backbone
+from finegrain.models.classifier import softmax_model
+from finegrain.training.optimizer import GroupedOptimizer, stage_optimizer
+from finegrain.training.stage import Stage
+from finegrain.training.train_stage import freeze_for_stage
+
+KINDS = {
+    "adam": lambda rate: keras.optimizers.Adam(rate),
+    "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.9),
+}
+
+
+def variables():
+    return [keras.Variable(np.full(3, value), name=f"v{value}") for value in (1.0, 2.0, 3.0)]
+
+
+def gradients(step):
+    return [np.random.default_rng([step, v]).normal(size=3).astype("float32") for v in range(3)]
+
+
+def applied(optimizer, weights, steps=5):
+    optimizer.build(weights)
+    for step in range(steps):
+        optimizer.apply([keras.ops.convert_to_tensor(g) for g in gradients(step)], weights)
+    return [keras.ops.convert_to_numpy(weight) for weight in weights]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_group_learns_as_with_an_optimizer_of_its_own(kind):
+    rates = (0.1, 0.01, 0.1)
+    expected = []
+    for place, rate in enumerate(rates):
+        weight, optimizer = variables()[place], KINDS[kind](rate)
+        optimizer.build([weight])
+        for step in range(5):
+            optimizer.apply([keras.ops.convert_to_tensor(gradients(step)[place])], [weight])
+        expected.append(keras.ops.convert_to_numpy(weight))
+    weights = variables()
+    optimizers = [KINDS[kind](0.01), KINDS[kind](0.1)]
+    grouped = GroupedOptimizer(optimizers, [[weights[1]], [weights[0], weights[2]]], [1.0, 10.0])
+    np.testing.assert_allclose(applied(grouped, weights), expected, rtol=1e-6)
+    assert int(grouped.iterations) == 5
+
+
+def test_a_lower_rate_reaches_all_groups():
+    weights = variables()
+    optimizers = [KINDS["sgd"](0.01), KINDS["sgd"](0.1)]
+    grouped = GroupedOptimizer(optimizers, [weights[:1], weights[1:]], [1.0, 10.0])
+    grouped.build(weights)
+    grouped.learning_rate = 0.001
+    assert [float(one.learning_rate) for one in optimizers] == pytest.approx([0.001, 0.01])
+    assert float(grouped.learning_rate) == pytest.approx(0.001)
+
+
+def small_model():
+    spec = find_backbone("mobilenet_v2_0.35")
+    return softmax_model(build_backbone(spec, "none", (32, 32)), spec, 3)
+
+
+def test_a_stage_groups_heads_and_halves_of_the_trained_blocks():
+    model = small_model()
+    stage = Stage("2", "block_13_expand", "sgd", 0.1, 1, head_rate=10.0, lower_rate=0.5)
+    freeze_for_stage(model, stage)
+    optimizer = stage_optimizer(model, stage, steps=1)
+    optimizer.build(model.trainable_variables)
+    rates = dict(zip(optimizer.times, optimizer.optimizers, strict=True))
+    assert {times: float(one.learning_rate) for times, one in rates.items()} == pytest.approx(
+        {1.0: 0.1, 10.0: 1.0, 0.5: 0.05}
+    )
+    counts = {times: len(one.variables) for times, one in rates.items()}
+    # Beside its momenta each has its steps and its rate.
+    assert counts[10.0] == 2 + 2
+    assert sum(counts.values()) == 3 * 2 + len(model.trainable_variables)
+
+
+def test_without_groups_it_is_a_plain_optimizer():
+    model = small_model()
+    stage = Stage("2", "block_13_expand", "sgd", 0.1, 1)
+    freeze_for_stage(model, stage)
+    assert type(stage_optimizer(model, stage, steps=1)) is keras.optimizers.SGD
+
+
+def test_an_unknown_optimizer_is_refused():
+    with pytest.raises(UserError, match="must be adam or sgd"):
+        stage_optimizer(small_model(), Stage("1", None, "lion", 0.1, 1), steps=1)
+
+
+ON_JAX = """
+import keras, numpy as np
+from finegrain.training.optimizer import GroupedOptimizer
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(2)])
+rng = np.random.default_rng(1)
+model.set_weights([rng.normal(size=weight.shape) for weight in model.get_weights()])
+first, second = (layer.trainable_variables for layer in model.layers)
+optimizers = [keras.optimizers.Adam(0.01), keras.optimizers.Adam(0.1)]
+model.compile(GroupedOptimizer(optimizers, [first, second], [1.0, 10.0]), "mse")
+x = np.random.default_rng(0).normal(size=(16, 4)); y = x[:, :2] * 3
+model.fit(x, y, epochs=4, batch_size=4, shuffle=False, verbose=0)
+print(",".join(f"{v:.5f}" for weights in model.get_weights() for v in weights.ravel()))
+"""
+
+
+def test_jax_learns_as_tensorflow_does():
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("jax is not installed")
+    found = []
+    for backend in ("tensorflow", "jax"):
+        done = subprocess.run(
+            [sys.executable, "-c", ON_JAX],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "KERAS_BACKEND": backend},
+        )
+        assert done.returncode == 0, done.stderr
+        found.append([float(v) for v in done.stdout.splitlines()[-1].split(",")])
+    np.testing.assert_allclose(found[1], found[0], atol=2e-4)

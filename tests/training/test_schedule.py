@@ -1,0 +1,36 @@
+"""Learning rates, step by step, against the formulas written out."""
+
+import keras
+import pytest
+
+from finegrain.errors import UserError
+from finegrain.training.schedule import find_schedule, optimizer_rate, rate_after, stage_verdict
+from finegrain.training.stage import Stage
+
+RATE, STEPS, EPOCHS = 0.5, 10, 6
+
+
+def stage(**settings):
+    return Stage("1-frozen", None, "sgd", RATE, EPOCHS, **settings)
+
+
+def rates(schedule, **settings):
+    rate = optimizer_rate(stage(schedule=schedule, **settings), STEPS)
+    return [float(keras.ops.convert_to_numpy(rate(step))) for step in range(STEPS * EPOCHS + 1)]
+
+
+def test_on_a_plateau_the_rate_is_a_number_that_the_history_lowers():
+    falling = stage(reduce_patience=2, stop_patience=4, reduce_factor=0.1)
+    assert optimizer_rate(falling, STEPS) == RATE
+    assert optimizer_rate(falling, STEPS, times=10) == 10 * RATE
+    losses = [3.0, 2.0, 2.0, 2.0, 2.0, 2.0]
+    told = [stage_verdict(falling, losses[: count + 1]) for count in range(len(losses))]
+    assert [rate_after(falling, verdict) for verdict in told] == pytest.approx(
+        [RATE, RATE, RATE, RATE / 10, RATE / 10, RATE / 100]
+    )
+    assert [verdict.stop for verdict in told] == [False] * 5 + [True]
+
+
+def test_an_unknown_schedule_is_refused():
+    with pytest.raises(UserError, match="no schedule sawtooth; choose one of plateau"):
+        find_schedule("sawtooth")
