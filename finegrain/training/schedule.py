@@ -1,5 +1,6 @@
 """The learning rate as a function of the step and of the history."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,18 @@ class Schedule:
         return self.factor is None
 
 
-ROWS = (Schedule("plateau"),)
+def cosine(step: Tensor, all_steps: float, warm_up: float) -> Tensor:
+    """Up in a straight line, then down to zero along half a cosine.
+
+    Loshchilov & Hutter 2017, arXiv 1608.03983, section 3, without restarts; the warm-up is that of
+    Goyal et al. 2017, arXiv 1706.02677, section 2.2.
+    """
+    rising = (step + 1) / max(warm_up, 1.0)
+    share = ops.clip((step - warm_up) / max(all_steps - warm_up, 1.0), 0.0, 1.0)
+    return ops.where(step < warm_up, ops.minimum(rising, 1.0), (1 + ops.cos(math.pi * share)) / 2)
+
+
+ROWS = (Schedule("plateau"), Schedule("cosine", cosine))
 
 
 def find_schedule(name: str) -> Schedule:

@@ -1,6 +1,9 @@
 """Learning rates, step by step, against the formulas written out."""
 
+import math
+
 import keras
+import numpy as np
 import pytest
 
 from finegrain.errors import UserError
@@ -29,6 +32,27 @@ def test_on_a_plateau_the_rate_is_a_number_that_the_history_lowers():
         [RATE, RATE, RATE, RATE / 10, RATE / 10, RATE / 100]
     )
     assert [verdict.stop for verdict in told] == [False] * 5 + [True]
+
+
+@pytest.mark.parametrize("warm_up", [0, 1, 2.5])
+def test_cosine_rises_in_a_line_and_falls_to_zero(warm_up):
+    first, last = warm_up * STEPS, STEPS * EPOCHS
+    expected = [
+        RATE * min((step + 1) / first, 1)
+        if step < first
+        else RATE * (1 + math.cos(math.pi * (step - first) / (last - first))) / 2
+        for step in range(last + 1)
+    ]
+    found = rates("cosine", warm_up_epochs=warm_up)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+    assert max(found) == pytest.approx(RATE) and found[-1] == pytest.approx(0, abs=1e-7)
+
+
+def test_only_a_plateau_ends_a_stage_early():
+    flat = [1.0] * 20
+    assert stage_verdict(stage(), flat).stop
+    assert not stage_verdict(stage(schedule="cosine"), flat).stop
+    assert rate_after(stage(schedule="cosine"), stage_verdict(stage(), flat)) is None
 
 
 def test_an_unknown_schedule_is_refused():
