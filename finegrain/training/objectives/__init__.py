@@ -1,11 +1,12 @@
 """What a training learns: an objective a file, and the table of them."""
 
 from finegrain.errors import UserError
+from finegrain.training.objectives.arcface import ArcFace
 from finegrain.training.objectives.multi_loss import MultiLoss
 from finegrain.training.objectives.objective import Objective
 from finegrain.training.objectives.softmax import Softmax
 
-ROWS: tuple[Objective, ...] = (Softmax(), MultiLoss())
+ROWS: tuple[Objective, ...] = (Softmax(), MultiLoss(), ArcFace())
 
 
 def find_objective(name: str) -> Objective:

@@ -1,0 +1,81 @@
+"""ArcFace: every class keeps an angle from the others (Deng et al. 2019, arXiv 1801.07698)."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from finegrain.models.backbone_table import BackboneSpec
+from finegrain.models.classifier import stem
+from finegrain.models.full_precision import in_full_precision
+from finegrain.models.heads.category import CATEGORY, SOFTMAX
+from finegrain.models.layers import UnitLength
+from finegrain.models.layers.cosine_logits import CosineLogits
+from finegrain.tensor import Tensor
+from finegrain.training.objectives.objective import Objective
+from finegrain.training.stage import Stage
+
+# The paper's scale s and margin m, radians: section 3.1.
+SCALE, MARGIN = 64.0, 0.5
+DIRECTION = "direction"
+
+
+class ArcFace(Objective):
+    """Softmax over angles, of which the true class's is made larger by a margin."""
+
+    name = "arcface"
+
+    def model(
+        self, backbone: keras.Model, spec: BackboneSpec, classes: int, **heads: Any
+    ) -> keras.Model:
+        """`image` (B, H, W, 3) -> (B, C) cosines, times the scale."""
+        image, _, features = stem(backbone, spec, classes, **heads)
+        direction = UnitLength(name=DIRECTION)(features)
+        logits = CosineLogits(classes, SCALE, name=CATEGORY)(direction)
+        return keras.Model(image, logits, name=self.name)
+
+    def compile_arguments(self, stage: Stage) -> dict[str, Any]:
+        """Cross-entropy with the margin."""
+        return {"loss": ArcFaceLoss(SCALE, MARGIN), "metrics": ["accuracy"]}
+
+    def finished(self, model: keras.Model) -> keras.Model:
+        """A plain softmax on the direction: the margin is for training only."""
+        whole = in_full_precision(model)
+        cosines = whole.get_layer(CATEGORY)
+        dense = keras.layers.Dense(cosines.units, activation=SOFTMAX, name=CATEGORY)
+        finished = keras.Model(whole.input, dense(whole.get_layer(DIRECTION).output))
+        dense.kernel.assign(cosines.directions())
+        return finished
+
+
+@keras.saving.register_keras_serializable(package="finegrain")
+class ArcFaceLoss(keras.losses.Loss):
+    """Cross-entropy of scaled cosines, the true class's with an additive angular margin.
+
+    Args:
+        scale: of the cosines.
+        margin: radians. Where the angle and it make more than half a turn, the cosine falls on
+            in a straight line instead.
+
+    Call arguments:
+        y_true: (B, C) one-hot or soft; a soft label takes its share of the margin.
+        y_pred: (B, C) cosines times the scale.
+    """
+
+    def __init__(self, scale: float, margin: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale, self.margin = scale, margin
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        cosine = ops.clip(y_pred / self.scale, -1.0, 1.0)
+        # The slope of a square root is no number at zero.
+        sine = ops.sqrt(ops.maximum(1 - ops.square(cosine), 1e-12))
+        further = cosine * math.cos(self.margin) - sine * math.sin(self.margin)
+        straight = cosine - self.margin * math.sin(self.margin)
+        moved = ops.where(cosine > -math.cos(self.margin), further, straight)
+        logits = y_pred + y_true * self.scale * (moved - cosine)
+        return ops.categorical_crossentropy(y_true, logits, from_logits=True)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale": self.scale, "margin": self.margin}
