@@ -68,10 +68,12 @@ class Settings(TrainingSettings):
     horizontal_flip: bool = True
     # augment in stage 2 too
     unfrozen_augmentation: bool = True
-    # lower the learning rate tenfold after so many epochs without a better validation loss;
-    # 0 never does
+    # what becomes of the learning rate: plateau (see below), cosine or one-cycle
+    schedule: str = "plateau"
+    # on a plateau: lower the learning rate tenfold after so many epochs without a better
+    # validation loss; 0 never does
     reduce_patience: Patience = 3
-    # end a stage after so many epochs without a better validation loss; 0 never does
+    # on a plateau: end a stage after so many epochs without a better validation loss; 0 never does
     stop_patience: Patience = 3
     # weight of the identification loss: which class?
     category_weight: LossWeight = 1.0
@@ -99,6 +101,7 @@ class Settings(TrainingSettings):
             same_class_weight=self.same_class_weight,
             positive_rate=self.positive_rate,
             train_batch_norm=self.train_batch_norm,
+            schedule=self.schedule,
             reduce_patience=self.reduce_patience,
             stop_patience=self.stop_patience,
         )

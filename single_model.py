@@ -65,12 +65,14 @@ class Settings(TrainingSettings):
     horizontal_flip: bool = True
     # augment in stage 2 too
     unfrozen_augmentation: bool = True
-    # lower the learning rate tenfold after so many epochs without a better validation loss;
-    # 0 never does
+    # what becomes of the learning rate: plateau (see below), cosine or one-cycle
+    schedule: str = "plateau"
+    # on a plateau: lower the learning rate tenfold after so many epochs without a better
+    # validation loss; 0 never does
     reduce_patience: Patience = 3
-    # end a stage after so many epochs without a better validation loss; 0 never does
+    # on a plateau: end a stage after so many epochs without a better validation loss; 0 never does
     stop_patience: Patience = 3
-    # what is learnt: softmax
+    # what is learnt: softmax, or arcface
     objective: str = "softmax"
     # width of a ReLU layer between embedding and softmax, with a dropout of its own; 0 for none
     hidden: Width = 0
@@ -91,6 +93,7 @@ class Settings(TrainingSettings):
             augmentation=augmentation,
             views=self.views,
             train_batch_norm=self.train_batch_norm,
+            schedule=self.schedule,
             reduce_patience=self.reduce_patience,
             stop_patience=self.stop_patience,
         )

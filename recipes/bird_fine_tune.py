@@ -123,11 +123,13 @@ class Settings(TrainingSettings):
     horizontal_flip: bool = True
     # augment in part 2 too
     unfrozen_augmentation: bool = True
-    # the learning rate falls to this share of itself
+    # what becomes of the learning rate: plateau (see below), cosine or one-cycle
+    schedule: str = "plateau"
+    # on a plateau the learning rate falls to this share of itself
     reduce_factor: ProperShare = 0.2
     # after so many epochs without a better validation loss; 0 never does
     reduce_patience: Patience = 4
-    # end a part after so many epochs without a better validation loss; 0 never does
+    # on a plateau: end a part after so many epochs without a better validation loss; 0 never does
     stop_patience: Patience = 5
 
     def stages(self, unfreeze_from: str) -> "list[Stage]":
@@ -148,6 +150,7 @@ class Settings(TrainingSettings):
             same_class_weight=self.same_class_weight,
             positive_rate=self.positive_rate,
             train_batch_norm=self.train_batch_norm,
+            schedule=self.schedule,
             reduce_factor=self.reduce_factor,
             reduce_patience=self.reduce_patience,
             stop_patience=self.stop_patience,

@@ -13,6 +13,9 @@ from finegrain.runs.plateau import Verdict, judge
 from finegrain.tensor import Tensor
 from finegrain.training.stage import Stage
 
+# Of one-cycle: the share of steps in which the rate rises, and what it begins and ends with.
+RISING, FIRST, LAST = 0.3, 1 / 25, 1e-4
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -44,7 +47,24 @@ def cosine(step: Tensor, all_steps: float, warm_up: float) -> Tensor:
     return ops.where(step < warm_up, ops.minimum(rising, 1.0), (1 + ops.cos(math.pi * share)) / 2)
 
 
-ROWS = (Schedule("plateau"), Schedule("cosine", cosine))
+def one_cycle(step: Tensor, all_steps: float, warm_up: float) -> Tensor:
+    """From a 25th up to the whole in the first three tenths, then down to next to nothing.
+
+    Both along half a cosine; `warm_up` says nothing here. Smith & Topin 2018, arXiv 1708.07120.
+    """
+    peak = RISING * all_steps
+    up = ops.clip(step / max(peak, 1.0), 0.0, 1.0)
+    down = ops.clip((step - peak) / max(all_steps - peak, 1.0), 0.0, 1.0)
+    rising = FIRST + (1 - FIRST) * (1 - ops.cos(math.pi * up)) / 2
+    falling = LAST + (1 - LAST) * (1 + ops.cos(math.pi * down)) / 2
+    return ops.where(step < peak, rising, falling)
+
+
+ROWS = (
+    Schedule("plateau"),
+    Schedule("cosine", cosine),
+    Schedule("one-cycle", one_cycle),
+)
 
 
 def find_schedule(name: str) -> Schedule:

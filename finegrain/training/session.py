@@ -28,6 +28,7 @@ from finegrain.training.computing import Computing, set_up_computing
 from finegrain.training.feed import Feed, check_feed, fitting_batch_size
 from finegrain.training.objectives import find_objective
 from finegrain.training.objectives.objective import Objective
+from finegrain.training.schedule import find_schedule
 from finegrain.training.settings import TrainingSettings
 from finegrain.training.stage import Stage
 from finegrain.training.train_stage import train_stage
@@ -131,6 +132,8 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     backbone = model.get_layer(BACKBONE_LAYER)
     default = spec.unfreeze_from or str(boundary_index(backbone, None))
     stages = settings.stages(settings.unfreeze_from or default)
+    for stage in stages:
+        find_schedule(stage.schedule)
     check_training_fits(model, stages, feed)
     config = {
         "recipe": recipe,

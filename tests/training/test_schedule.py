@@ -48,6 +48,16 @@ def test_cosine_rises_in_a_line_and_falls_to_zero(warm_up):
     assert max(found) == pytest.approx(RATE) and found[-1] == pytest.approx(0, abs=1e-7)
 
 
+def test_one_cycle_rises_for_three_tenths_and_falls_to_next_to_nothing():
+    found = rates("one-cycle")
+    assert found[0] == pytest.approx(RATE / 25)
+    assert found[18] == max(found) == pytest.approx(RATE)
+    assert found[9] == pytest.approx(RATE * (1 + 1 / 25) / 2)
+    assert found[39] == pytest.approx(RATE * (1 + 1e-4) / 2)
+    assert found[-1] == pytest.approx(RATE * 1e-4, rel=1e-3)
+    assert found[:19] == sorted(found[:19]) and found[18:] == sorted(found[18:], reverse=True)
+
+
 def test_only_a_plateau_ends_a_stage_early():
     flat = [1.0] * 20
     assert stage_verdict(stage(), flat).stop
