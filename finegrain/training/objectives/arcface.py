@@ -8,10 +8,10 @@ from keras import ops
 
 from finegrain.models.backbone_table import BackboneSpec
 from finegrain.models.classifier import stem
-from finegrain.models.full_precision import in_full_precision
 from finegrain.models.heads.category import CATEGORY, SOFTMAX
 from finegrain.models.layers import UnitLength
 from finegrain.models.layers.cosine_logits import CosineLogits
+from finegrain.models.model_precision import in_full_precision
 from finegrain.tensor import Tensor
 from finegrain.training.objectives.objective import Objective
 from finegrain.training.stage import Stage
