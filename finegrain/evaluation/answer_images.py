@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 from finegrain.evaluation.bootstrap import drawn_rows
+from finegrain.evaluation.embedding_measures import PAIR_BLOCK, PairScore
 from finegrain.evaluation.evaluate import MOST_COMPARED
 from finegrain.evaluation.labelled_images import Answered, LabelledImages
-from finegrain.evaluation.pair_measures import PAIR_BLOCK, PairScore
 from finegrain.inference.engines import KerasEngine
 from finegrain.inference.opening import Inference, open_inference
 from finegrain.inference.predict import decoded_batches, sample_images

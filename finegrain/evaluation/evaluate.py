@@ -10,7 +10,12 @@ import pandas as pd
 from finegrain.embeddings.nearest import unit_rows
 from finegrain.evaluation.bootstrap import drawn_rows
 from finegrain.evaluation.class_measures import class_answers, per_class, reliability
-from finegrain.evaluation.embedding_measures import neighbour_ranks
+from finegrain.evaluation.embedding_measures import (
+    PairCurve,
+    PairScore,
+    neighbour_ranks,
+    sample_pairs,
+)
 from finegrain.evaluation.labelled_images import Answered
 from finegrain.evaluation.measures import (
     CLASS_MEASURES,
@@ -23,7 +28,6 @@ from finegrain.evaluation.measures import (
     Measure,
     taken,
 )
-from finegrain.evaluation.pair_measures import PairCurve, PairScore, sample_pairs
 
 # Images of a split that are compared with each other, at most: 160 MB for Xception.
 MOST_COMPARED = 20_000

@@ -11,10 +11,10 @@ from pydantic import FiniteFloat, InstanceOf, model_validator
 
 from finegrain.errors import UserError
 from finegrain.evaluation.bootstrap import PERCENTILES, RESAMPLES
+from finegrain.evaluation.embedding_measures import PairScore
 from finegrain.evaluation.evaluate import evaluate_split
 from finegrain.evaluation.labelled_images import TEST, VALID, Answered
 from finegrain.evaluation.measures import MEASURES
-from finegrain.evaluation.pair_measures import PairScore
 from finegrain.flags import CountOrZero, Probability
 from finegrain.records import Record, Typed, read_record, write_record
 from finegrain.runs.predictions import (

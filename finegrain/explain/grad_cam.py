@@ -6,19 +6,21 @@ and every head of the project, on every backend. The backbone runs forward once;
 above the map is differentiated.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import keras
 import numpy as np
 from keras import ops
 
-from finegrain.explain.gradients import gradients
 from finegrain.explain.photograph import fitted
 from finegrain.models.backbone import BACKBONE_LAYER
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.heads.same_class import SAME_CLASS, SQUARED_DIFFERENCE
 from finegrain.models.image_heads import EMBEDDING
 from finegrain.tensor import Tensor
+
+Score: TypeAlias = Callable[..., Tensor]
 
 
 class _CutModel:
@@ -124,7 +126,7 @@ class PairCam(_CutModel):
         return -self._odds(map_1, map_2)
 
 
-def weighted_heat(feature_maps: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+def weighted_heat(feature_maps: np.ndarray, slopes: np.ndarray) -> np.ndarray:
     """Grad-CAM's heat (equations 1 and 2).
 
     Each channel of the map counts as much as the score's gradient on it, averaged over all
@@ -134,7 +136,7 @@ def weighted_heat(feature_maps: np.ndarray, gradients: np.ndarray) -> np.ndarray
     the score, or where a number is not finite.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        weights = gradients.astype(np.float64).mean(axis=(1, 2))
+        weights = slopes.astype(np.float64).mean(axis=(1, 2))
         heat = np.einsum("nhwd,nd->nhw", feature_maps.astype(np.float64), weights)
     heat[~np.isfinite(heat).all(axis=(1, 2))] = 0
     heat = np.maximum(heat, 0)
@@ -162,3 +164,45 @@ def _map_tensor(model: keras.Model) -> Tensor:
             if tensor._keras_history.operation is backbone:
                 return tensor
     raise ValueError(f"no layer of {model.name!r} takes the output of {BACKBONE_LAYER!r}")
+
+
+def gradients(score: Score, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Gradients of a number with respect to each of several float32 arrays.
+
+    The score is a function of as many tensors, made of `keras.ops` and layers in inference mode,
+    and gives a tensor whose sum is differentiated. Rows of a batch that do not meet in it have each
+    the gradient of their own score. Zeros where the score does not depend on an array.
+    """
+    found = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[keras.backend.backend()]
+    tensors = [ops.convert_to_tensor(value, dtype="float32") for value in values]
+    return [np.asarray(ops.convert_to_numpy(slope)) for slope in found(score, tensors)]
+
+
+def _tensorflow(score: Score, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    import tensorflow
+
+    with tensorflow.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(tensors)
+        total = ops.sum(score(*tensors))
+    return tape.gradient(total, tensors, unconnected_gradients=tensorflow.UnconnectedGradients.ZERO)
+
+
+def _jax(score: Score, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    import jax
+
+    return jax.grad(lambda given: ops.sum(score(*given)))(tensors)
+
+
+def _torch(score: Score, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    import torch
+
+    with torch.enable_grad():
+        tensors = [tensor.detach().clone().requires_grad_(True) for tensor in tensors]
+        total = ops.sum(score(*tensors))
+        if not total.requires_grad:
+            return [torch.zeros_like(tensor) for tensor in tensors]
+        found = torch.autograd.grad(total, tensors, allow_unused=True)
+    return [
+        torch.zeros_like(tensor) if slope is None else slope.detach()
+        for slope, tensor in zip(found, tensors, strict=True)
+    ]

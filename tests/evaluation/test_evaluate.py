@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from finegrain.evaluation.embedding_measures import sample_pairs
 from finegrain.evaluation.evaluate import evaluate_split
 from finegrain.evaluation.labelled_images import Answered, LabelledImages
 from finegrain.evaluation.measures import (
@@ -18,7 +19,6 @@ from finegrain.evaluation.measures import (
     NEIGHBOUR_MEASURES,
     PAIR_MEASURES,
 )
-from finegrain.evaluation.pair_measures import sample_pairs
 from finegrain.runs.predictions import COLUMNS, top_answers
 
 

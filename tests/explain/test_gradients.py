@@ -11,8 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from finegrain.explain.grad_cam import GradCam, PairCam
-from finegrain.explain.gradients import gradients
+from finegrain.explain.grad_cam import GradCam, PairCam, gradients
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.multi_loss import multi_loss_model
 
@@ -22,8 +21,7 @@ READER = """
 import json, sys
 import keras, numpy as np
 import finegrain.models.layers
-from finegrain.explain.grad_cam import GradCam, PairCam
-from finegrain.explain.gradients import gradients
+from finegrain.explain.grad_cam import GradCam, PairCam, gradients
 model = keras.saving.load_model(sys.argv[1], compile=False)
 one, other = np.load(sys.argv[2])
 heats = [GradCam(model).heat(one, 1), *PairCam(model).heats(one, other)]

@@ -65,7 +65,7 @@ def test_the_same_class_head_is_asked_as_the_model_has_it(own, script_here):
 
     from finegrain.decode import read_pixels
     from finegrain.evaluation.answer_images import same_class_scores
-    from finegrain.evaluation.pair_measures import sample_pairs
+    from finegrain.evaluation.embedding_measures import sample_pairs
     from finegrain.models.classifier import embedder
     from finegrain.models.multi_loss import same_class
 
