@@ -1,27 +1,32 @@
 """How a training computes: on which device, in which precision, compiled or not."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import keras
 
-from finegrain.device import Device, find_device
-from finegrain.training.compilation import Compilation, choose_compilation
-from finegrain.training.precision import Precision, choose_precision
+from finegrain.device import CPU, TPU, Device, find_device
 
 AskedPrecision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 AskedCompilation = Literal["auto", "on", "off"]
+FLOAT32, MIXED_FLOAT16, MIXED_BFLOAT16 = "float32", "mixed_float16", "mixed_bfloat16"
 
 
-@dataclass(frozen=True)
-class Computing:
-    """What was chosen for the device found.
+class Precision(NamedTuple):
+    """A Keras dtype policy and why it was taken."""
 
-    Attributes:
-        device: what computes.
-        precision: Keras's dtype policy, and why.
-        compilation: whether to compile, and why.
-    """
+    policy: str
+    reason: str
+
+
+class Compilation(NamedTuple):
+    """The `jit_compile` of `Model.compile` and why it was taken."""
+
+    jit_compile: bool | str
+    reason: str
+
+
+class Computing(NamedTuple):
+    """What was chosen for the device found."""
 
     device: Device
     precision: Precision
@@ -55,3 +60,52 @@ def set_up_computing(precision: AskedPrecision, jit: AskedCompilation, seed: int
         # XLA and repeatable kernels exclude each other.
         tensorflow.config.experimental.enable_op_determinism()
     return computing
+
+
+def choose_precision(asked: str, device: Device) -> Precision:
+    """The dtype policy to train under; `asked` is one, or `auto`.
+
+    Weights, embeddings, heads and losses are float32 under every policy; what changes is how
+    the backbone multiplies.
+    """
+    if asked != "auto":
+        return Precision(asked, "as asked")
+    if device.kind == TPU:
+        return Precision(MIXED_BFLOAT16, "a TPU multiplies bfloat16")
+    if device.kind == CPU:
+        if device.fast_bfloat16 and device.backend == "tensorflow":
+            # 1.5 times as fast for Xception, but MobileNetV2's embeddings come out 16 % off: its
+            # narrow linear layers suffer from 8 bits. So it is the user's to choose.
+            return Precision(
+                FLOAT32, "mixed_bfloat16 is faster here, but coarse for some backbones"
+            )
+        return Precision(FLOAT32, "the safe choice on a CPU")
+    if device.capability is None:
+        return Precision(FLOAT32, "the GPU does not say what it is fast at")
+    version = "{}.{}".format(*device.capability)
+    # bfloat16 is as fast from 8.0 on, but has 8 bits where float16 has 11.
+    if device.capability >= (7, 0):
+        return Precision(MIXED_FLOAT16, f"compute capability {version} is fast at float16")
+    return Precision(
+        FLOAT32, f"at compute capability {version} float16 would save memory, not time"
+    )
+
+
+def choose_compilation(asked: str, device: Device) -> Compilation:
+    """What to pass to `Model.compile(jit_compile=)`; `asked` is `auto`, `on` or `off`.
+
+    On TensorFlow XLA and repeatable kernels exclude each other: Keras switches XLA off, with a
+    warning, while `enable_op_determinism` is on. So `on` gives up that the same seed makes the
+    same numbers.
+    """
+    if asked == "off":
+        return Compilation(False, "as asked")
+    if device.backend == "jax":
+        return Compilation(True if asked == "on" else "auto", "JAX is made to be compiled")
+    if asked == "on":
+        return Compilation(True, "as asked")
+    if device.backend == "torch":
+        return Compilation(False, "torch.compile takes longer than it saves in a short training")
+    if device.kind == CPU:
+        return Compilation(False, "XLA is slower on a CPU, after minutes of compiling")
+    return Compilation(False, "XLA compiles each size of batch anew and is not repeatable")

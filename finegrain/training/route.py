@@ -17,16 +17,17 @@ from finegrain.features.cut import (
     cut_at_boundary,
 )
 from finegrain.features.stored import FeatureBatches, feature_key
+from finegrain.images.augmentation import Augmentation
 from finegrain.images.batches import Batches, PhotoBatches
 from finegrain.images.pixels import PixelStore
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
 from finegrain.models.image_heads import EMBEDDING
+from finegrain.models.layers import RandomAffine, RandomColour
 from finegrain.stores.row_layout import Columns
 from finegrain.stores.row_store import RowStore
 from finegrain.stores.store_folder import StoreFolder
-from finegrain.training.augmenting import augmenting
+from finegrain.training.computing import MIXED_BFLOAT16
 from finegrain.training.feed import Feed
-from finegrain.training.precision import MIXED_BFLOAT16
 from finegrain.training.stage import Stage
 
 # What a store holds, by where the model was cut.
@@ -89,6 +90,32 @@ def _direct(model: keras.Model, stage: Stage, feed: Feed) -> Route:
         model, stage = augmenting(model, stage.augmentation), replace(stage, augmentation=None)
     stores = [] if pixels is None else [pixels]
     return Route(model, feed.training(stage, pixels), feed.validation(pixels), stores)
+
+
+def augmenting(model: keras.Model, augmentation: Augmentation) -> keras.Model:
+    """A model of the same layers and outputs that changes its images at random in training."""
+    image = keras.Input(model.get_layer("image").output.shape[1:], name="image")
+    changed = RandomAffine(
+        augmentation.rotation,
+        augmentation.shear,
+        augmentation.zoom,
+        augmentation.horizontal_flip,
+        name="augment",
+    )(image)
+    if augmentation.changes_colours:
+        colours = RandomColour(
+            augmentation.brightness, augmentation.contrast, augmentation.saturation
+        )
+        changed = colours(changed)
+    if not isinstance(model.input, dict):
+        return keras.Model(image, model.call(changed), name=model.name)
+    others = {
+        name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name)
+        for name, tensor in model.input.items()
+        if name != "image"
+    }
+    outputs = model.call({"image": changed, **others})
+    return keras.Model({"image": image, **others}, outputs, name=model.name)
 
 
 def _pixels(feed: Feed) -> PixelStore | None:

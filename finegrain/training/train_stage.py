@@ -11,7 +11,7 @@ from finegrain.images.batches import BatchStream
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index, freeze
 from finegrain.runs.stage_folder import StageFolder
 from finegrain.training.accumulated_optimizer import model_in_parts
-from finegrain.training.batch_parts import ValidationParts, training_parts
+from finegrain.training.batches import ValidationBatches, ValidationParts, training_parts
 from finegrain.training.epoch_keeper import EpochKeeper
 from finegrain.training.feed import Feed
 from finegrain.training.objectives.objective import Objective
@@ -20,7 +20,6 @@ from finegrain.training.route import Route, choose_route
 from finegrain.training.schedule import stage_verdict
 from finegrain.training.smaller_batches import fit_in_memory, keep_state, put_state
 from finegrain.training.stage import Stage
-from finegrain.training.validation_batches import ValidationBatches
 
 
 def prepare_stage(

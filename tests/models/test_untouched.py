@@ -24,7 +24,7 @@ from finegrain.models.image_heads import find_head, listed_heads
 from finegrain.models.model_precision import in_full_precision
 from finegrain.models.multi_loss import multi_loss_model, same_class
 from finegrain.training.accumulated_optimizer import model_in_parts
-from finegrain.training.augmenting import augmenting
+from finegrain.training.route import augmenting
 
 # Head, width of the layer before the softmax, and the dropout in front of that.
 BIRDS = {(bird.head, 8, bird.hidden_dropout) for bird in bird_models().values()}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from finegrain.models.layers import SquaredDifference, TakePartner
 from finegrain.training.accumulated_optimizer import model_in_parts
-from finegrain.training.batch_parts import ValidationParts, training_parts
+from finegrain.training.batches import ValidationParts, training_parts
 from finegrain.training.objectives import find_objective
 from finegrain.training.pairs import (
     PairGenerator,

@@ -4,8 +4,7 @@ import keras
 import pytest
 
 from finegrain.device import Device, find_device, multiplies_bfloat16
-from finegrain.training.compilation import choose_compilation
-from finegrain.training.precision import choose_precision
+from finegrain.training.computing import choose_compilation, choose_precision
 
 CPUINFO = "processor\t: 0\nflags\t\t: fpu sse avx2{}\nbugs\t\t: spectre\n\nprocessor\t: 1\n"
 
