@@ -83,11 +83,11 @@ def _fill(export: Export, targets: list[_Target], size: tuple[int, int], workers
             count = export.views.count(split)
             # Whole photographs, as far as that goes.
             batch = max(1, BATCH // count) * count
-            for some, pixels, failed in decoded_views(views, rows, workers, batch):
+            for numbers, pixels, failed in decoded_views(views, rows, workers, batch):
                 for target in targets:
-                    _compute(target, split, some, pixels)
+                    _compute(target, split, numbers, pixels)
                 unreadable[split].update(failed)
-                bar.update(len(some))
+                bar.update(len(numbers))
     for target in targets:
         close_up(target.store, export, target.source, unreadable)
 

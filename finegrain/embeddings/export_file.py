@@ -167,9 +167,9 @@ def close_up(
         final = RowStore.create(beside, key, store.kinds, counts, columns, _notes(source))
         for split, rows in kept.items():
             for start in range(0, len(rows), BLOCK):
-                some = rows[start : start + BLOCK]
-                values = {EMBEDDING: store.read(EMBEDDING, split, some)}
-                final.write(split, np.arange(start, start + len(some)), values)
+                block = rows[start : start + BLOCK]
+                values = {EMBEDDING: store.read(EMBEDDING, split, block)}
+                final.write(split, np.arange(start, start + len(block)), values)
         final.close()
     store.close()
 
@@ -183,9 +183,9 @@ def _why_not(path: Path, key: Mapping[str, Any], error: DamagedStore) -> str:
     made_from = stored_key(path)
     if made_from is None or made_from == key:
         return f"{error}; remove it and start the same command again, which makes it anew"
-    other = [name for name in key if made_from.get(name) != key[name]]
+    names = [name for name in key if made_from.get(name) != key[name]]
     return (
-        f"{path} was made from something else (it differs in: {', '.join(other)}) and is left as "
+        f"{path} was made from something else (it differs in: {', '.join(names)}) and is left as "
         "it is; give another --output, or remove it"
     )
 

@@ -71,9 +71,9 @@ def _ordered(features: FeatureFile, splits: list[str]) -> list[tuple[str, int]]:
 
 def _copy(features: FeatureFile, places: list[tuple[str, int]], data: h5py.Dataset) -> None:
     for start in range(0, len(places), BLOCK):
-        some = places[start : start + BLOCK]
-        block = np.empty((len(some), features.width), "float32")
-        for split in {split for split, _ in some}:
-            chosen = [place for place, (name, _) in enumerate(some) if name == split]
-            block[chosen] = features.read(split, [some[place][1] for place in chosen])
-        data[start : start + len(some)] = block
+        block = places[start : start + BLOCK]
+        values = np.empty((len(block), features.width), "float32")
+        for split in {split for split, _ in block}:
+            chosen = [place for place, (name, _) in enumerate(block) if name == split]
+            values[chosen] = features.read(split, [block[place][1] for place in chosen])
+        data[start : start + len(block)] = values

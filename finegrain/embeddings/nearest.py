@@ -68,7 +68,7 @@ def nearest(blocks: Iterable[np.ndarray], query: np.ndarray, k: int) -> Nearest:
         distances = np.hstack([best.distances, np.take_along_axis(found, columns, 1)])
         rows = np.hstack([best.rows, first + columns])
         columns = smallest(distances, k)
-        best = Nearest(*(np.take_along_axis(of, columns, 1) for of in (distances, rows)))
+        best = Nearest(*(np.take_along_axis(array, columns, 1) for array in (distances, rows)))
         first += len(block)
     return best
 

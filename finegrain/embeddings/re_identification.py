@@ -62,7 +62,7 @@ class Places:
 
     def measures(self, ranks: Sequence[int] = RANKS) -> dict[str, float]:
         """The measures by name, 0 to 1."""
-        return {name: float(of.mean()) for name, of in self.of_queries(ranks).items()}
+        return {name: float(values.mean()) for name, values in self.of_queries(ranks).items()}
 
 
 def places_in_gallery(

@@ -113,11 +113,11 @@ def _encoding(
     return sparse.csr_array((weights.astype("float32"), (row, image)), shape=own.shape)
 
 
-def _pair_distances(images: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    cosines = np.empty(len(one), "float32")
-    for start in range(0, len(one), PAIRS):
-        some = slice(start, start + PAIRS)
-        cosines[some] = np.einsum("nd,nd->n", images[one[some]], images[other[some]])
+def _pair_distances(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    cosines = np.empty(len(rows), "float32")
+    for start in range(0, len(rows), PAIRS):
+        pairs = slice(start, start + PAIRS)
+        cosines[pairs] = np.einsum("nd,nd->n", images[rows[pairs]], images[columns[pairs]])
     return _squared(cosines)
 
 
@@ -128,6 +128,6 @@ def _jaccard(encoded: sparse.csr_array, by_neighbour: sparse.csc_array) -> np.nd
     # The columns one after the other: where each entry stands among all.
     skipped = np.repeat(starts - np.cumsum(counts) + counts, counts)
     places = skipped + np.arange(counts.sum())
-    both = np.minimum(by_neighbour.data[places], np.repeat(encoded.data, counts))
-    shared = np.bincount(by_neighbour.indices[places], both, minlength=by_neighbour.shape[0])
+    least = np.minimum(by_neighbour.data[places], np.repeat(encoded.data, counts))
+    shared = np.bincount(by_neighbour.indices[places], least, minlength=by_neighbour.shape[0])
     return 1 - shared / (2 - shared)

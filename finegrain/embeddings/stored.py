@@ -133,8 +133,8 @@ class SimilarIndex:
         """The embeddings, (B,D), in the order of the images."""
         for split, rows in self.features.splits.items():
             for start in range(0, len(rows.paths), size):
-                some = np.arange(start, min(start + size, len(rows.paths)))
-                yield self.features.read(split, some)
+                block = np.arange(start, min(start + size, len(rows.paths)))
+                yield self.features.read(split, block)
 
 
 @contextlib.contextmanager
@@ -183,8 +183,8 @@ def _embeddings(
 
 def _photos_in(folder: Path) -> ExportedPhotos:
     if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise UserError(f"--index {folder} {what}; give a data set folder or a folder of images")
+        state = "is a file" if folder.exists() else "does not exist"
+        raise UserError(f"--index {folder} {state}; give a data set folder or a folder of images")
     paths = list_source(folder).all_images
     if not paths:
         raise UserError(

@@ -58,12 +58,12 @@ class FeatureComputer:
                 self._inference = self._open(images)
             outputs = self._inference.run(images)
         features = {}
-        for (kind, what), output in zip(self.kinds.items(), outputs, strict=True):
+        for (name, kind), output in zip(self.kinds.items(), outputs, strict=True):
             with np.errstate(over="ignore"):
-                values = np.asarray(output).astype(what.dtype)
+                values = np.asarray(output).astype(kind.dtype)
             if not np.isfinite(values).all():
-                raise FeatureOverflow(f"{kind} holds numbers beyond {what.dtype}")
-            features[kind] = values
+                raise FeatureOverflow(f"{name} holds numbers beyond {kind.dtype}")
+            features[name] = values
         return features
 
     def _open(self, images: np.ndarray) -> Inference:
@@ -148,11 +148,11 @@ def decoded_views(
     most = max((len(np.unique(images[places])) for places in batches), default=1)
     with closing(read_ahead(read, tasks, workers, BATCHES_AHEAD * most)) as decoded:
         for places in batches:
-            some = np.unique(images[places])
-            answers = list(islice(decoded, len(some)))
+            shown = np.unique(images[places])
+            answers = list(islice(decoded, len(shown)))
             unreadable = {
                 int(image): str(answer)
-                for image, answer in zip(some, answers, strict=True)
+                for image, answer in zip(shown, answers, strict=True)
                 if isinstance(answer, UnreadableImage)
             }
             pixels = [answer for answer in answers if not isinstance(answer, UnreadableImage)]

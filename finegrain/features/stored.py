@@ -29,7 +29,7 @@ def feature_key(
     The images (by split) stand in the order of the store's rows; checksums are digests of their
     content; `engine` tells what computes the features, and how precisely.
     """
-    some = next(iter(photos.values()))
+    first = next(iter(photos.values()))
     augmented = {
         split: {"ranges": batches.augmentation.ranges(), "seed": batches.seed, "views": views}
         for split, batches in photos.items()
@@ -37,11 +37,11 @@ def feature_key(
     }
     digests = {split: photos_digest(batches.paths, checksums) for split, batches in photos.items()}
     return {
-        "features": {kind: [list(what.shape), what.dtype] for kind, what in cut.kinds.items()},
+        "features": {name: [list(kind.shape), kind.dtype] for name, kind in cut.kinds.items()},
         "images": digests,
         "weights": weights_digest(cut.below),
         "network": network_digest(cut.below, cut.boundary),
-        "image_size": list(some.image_size),
+        "image_size": list(first.image_size),
         "augmentation": augmented,
         "engine": engine,
     }
@@ -100,8 +100,8 @@ class FeatureBatches:
         stored = rows < len(self._stored)
         stored[stored] = self._stored[rows[stored]]
         features = {
-            kind: np.empty((len(rows), *what.shape), what.dtype)
-            for kind, what in self.computer.kinds.items()
+            name: np.empty((len(rows), *kind.shape), kind.dtype)
+            for name, kind in self.computer.kinds.items()
         }
         for kind, array in features.items():
             array[stored] = self.store.read(kind, self.split, rows[stored])

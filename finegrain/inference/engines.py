@@ -152,12 +152,12 @@ def agreement(answers: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> 
         if answer.shape != right.shape or not np.isfinite(answer).all():
             return Agreement(len(right), float("inf"), float("nan"))
         # Sums over a million numbers an image.
-        one = answer.reshape(len(right), -1).astype("float64")
-        other = right.reshape(len(right), -1).astype("float64")
-        difference, size = float(np.linalg.norm(one - other)), float(np.linalg.norm(other))
+        given = answer.reshape(len(right), -1).astype("float64")
+        wanted = right.reshape(len(right), -1).astype("float64")
+        difference, size = float(np.linalg.norm(given - wanted)), float(np.linalg.norm(wanted))
         errors.append(difference / size if size else float("inf" if difference else 0))
-        lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-        products = (one * other).sum(axis=1)
+        lengths = np.linalg.norm(given, axis=1) * np.linalg.norm(wanted, axis=1)
+        products = (given * wanted).sum(axis=1)
         cosines.append(np.divide(products, lengths, out=np.ones_like(lengths), where=lengths > 0))
     return Agreement(
         images=len(expected[0]),

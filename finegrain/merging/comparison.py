@@ -36,8 +36,8 @@ def compare(
     label = f"all {len(names)} merged" if len(names) > 1 else names[0]
     rows = [_compared(label, split, taken, training)]
     print(f"trained in {rows[0].seconds:.1f} s ({training.classifier})\n", flush=True)
-    for label, some in (_fewer(names) if leave_one_out else {}).items():
-        rows.append(_compared(label, split, {name: taken[name] for name in some}, training))
+    for label, fewer in (_fewer(names) if leave_one_out else {}).items():
+        rows.append(_compared(label, split, {name: taken[name] for name in fewer}, training))
     print("\n".join(_lines(rows)) + "\n", flush=True)
     return rows
 

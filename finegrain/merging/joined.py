@@ -100,9 +100,9 @@ def _index(file: FeatureFile, split: str) -> Keys:
 
 def _check_classes_and_splits(first: FeatureFile, file: FeatureFile) -> None:
     if file.classes != first.classes:
-        what = _difference(first.classes, file.classes) or "orders the same classes otherwise"
+        found = _difference(first.classes, file.classes) or "orders the same classes otherwise"
         raise UserError(
-            f"{file.path} has other classes than {first.path}: it {what}; export both from one "
+            f"{file.path} has other classes than {first.path}: it {found}; export both from one "
             "data set"
         )
     if file.category_ids != first.category_ids:
@@ -110,9 +110,9 @@ def _check_classes_and_splits(first: FeatureFile, file: FeatureFile) -> None:
             f"{file.path} calls the classes by other category ids than {first.path}; export "
             "both from one data set"
         )
-    if what := _difference(first.splits, file.splits):
+    if found := _difference(first.splits, file.splits):
         raise UserError(
-            f"{file.path} has other splits than {first.path}: it {what}; "
+            f"{file.path} has other splits than {first.path}: it {found}; "
             "export both with the same --data and --images"
         )
 
@@ -121,9 +121,9 @@ def _check_photographs(
     first: FeatureFile, file: FeatureFile, split: str, index: Keys, own: Keys
 ) -> None:
     """Refuse other photographs than those of the first, or other views of them."""
-    if what := _difference((path for path, _ in index), (path for path, _ in own)):
+    if found := _difference((path for path, _ in index), (path for path, _ in own)):
         raise UserError(
-            f"{file.path} has other photographs than {first.path} in {split}: it {what}; "
+            f"{file.path} has other photographs than {first.path} in {split}: it {found}; "
             "export both from the same photographs"
         )
     if index.keys() != own.keys():
@@ -136,12 +136,12 @@ def _check_photographs(
 def _check_rows(first: FeatureFile, file: FeatureFile, split: str, places: np.ndarray) -> None:
     """Refuse photographs that two files know by other labels or ids."""
     rows = first.splits[split]
-    for what in ("labels", "ids"):
-        here, there = getattr(file.splits[split], what)[places], getattr(rows, what)
+    for column in ("labels", "ids"):
+        here, there = getattr(file.splits[split], column)[places], getattr(rows, column)
         different = np.flatnonzero(here != there)
         if len(different):
             raise UserError(
-                f"{file.path} gives {len(different)} photographs of {split} other {what} than "
+                f"{file.path} gives {len(different)} photographs of {split} other {column} than "
                 f"{first.path}, the first is {rows.paths[different[0]]}; export both from one "
                 "data set"
             )

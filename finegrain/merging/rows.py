@@ -177,12 +177,12 @@ def split_rows(
     def parts(side: str) -> tuple[tuple[str, np.ndarray], ...]:
         parts = [(split, np.flatnonzero(sides[split] == side)) for split in here]
         if side == "valid":
-            parts = [(split, _to_answer(joined, split, some)) for split, some in parts]
-        return tuple((split, some) for split, some in parts if len(some))
+            parts = [(split, _to_answer(joined, split, rows)) for split, rows in parts]
+        return tuple((split, rows) for split, rows in parts if len(rows))
 
-    both = parts("train"), parts("valid")
-    count = sum(len(some) for part in both for _, some in part)
-    train, valid = (FeatureRows(joined, part, count * row_bytes <= most_bytes) for part in both)
+    divided = parts("train"), parts("valid")
+    count = sum(len(rows) for part in divided for _, rows in part)
+    train, valid = (FeatureRows(joined, part, count * row_bytes <= most_bytes) for part in divided)
     _check_classes(train, joined.classes)
     has_test = TEST in joined.splits and len(joined.splits[TEST].paths) > 0
     test = answering_rows(joined, TEST) if has_test else None

@@ -36,7 +36,7 @@ class Wanted:
 
 def wanted_images(joined: JoinedFeatures, asked_for: Sequence[str]) -> Wanted:
     """The images of the splits asked for, by default of all without labels; ids must differ."""
-    unlabelled = [split for split, of in joined.splits.items() if not (of.labels >= 0).any()]
+    unlabelled = [split for split, rows in joined.splits.items() if not (rows.labels >= 0).any()]
     splits = list(asked_for) or unlabelled
     for split in splits:
         if split not in joined.splits:

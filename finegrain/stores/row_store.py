@@ -136,10 +136,10 @@ class RowStore:
 
     def read(self, kind: str, split: str, rows: RowNumbers) -> np.ndarray:
         """Rows in the order asked for, (len(rows), ...); they must be done."""
-        what = self.kinds[kind]
-        out = np.empty((len(rows), *what.shape), what.dtype)
+        row_kind = self.kinds[kind]
+        out = np.empty((len(rows), *row_kind.shape), row_kind.dtype)
         # A split without rows has no place in the file.
-        start, size = self._places.get((kind, split), 0), what.row_bytes
+        start, size = self._places.get((kind, split), 0), row_kind.row_bytes
         for place, row in zip(out, rows, strict=True):
             with self._lock:
                 self._file.seek(start + int(row) * size)
