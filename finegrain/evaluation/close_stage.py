@@ -49,10 +49,8 @@ def close_stage(session: Session, stage: Stage, is_final: bool) -> None:
     So is a model.keras that is gone or damaged. The model of a later stage is not replaced by an
     earlier one's, and what was measured before is not measured again.
 
-    Args:
-        session: its model holds the stage's best weights.
-        stage: just trained, or found finished.
-        is_final: whether the script ends with this stage.
+    The session's model holds the best weights of the stage, which was just trained or found
+    finished; the final one is that with which the script ends.
     """
     run, results = session.run, read_results(session.run)
     owner = max(stage.name, results["model_from"] or run.last_finished_stage() or "")

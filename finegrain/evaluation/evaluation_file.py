@@ -150,11 +150,7 @@ class Evaluation(Record):
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
-    """The measures; see `evaluate_split` for what they are.
-
-    Raises:
-        UserError: no such file, damaged, or written by a newer version.
-    """
+    """The measures; UserError for a file that is not there, damaged, or of a newer version."""
     if not path.is_file():
         raise UserError(f"there is no {path}; make it with tools/evaluate.py")
     mend = "make it again with tools/evaluate.py"

@@ -14,10 +14,8 @@ CLIPS = (
 def top1_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Share of images whose most probable class is not their own.
 
-    Of scores (N,C) the largest of a row is the answer; labels (N,) are class indices.
-
-    Raises:
-        ValueError: no rows, shapes that do not fit, or a row that is not a number.
+    Of scores (N,C) the largest of a row is the answer; labels (N,) are class indices. ValueError
+    for no rows, shapes that do not fit, or a row that is not a number.
     """
     probabilities, labels = _checked(probabilities, labels)
     if np.isnan(probabilities).any():
@@ -30,10 +28,7 @@ def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Mean of -log of the probability of the true class; 0 is best.
 
     Unlike scikit-learn's it makes no second matrix of the labels. Probabilities (N,C) below 1e-7
-    count as that; labels (N,) are class indices.
-
-    Raises:
-        ValueError: no rows, or shapes that do not fit.
+    count as that; labels (N,) are class indices. ValueError for no rows, or shapes that do not fit.
     """
     probabilities, labels = _checked(probabilities, labels)
     return float(log_losses(probabilities[np.arange(len(labels)), labels]).mean())

@@ -38,10 +38,9 @@ class _CutModel:
 
 
 class GradCam(_CutModel):
-    """Heat of a class; the score is the class's number before the softmax.
+    """Heat of a class, of a training model or its `classifier`.
 
-    Args:
-        model: a training model, or its `classifier`.
+    The score is the class's number before the softmax.
     """
 
     def __init__(self, model: keras.Model):
@@ -50,15 +49,10 @@ class GradCam(_CutModel):
         self._above = keras.Model(self._cut, self._dense.input)
 
     def heats(self, images: np.ndarray, class_indices: Sequence[int] | None = None) -> np.ndarray:
-        """Heat of a batch of images.
+        """Heat of images (N, H, W, 3) uint8, RGB, of the model's size.
 
-        Args:
-            images: (N, H, W, 3) uint8, RGB, of the model's size.
-            class_indices: N classes asked about; None for the likeliest of each image.
-
-        Returns:
-            (N, h, w) float32, 0 to 1, of the feature map's size; all 0 where no part of the
-            picture speaks for the class.
+        Asked about are N classes, or the likeliest of each image. Gives (N, h, w) float32, 0 to 1,
+        of the feature map's size; all 0 where no part of the picture speaks for the class.
         """
         maps = self._maps(images)
         if class_indices is None:
@@ -85,10 +79,7 @@ class PairCam(_CutModel):
     where the two agree, and elsewhere asks each image for what it lacks. So of the score only
     that part is differentiated that comes from both images together: the score of the two, less
     each one's score against an empty map. Of (a - b)^2 that leaves -2ab: hot is what both have
-    and the head goes by.
-
-    Args:
-        model: a multi-loss training model.
+    and the head goes by. The model is a multi-loss training model.
     """
 
     def __init__(self, model: keras.Model):
@@ -102,9 +93,8 @@ class PairCam(_CutModel):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Heat of two pictures, (H, W, 3) uint8 of any sizes, for the same class or for another.
 
-        Returns:
-            Two (h, w) float32 arrays, 0 to 1, of the feature map's size; all 0 where nothing
-            speaks for the answer.
+        Gives two (h, w) float32 arrays, 0 to 1, of the feature map's size; all 0 where nothing
+        speaks for the answer.
         """
         images = np.stack([fitted(pixels, self.image_size) for pixels in (pixels_1, pixels_2)])
         maps = self._maps(images)

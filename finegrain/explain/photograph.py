@@ -25,22 +25,14 @@ class Photograph:
 
 
 def read_photograph(path: Path, image_size: tuple[int, int]) -> Photograph:
-    """Decode an image file for a person and for a model that takes (height, width) pixels.
-
-    Raises:
-        UnreadableImage: it cannot be decoded.
-    """
+    """Decode a file for people and for a model of (height, width) pixels, or UnreadableImage."""
     image = open_rgb(path, at_least=(SHOWN_SIDE, SHOWN_SIDE))
     image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
     return Photograph(path, np.asarray(image), read_pixels(path, image_size))
 
 
 def fitted(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A picture squeezed to (height, width) pixels, as `read_pixels` squeezes photographs.
-
-    Raises:
-        ValueError: the array is no picture, (H, W, 3) uint8.
-    """
+    """A picture squeezed to (height, width) pixels, as `read_pixels` squeezes photographs."""
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
         raise ValueError(f"`pixels` must be (H,W,3) uint8. Received: {pixels.dtype} {pixels.shape}")
     if pixels.shape[:2] == tuple(size):

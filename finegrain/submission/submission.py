@@ -33,8 +33,7 @@ class SampleSubmission:
     def image_ids(self, known: Collection[str]) -> list[str]:
         """The known id of the image behind each row; `1.jpg` may stand for the image `1`.
 
-        Raises:
-            UserError: rows without an image, or two rows for one image.
+        Each row has an image, and each image one row at most; else a UserError.
         """
         known = set(known)
         found = [row if row in known else _without_suffix(row) for row in self.ids]
@@ -93,7 +92,7 @@ def write_submission(
     sample: SampleSubmission | None = None,
     clip: tuple[float, float] | None = KAGGLE_CLIP,
 ) -> int:
-    """Write a submission, replacing one of the same name.
+    """Write a submission, replacing one of the same name, and say how many rows it has.
 
     - `baidu`: `label<TAB>id`, no header.
     - `kaggle-label`: `id,label`; of two classes, as in cats against dogs, the probability of the
@@ -107,9 +106,6 @@ def write_submission(
         sample: gives header, ids, and their order; not for `baidu`.
         clip: smallest and largest probability. None where classes are a JSON's category ids:
             leaderboards that came with a JSON want one of them of two, too, and no probability.
-
-    Returns:
-        The number of rows written.
 
     Raises:
         UserError: the sample does not fit the format, the classes or the images; an id or a

@@ -20,8 +20,7 @@ def unlabelled_images(folder: Path, classes: Collection[str] = ()) -> dict[str, 
     The id of an image in a folder is its file name without the suffix. Files that are hidden or
     have no image suffix are left out; so are subfolders, unless they hold training classes.
 
-    Returns:
-        id -> path, sorted as a person sorts: `2` before `10`; of a JSON, in its own order.
+    Gives id -> path, sorted as a person sorts: `2` before `10`; of a JSON, in its own order.
 
     Raises:
         UserError: no such folder, no images in it, two images with one id, or images that
