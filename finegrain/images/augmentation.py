@@ -5,10 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from finegrain.images.image_changes import affine, recoloured
+from finegrain.images.image_changes import COLOURS, affine, recoloured
 from finegrain.images.warp import warp
-
-COLOURS = ("brightness", "contrast", "saturation")
 
 
 class Drawn(NamedTuple):

@@ -12,6 +12,8 @@ from finegrain.tensor import Tensor
 # Two rows of an affine map (x, y, 1) -> (x, y): numbers, or tensors of one number an image.
 Affine = tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]
 
+# What `recoloured` changes, in its order.
+COLOURS = ("brightness", "contrast", "saturation")
 # How bright red, green and blue look (ITU-R BT.601).
 GREY = (0.299, 0.587, 0.114)
 

@@ -1,7 +1,6 @@
 """The models for CUB-200-2011 by name: a backbone, an image size, a head and its tail."""
 
 from dataclasses import dataclass
-from typing import TypedDict
 
 from finegrain.models.backbone_table import no_such
 
@@ -32,27 +31,19 @@ class BirdModel:
     accuracy: float | None = None
 
 
-class Tail(TypedDict):
-    """What stands between a head's embedding and its softmax."""
-
-    hidden: int
-    hidden_dropout: float
-    dropout: float
-
-
 def bird_models() -> dict[str, BirdModel]:
     """All rows by name."""
-    wide: Tail = {"hidden": 1024, "hidden_dropout": 0.0, "dropout": 0.5}
-    tail: Tail = {"hidden": 1000, "hidden_dropout": 0.25, "dropout": 0.25}
+    # The width and the two dropouts between embedding and softmax.
+    wide, tail = (1024, 0.0, 0.5), (1000, 0.25, 0.25)
     b3 = "efficientnet_b3"
     rows = [
-        BirdModel("vgg16", "vgg16", 300, "plain", **wide, accuracy=0.651),
-        BirdModel("efficientnet_b4", "efficientnet_b4", 224, "plain", **wide, accuracy=0.775),
-        BirdModel("efficientnet_b3_attention", b3, 224, "attention", **tail, accuracy=0.795),
-        BirdModel("efficientnet_b3_se", b3, 224, "se", **tail, accuracy=0.780),
-        BirdModel("efficientnet_b3_cbam", b3, 224, "cbam", **tail),
-        BirdModel("bilinear_efficientnet", b3, 256, "bilinear_attention", **tail, accuracy=0.802),
-        BirdModel("bilinear_vgg16", "vgg16_conv5", 300, "bilinear", **wide, accuracy=0.763),
+        BirdModel("vgg16", "vgg16", 300, "plain", *wide, accuracy=0.651),
+        BirdModel("efficientnet_b4", "efficientnet_b4", 224, "plain", *wide, accuracy=0.775),
+        BirdModel("efficientnet_b3_attention", b3, 224, "attention", *tail, accuracy=0.795),
+        BirdModel("efficientnet_b3_se", b3, 224, "se", *tail, accuracy=0.780),
+        BirdModel("efficientnet_b3_cbam", b3, 224, "cbam", *tail),
+        BirdModel("bilinear_efficientnet", b3, 256, "bilinear_attention", *tail, accuracy=0.802),
+        BirdModel("bilinear_vgg16", "vgg16_conv5", 300, "bilinear", *wide, accuracy=0.763),
     ]
     return {row.name: row for row in rows}
 

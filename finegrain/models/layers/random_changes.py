@@ -5,8 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from finegrain.images.augmentation import COLOURS
-from finegrain.images.image_changes import affine, mirrored, recoloured
+from finegrain.images.image_changes import COLOURS, affine, mirrored, recoloured
 from finegrain.models.layers.float32_layer import Float32Layer
 from finegrain.tensor import Tensor
 
