@@ -23,12 +23,7 @@ def training_parts(
 ) -> Iterator[tuple[Any, Any, np.ndarray]]:
     """Cut every batch into exactly so many parts, for `AccumulatedOptimizer`.
 
-    Args:
-        batches: (inputs, targets) a batch.
-        split: cuts one.
-        parts: parts a batch.
-        seed: of the negatives. Batch number n draws the same whatever was drawn before it.
-        first_batch: number of the first batch.
+    Batch number n, of which the first is `first_batch`, draws the same whatever was drawn before.
 
     Yields:
         `(inputs, targets, weights)`; the weights (b,) make the mean of the parts' mean losses
@@ -51,11 +46,6 @@ class ValidationBatches(keras.utils.PyDataset):
 
     Not an iterator: Keras starts every evaluation anew, and would hand out an iterator's first
     batches twice.
-
-    Args:
-        batches: unshuffled photographs.
-        objective: makes inputs and targets of them.
-        stage: in training.
 
     Attributes:
         error: what reading the last batch raised, since frameworks wrap errors beyond recognition.
@@ -84,11 +74,6 @@ class ValidationParts(keras.utils.PyDataset):
 
     With several outputs on TensorFlow, Keras takes the mean of each output's own loss by batch,
     whatever its size; there a short last batch counts a little differently in parts.
-
-    Args:
-        batches: validation batches by number.
-        split: cuts one.
-        parts: parts a batch.
     """
 
     def __init__(self, batches: keras.utils.PyDataset, split: Split, parts: int):

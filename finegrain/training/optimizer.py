@@ -13,12 +13,10 @@ from finegrain.training.stage import Stage
 
 
 def stage_optimizer(model: keras.Model, stage: Stage, steps: int) -> keras.optimizers.Optimizer:
-    """The optimizer of a stage, not yet built.
+    """The optimizer of a stage with so many steps an epoch, not yet built.
 
     Args:
         model: frozen as the stage wants it.
-        stage: to be trained.
-        steps: batches an epoch.
 
     Raises:
         UserError: an optimizer or a learning rate that cannot be.

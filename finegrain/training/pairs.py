@@ -19,12 +19,9 @@ LOOKED_AT = 2
 def swap_positive_partners(labels: np.ndarray) -> np.ndarray:
     """Pair the images of a batch by swapping, positive pairs first.
 
-    Walk the batch; each image still alone swaps places with the next one of its class that is
-    still alone. Those that find nobody swap among themselves in their order, which makes
-    negative pairs. An odd last one stays itself.
-
-    Args:
-        labels: (B,) class of each image.
+    Walk the batch of (B,) labels; each image still alone swaps places with the next one of its
+    class that is still alone. Those that find nobody swap among themselves in their order, which
+    makes negative pairs. An odd last one stays itself.
 
     Returns:
         (B,) int32, `partner`: image i is paired with image `partner[i]`. It is its own inverse:
@@ -46,14 +43,9 @@ def swap_positive_partners(labels: np.ndarray) -> np.ndarray:
 
 
 def random_negative_partners(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Pair every image with a random one of another class.
+    """(B,) int32 partners for (B,) labels: for every image a random one of another class.
 
-    Args:
-        labels: (B,) class of each image.
-        rng: source of chance.
-
-    Returns:
-        (B,) int32, `partner`. An image with no image of another class in the batch stays itself.
+    An image with no image of another class in the batch stays itself.
     """
     labels = np.asarray(labels)
     partner = np.arange(len(labels), dtype=np.int32)
@@ -65,14 +57,9 @@ def random_negative_partners(labels: np.ndarray, rng: np.random.Generator) -> np
 
 
 def same_class_targets(targets: np.ndarray, partner: np.ndarray) -> np.ndarray:
-    """Targets of the pairwise head, soft where those of the classes are.
+    """(B, 2) float32 targets of the pairwise head: shares of "another" and "the same class".
 
-    Args:
-        targets: (B, C) shares of the classes in each image, one-hot or soft.
-        partner: (B,) index of each image's partner.
-
-    Returns:
-        (B, 2) float32: the shares of "another class" and "the same class".
+    Soft where the (B, C) targets of the classes are; `partner` is (B,).
     """
     same = np.sum(targets * targets[partner], axis=1, dtype=np.float32)
     return np.stack([1 - same, same], axis=1)

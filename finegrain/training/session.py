@@ -73,10 +73,7 @@ class Session:
         return self.objective.finished(self.model)
 
     def load_finished(self, name: str) -> Stage:
-        """Load the best weights of a stage trained before.
-
-        Returns:
-            The stage as it was trained.
+        """Load the best weights of a stage trained before; the stage as it was trained.
 
         Raises:
             UserError: it has not been trained to its end.
@@ -87,11 +84,7 @@ class Session:
 
 
 def start_session(settings: TrainingSettings, recipe: str) -> Session:
-    """Begin a run, or go on with the one in the run folder.
-
-    Args:
-        settings: the script's flags.
-        recipe: name of its objective.
+    """Begin a run that learns the objective of a name, or go on with the one in the run folder.
 
     Raises:
         UserError: settings, data set, weights or run folder that do not fit.

@@ -33,10 +33,7 @@ def prepare_stage(
 
     Args:
         model: the objective's training model.
-        objective: what is learnt.
-        stage: to be trained.
         steps: batches an epoch.
-        jit_compile: as for `Model.compile`.
 
     Raises:
         UserError: the stage names a layer or a setting that does not exist.
@@ -75,10 +72,7 @@ def train_stage(
 
     Args:
         model: the objective's training model, holding the weights that the stage starts from.
-        objective: what is learnt.
-        stage: what to train.
-        feed: the photographs.
-        folder: where its epochs are kept.
+        folder: where the stage's epochs are kept.
         jit_compile: as for `Model.compile`.
 
     Raises:
