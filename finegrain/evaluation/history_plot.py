@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from finegrain.regular_file import open_regular
+from finegrain.runs.plateau import rate_drops
 from finegrain.runs.stage_folder import HISTORY
 from finegrain.whole_files import written_whole
 
@@ -85,11 +86,10 @@ def _mark_stages(
         if start:
             axes.axvline(start + 0.5, color=GREY, linewidth=1)
         axes.text(start + 0.6, 0.99, name, va="top", **style)
-        for number in range(1, len(rows)):
-            rate = rows[number]["learning_rate"]
-            if rate < rows[number - 1]["learning_rate"]:
-                place = start + number + 0.5
-                axes.axvline(place, color=GREY, linewidth=1, linestyle=":", label=RATE_DROP)
-                if tell_rates:
-                    axes.text(place, 0.02, f" {rate:g}", va="bottom", **style)
+        rates = [row["learning_rate"] for row in rows]
+        for number in rate_drops(rates):
+            place = start + number + 0.5
+            axes.axvline(place, color=GREY, linewidth=1, linestyle=":", label=RATE_DROP)
+            if tell_rates:
+                axes.text(place, 0.02, f" {rates[number]:g}", va="bottom", **style)
         start += len(rows)

@@ -1,13 +1,13 @@
 """The charts of a run: its course with the borders of its stages, class sizes, reliability."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
 from finegrain.report.drawing import BOTTOM, HEIGHT, TOP, Frame, axes, chart, line, shape
+from finegrain.runs.plateau import rate_drops
 
 Stages = list[tuple[str, list[dict[str, float]]]]
 # (title, key of a softmax model, key of a multi-loss model, whether an accuracy)
@@ -67,9 +67,7 @@ def _borders(frame: Frame, stages: Stages) -> list[Markup]:
         parts.append(shape("text", name, kind="stage", x=x + 4, y=TOP + 8))
         rates = [row.get("learning_rate", 0) for row in rows]
         parts += [
-            _upright("border drop", frame.left(start + number))
-            for number, (before, rate) in enumerate(pairwise(rates), 1)
-            if rate < before
+            _upright("border drop", frame.left(start + number)) for number in rate_drops(rates)
         ]
         start += len(rows)
     return parts

@@ -45,3 +45,14 @@ def judge(losses: Sequence[float], reduce_patience: int, stop_patience: int) -> 
     since_best = len(losses) - 1 - (best_epoch if best_epoch is not None else -1)
     stop = bool(losses) and stop_patience > 0 and since_best >= stop_patience
     return Verdict(best_epoch, reductions, stop)
+
+
+def rate_drops(rates: Sequence[float]) -> list[int]:
+    """The epochs, counted from 0, that a plateau before them gave a lower rate.
+
+    None for a schedule that goes by steps: its rate changes with the first epoch already, in
+    which nothing can have stalled.
+    """
+    if len(rates) > 1 and rates[1] != rates[0]:
+        return []
+    return [epoch for epoch in range(1, len(rates)) if rates[epoch] < rates[epoch - 1]]

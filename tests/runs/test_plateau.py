@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finegrain.runs.plateau import judge
+from finegrain.runs.plateau import judge, rate_drops
 
 
 class FakeOptimizer:
@@ -66,3 +66,12 @@ def test_before_the_first_epoch_there_is_nothing_to_decide():
 
 def test_a_loss_that_is_no_number_is_never_best():
     assert judge([float("nan"), 2.0], 3, 3).best_epoch == 1
+
+
+def test_only_a_plateau_drops_the_rate():
+    assert rate_drops([]) == rate_drops([0.1]) == rate_drops([0.1, 0.1, 0.1]) == []
+    assert rate_drops([0.1, 0.1, 0.01, 0.01, 0.001]) == [2, 4]
+    # Patience 1: the first epoch is always the best so far.
+    assert rate_drops([0.1, 0.1, 0.01, 0.001]) == [2, 3]
+    cosine = [0.1, 0.09, 0.05, 0.01, 0.0]
+    assert rate_drops(cosine) == rate_drops([0.05, *cosine]) == []
