@@ -115,9 +115,8 @@ def in_interval(value: float, interval: Interval) -> bool:
 
 
 def _bounds(interval: Interval) -> list[tuple[str, Any]]:
-    return [
-        (name, getattr(interval, name)) for name in BOUNDS if getattr(interval, name) is not None
-    ]
+    found = ((name, getattr(interval, name)) for name in BOUNDS)
+    return [(name, bound) for name, bound in found if bound is not None]
 
 
 def _check_number(flag: str, value: float, interval: Interval) -> None:

@@ -126,10 +126,7 @@ def _read_answers(record: RunRecord, split: str | None) -> None:
 
 
 def run_facts(record: RunRecord) -> list[tuple[str, str, bool]]:
-    """Names and values that the run's config has, in the order a reader asks; whether it is code.
-
-    Code are digests, paths and versions.
-    """
+    """Name, value, and whether it is code (a digest, a path), in the order a reader asks."""
     config = record.config
     data, weights = config.get("data", {}), config.get("weights", {})
     images = ", ".join(f"{count} {split}" for split, count in data.get("images", {}).items())

@@ -156,15 +156,12 @@ def read_sound_predictions(path: Path) -> tuple[pd.DataFrame, list[str]]:
     text = _read_text(path)
     shares = pd.DataFrame({name: _as_numbers(text[name]) for name in PROBABILITIES})
     rank = _as_numbers(text["true_rank"])
+    # A float holds whole numbers apart up to here.
+    is_rank = rank.between(1, 2**53) & (rank % 1 == 0)
     wrong = {
-        "has no probability that is a number": (
-            shares[["probability", "true_probability"]].isna().any(axis=1)
-        ),
+        "has no probability that is a number": shares[PROBABILITIES[:2]].isna().any(axis=1),
         "has a probability outside 0 to 1": ((shares < 0) | (shares > LARGEST)).any(axis=1),
-        "has a rank that is no whole number from 1": ~(
-            # A float holds whole numbers apart up to here.
-            rank.between(1, 2**53) & (rank % 1 == 0)
-        ),
+        "has a rank that is no whole number from 1": ~is_rank,
         "lacks a class": (text["true"] == "") | (text["predicted"] == ""),
         "names an image a second time": text["path"].duplicated(),
     }
@@ -192,11 +189,7 @@ def _read_text(path: Path) -> pd.DataFrame:
     try:
         # A class may well be called "NA" or "007".
         table = pd.read_csv(
-            path,
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8",
-            encoding_errors="surrogateescape",
+            path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape"
         )
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]

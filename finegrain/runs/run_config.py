@@ -76,11 +76,6 @@ class RunConfig(Record):
             return self.recipe == "multi-loss"
         return SAME_CLASS in self.heads
 
-    @property
-    def recorded_settings(self) -> dict[str, Any]:
-        """All settings as they were written down."""
-        return self.content["settings"]
-
 
 def read_config(folder: Path) -> RunConfig:
     """The config of a run; a `UserError` where it is damaged or a newer version's."""
