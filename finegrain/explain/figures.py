@@ -47,11 +47,7 @@ def pair_figure(
     apart: Sequence[np.ndarray],
     probability: float,
 ) -> Figure:
-    """Two photographs, and the parts that make them the same class or another.
-
-    The two stand there as they are, coloured by what speaks for the same class, and by what speaks
-    for another; the probability is that of the same class.
-    """
+    """Two photographs as they are, and coloured by what speaks for the same class, or another."""
     figure = Figure(figsize=(11, 6.6), layout="constrained")
     columns = (
         (photos, f"the same class: {percentage(probability)}"),
