@@ -1,7 +1,8 @@
 """The one exception meant for the person at the keyboard, and what never ends a command."""
 
 import contextlib
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterator, Mapping
 
 
 class UserError(Exception):
@@ -26,3 +27,20 @@ def by_product(name: str) -> Iterator[None]:
         if not isinstance(error, UserError):
             lines = [": ".join([type(error).__name__, *lines[:1]])]
         print(f"  notice    {name} is left out: {lines[0]}", flush=True)
+
+
+def no_such(
+    kind: str, name: str, wanted: str, known: Mapping[str, str], cutoff: float = 0.5
+) -> UserError:
+    """Says that a table has no row of a name, and which names are near.
+
+    Args:
+        kind: of the rows.
+        name: as it was typed.
+        wanted: the same, spelled as keys are.
+        known: key -> name of each row.
+        cutoff: how near, 0 to 1.
+    """
+    near = [known[key] for key in difflib.get_close_matches(wanted, known, n=3, cutoff=cutoff)]
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known.values())}"
+    return UserError(f"there is no {kind} named {name!r}; {hint}")

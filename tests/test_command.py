@@ -1,9 +1,12 @@
 """How every command ends."""
 
+import os
+import subprocess
 import sys
 from dataclasses import dataclass
 
 import pytest
+from commands import REPOSITORY
 
 from finegrain.command import run_command
 
@@ -45,3 +48,28 @@ def test_what_the_system_will_not_do_is_told_and_other_faults_are_not_hidden(tmp
 
 def _fail(_):
     raise OSError("of our own making")
+
+
+WITHOUT_KERAS = """
+import runpy, sys
+# An import of either now fails.
+sys.modules["keras"] = sys.modules["tensorflow"] = None
+for script in sys.argv[1:]:
+    runpy.run_path(script, run_name="imported")
+import finegrain.models.bird_models
+"""
+
+
+def test_what_a_command_reads_its_flags_with_loads_no_keras():
+    """Which takes seconds, and lines of TensorFlow on the terminal."""
+    scripts = [*REPOSITORY.glob("*.py"), *REPOSITORY.glob("recipes/*.py")]
+    scripts += REPOSITORY.glob("tools/*.py")
+    assert len(scripts) > 15
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_KERAS, *map(str, scripts)],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'tools'}"},
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,15 +1,14 @@
 """Every backbone by name: what builds it, the input it expects, where fine-tuning starts."""
 
-import difflib
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 
-from finegrain.errors import UserError
+from finegrain.errors import no_such
 from finegrain.models.networks import XCEPTION_SMALL_WEIGHTS, VGG16Conv5, XceptionSmall
 
 # What an unlisted backbone unfreezes: the last fifth of its layers, as 105 of 132 in Xception.
@@ -103,23 +102,6 @@ def find_backbone(name: str) -> BackboneSpec:
         )
     known = {**others, **{key: row.name for key, row in listed.items()}}
     raise no_such("backbone", name, wanted, known)
-
-
-def no_such(
-    kind: str, name: str, wanted: str, known: Mapping[str, str], cutoff: float = 0.5
-) -> UserError:
-    """Says that a table has no row of a name, and which names are near.
-
-    Args:
-        kind: of the rows.
-        name: as it was typed.
-        wanted: the same, spelled as keys are.
-        known: key -> name of each row.
-        cutoff: how near, 0 to 1.
-    """
-    near = [known[key] for key in difflib.get_close_matches(wanted, known, n=3, cutoff=cutoff)]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known.values())}"
-    return UserError(f"there is no {kind} named {name!r}; {hint}")
 
 
 def _plain(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from finegrain.models.backbone_table import no_such
+from finegrain.errors import no_such
 
 
 @dataclass(frozen=True)

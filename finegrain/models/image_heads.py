@@ -6,8 +6,7 @@ from typing import Literal
 import keras
 from keras import layers
 
-from finegrain.errors import UserError
-from finegrain.models.backbone_table import no_such
+from finegrain.errors import UserError, no_such
 from finegrain.models.poolings.attention import cbam, spatial_attention, squeeze_excitation
 from finegrain.models.poolings.bilinear import bilinear_pooling, compact_bilinear_pooling
 from finegrain.tensor import Tensor

@@ -11,8 +11,9 @@ import keras
 
 from finegrain.models.backbone_table import BackboneSpec
 from finegrain.models.classifier import embedder, stem
+from finegrain.models.heads import SAME_CLASS
 from finegrain.models.heads.category import CATEGORY, SOFTMAX, category_head
-from finegrain.models.heads.same_class import SAME_CLASS, SQUARED_DIFFERENCE, same_class_head
+from finegrain.models.heads.same_class import SQUARED_DIFFERENCE, same_class_head
 from finegrain.models.layers import TakePartner
 
 PARTNER = "partner"

@@ -10,8 +10,8 @@ from finegrain.datasets.manifest import read_class_names
 from finegrain.errors import UserError
 from finegrain.models import layers  # noqa: F401  registers what a saved model is made of
 from finegrain.models.classifier import classifier
+from finegrain.models.heads import SAME_CLASS
 from finegrain.models.heads.category import CATEGORY
-from finegrain.models.heads.same_class import SAME_CLASS
 from finegrain.quiet import damage_not_warned_of
 from finegrain.runs.run_config import CONFIG
 from finegrain.runs.run_folder import CLASSES, MODEL, RunFolder

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from finegrain.errors import UserError
 from finegrain.flags import BatchSize, CountOrZero, Seed, Share, Width
-from finegrain.models.heads.same_class import SAME_CLASS
+from finegrain.models.heads import SAME_CLASS
 from finegrain.records import Record, Typed, read_record
 
 CONFIG = "config.json"

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
+from finegrain.models.heads import SAME_CLASS
 from finegrain.models.heads.category import CATEGORY
-from finegrain.models.heads.same_class import SAME_CLASS
 from finegrain.models.multi_loss import PARTNER
 
 PairBatch: TypeAlias = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]

@@ -2,12 +2,12 @@
 
 import keras
 
+from finegrain.models.heads import SAME_CLASS
 from finegrain.models.heads.category import SOFTMAX
 from finegrain.models.image_heads import EMBEDDING
 from finegrain.models.layers import SquaredDifference
 from finegrain.tensor import Tensor
 
-SAME_CLASS = "same_class"
 SQUARED_DIFFERENCE = "squared_difference"
 
 

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from finegrain.models.backbone_table import BackboneSpec
+from finegrain.models.heads import SAME_CLASS
 from finegrain.models.heads.category import CATEGORY
-from finegrain.models.heads.same_class import SAME_CLASS
 from finegrain.models.multi_loss import PARTNER, multi_loss_model
 from finegrain.training.objectives.objective import Objective, dealt, take
 from finegrain.training.pairs import pair_batch, random_negative_partners, same_class_targets
