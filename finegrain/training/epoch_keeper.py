@@ -24,9 +24,7 @@ class EpochKeeper(keras.callbacks.Callback):
     """Make every finished epoch final, and stop when there is nothing more to gain.
 
     Args:
-        stage: the stage in training.
-        objective: what is learnt.
-        folder: where its epochs are kept.
+        folder: where the stage's epochs are kept.
         seed: of dropout; epoch number n draws the same whether or not training was interrupted.
         whole: the training model, which is saved; what `fit` trains may be a part of it that
             shares its layers and its optimizer.

@@ -23,14 +23,12 @@ class Feed:
     """What a training takes its batches from.
 
     Attributes:
-        data: the data set.
         image_size: (height, width) in pixels.
-        batch_size: images a batch, from `fitting_batch_size`.
+        batch_size: from `fitting_batch_size`.
         seed: of order, augmentation, pairs and dropout.
         images_per_class: K of class-balanced batches, 0 for plain ones.
         workers: threads that read photographs.
-        cache: folder of the stores.
-        cache_gb: all stores together take at most so many gigabytes.
+        cache, cache_gb: folder of the stores, and how many gigabytes all together may take.
         openvino: compute what stands still with OpenVINO, where it is installed.
         augment_on: `cpu` or `device`, for augmented views that are new every epoch.
     """

@@ -63,8 +63,6 @@ def choose_route(model: keras.Model, stage: Stage, feed: Feed) -> Route:
 
     Args:
         model: the training model, frozen as the stage wants it.
-        stage: about to be trained.
-        feed: the photographs.
 
     Raises:
         UserError: an image can no longer be read.

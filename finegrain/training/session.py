@@ -40,12 +40,7 @@ class Session:
     """What a training script holds while it runs.
 
     Attributes:
-        data: the data set.
-        run: the run folder.
-        objective: what is learnt.
-        model: its training model, holding the weights of wherever the training stands.
-        feed: how photographs reach the model.
-        computing: the device and how it computes.
+        model: the objective's training model, holding the weights of wherever the training stands.
         stages: what the script is to train, in order.
     """
 

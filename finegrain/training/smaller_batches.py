@@ -53,8 +53,7 @@ def fit_in_memory(
         fit: trains to the end, each batch in the given number of parts.
         restore: puts model and optimizer back to where the last finished epoch left them; a
             failed step may have left them anywhere.
-        batch_size: images a batch.
-        most_parts: the smallest parts there can be: `batch_size`, or half of it for pairs.
+        most_parts: into which a batch can be cut.
 
     Returns:
         The parts it ended with.

@@ -35,10 +35,9 @@ class Stage:
         learning_rate: the largest that the schedule takes.
         epochs: at most so many.
         momentum: of SGD.
-        augmentation: random changes of the training images, or None.
+        augmentation: of the training images, or None.
         views: so many augmented views of each image, drawn once; 0 draws new ones every epoch.
-        category_weight: weight of the identification loss.
-        same_class_weight: weight of the verification loss.
+        category_weight, same_class_weight: of identification and verification loss.
         positive_rate: share of batches made of positive pairs.
         train_batch_norm: let unfrozen BatchNormalization learn.
         schedule: what becomes of the learning rate: a row of `finegrain.training.schedule`.
@@ -86,10 +85,6 @@ class Stage:
     @classmethod
     def from_record(cls, record: dict[str, Any], folder: Path) -> "Stage":
         """The stage whose `dataclasses.asdict` was written to a run folder.
-
-        Args:
-            record: what was written.
-            folder: of the stage, for the error.
 
         Raises:
             UserError: no such stage can have been trained.
