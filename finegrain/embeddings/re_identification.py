@@ -71,9 +71,8 @@ def places_in_gallery(
     """Rank the gallery for each query image.
 
     At equal distances wrong images stand before right ones, so that nothing is won by embeddings
-    that are all alike, and the order of the files does not matter.
-
-    The distances come in blocks (B,G) of rows, together (Q,G), in the order of the query.
+    that are all alike, and the order of the files does not matter. The distances come in blocks
+    (B,G) of rows, together (Q,G), in the order of the query.
 
     Raises:
         ValueError: shapes that do not fit, NaN, or no query with a right image in the gallery.

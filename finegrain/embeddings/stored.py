@@ -38,9 +38,8 @@ def run_embeddings(
 
     They are those of the layer that `representation` names. They stand in the run folder until its
     model changes; stopped at any moment, the same call goes on. Images that cannot be read have
-    no row and are listed in the file.
-
-    `data` is where the data set stands now, if it has moved; `workers` are threads that decode.
+    no row and are listed in the file. `data` is where the data set stands now, if it has moved;
+    `workers` are threads that decode.
 
     Raises:
         UserError: the run is not finished, its data set is gone or another, the disk is full, or

@@ -128,10 +128,8 @@ def decoded_views(
     """The pixels of rows, decoded ahead by threads; all views of a photograph from one decoding.
 
     Row `view * N + image` is a view of one of N photographs; at most `batch` rows come at a time.
-
-    Yields:
-        Row numbers (B,), their pixels (B, H, W, 3) uint8, and image -> why it could not be read,
-        whose rows are left out. B may be 0.
+    Yields row numbers (B,), their pixels (B, H, W, 3) uint8, and image -> why it could not be
+    read, whose rows are left out. B may be 0.
     """
     views, images = np.divmod(rows, max(1, len(photos.paths)))
     by_image = np.lexsort((views, images))

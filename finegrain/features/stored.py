@@ -55,10 +55,8 @@ class FeatureBatches:
     each of an image's K views once, in an order that is the image's own. What the store does
     not hold is computed from the photograph.
 
-    Attributes:
-        photos: gives order, labels and, for what is not stored, pixels.
-        split: whose rows in the store.
-        views: K, 1 without augmentation.
+    The photographs give order, labels and, for what is not stored, pixels; K is 1 without
+    augmentation.
     """
 
     photos: PhotoBatches

@@ -151,10 +151,9 @@ def split_rows(
 ) -> MergeSplit:
     """Take the validation from the data set, or draw a fraction of its photographs.
 
-    Args:
-        valid_fraction: share of each class; None takes the data set's own validation split.
-            Copies of one photograph, and all views of it, stay on one side.
-        most_bytes: training and validation rows that take more are streamed from disk.
+    The fraction is of each class; None takes the data set's own validation split. Copies of one
+    photograph, and all views of it, stay on one side. Rows that take more bytes than given are
+    streamed from disk.
 
     Raises:
         UserError: no training rows, no validation rows, or a class without training rows.
