@@ -13,9 +13,7 @@ from finegrain.regular_file import open_regular
 # What Pillow calls a possible decompression bomb; a photograph of this size takes 270 MB as RGB.
 MAX_PIXELS = 89_478_485
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"}
-)
+IMAGE_SUFFIXES = frozenset(".jpg .jpeg .png .bmp .gif .webp .tif .tiff .ppm".split())
 
 # Told by a file's content, whatever its name. What else Pillow opens is no photograph, and may be a
 # program (EPS) that it would have Ghostscript run.
@@ -46,13 +44,9 @@ def open_rgb(path: Path, at_least: tuple[int, int] | None = None) -> Image.Image
 
     EXIF orientation is applied; greyscale, palette, CMYK and 16-bit images are converted;
     transparency is laid over white. The format is told by content, not by the file's name.
-
     Where `at_least` tells what (height, width) is enough, a JPEG at least twice as large may be
-    decoded at a reduced size, which is several times faster.
-
-    Raises:
-        UnreadableImage: the file is missing, empty, truncated, too large or no image; or it is
-            a pipe, a socket or a device.
+    decoded at a reduced size, which is several times faster. Raises `UnreadableImage` for a file
+    that is missing, empty, truncated, too large, no image, or a pipe, a socket or a device.
     """
     return open_sized(path, at_least)[0]
 
@@ -139,9 +133,7 @@ def read_pixels(path: Path, size: tuple[int, int]) -> np.ndarray:
 
     The image is squeezed to `size`, (height, width), without keeping its aspect ratio (as
     `ImageDataGenerator.flow_from_directory` does), with a filter that averages when it shrinks.
-
-    Raises:
-        UnreadableImage: see `open_rgb`.
+    Errors as of `open_rgb`.
     """
     height, width = size
     image = open_rgb(path, at_least=size)

@@ -19,20 +19,13 @@ Found: TypeAlias = tuple[str, list[str], tuple[int, int] | None]
 
 @dataclass(frozen=True)
 class Device:
-    """What is known of the device that a Keras backend computes on.
-
-    Attributes:
-        kind: `gpu`, `tpu` or `cpu`.
-        names: of all GPUs or TPUs at hand; the first one computes.
-        capability: CUDA compute capability of the first GPU as (major, minor); None if unknown.
-        fast_bfloat16: whether the CPU has instructions that multiply bfloat16.
-    """
+    """What is known of the device that a Keras backend computes on."""
 
     backend: str
     kind: str = CPU
-    names: tuple[str, ...] = ()
-    capability: tuple[int, int] | None = None
-    fast_bfloat16: bool = False
+    names: tuple[str, ...] = ()  # of all GPUs or TPUs at hand; the first one computes
+    capability: tuple[int, int] | None = None  # CUDA's of the first GPU; None if unknown
+    fast_bfloat16: bool = False  # whether the CPU has instructions that multiply bfloat16
 
     def __str__(self) -> str:
         return f"{', '.join(self.names) or f'CPU ({os.cpu_count()} cores)'}, {self.backend}"

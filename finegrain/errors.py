@@ -32,14 +32,9 @@ def by_product(name: str) -> Iterator[None]:
 def no_such(
     kind: str, name: str, wanted: str, known: Mapping[str, str], cutoff: float = 0.5
 ) -> UserError:
-    """Says that a table has no row of a name, and which names are near.
+    """Says that a table, key -> name of its rows, has none of a name, and which names are near.
 
-    Args:
-        kind: of the rows.
-        name: as it was typed.
-        wanted: the same, spelled as keys are.
-        known: key -> name of each row.
-        cutoff: how near, 0 to 1.
+    `wanted` is the name as keys are spelled, `cutoff` how near the others must be, 0 to 1.
     """
     near = [known[key] for key in difflib.get_close_matches(wanted, known, n=3, cutoff=cutoff)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known.values())}"

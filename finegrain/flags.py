@@ -67,10 +67,8 @@ class Suffixes:
 def check_flags(settings: Any) -> None:
     """Refuse values outside what the fields of a dataclass of flags declare, and NaN.
 
-    Each value of a flag that takes several is looked at; a flag left out (None) is not.
-
-    Raises:
-        UserError: names the first such flag, its value and what it may be.
+    Each value of a flag that takes several is looked at; a flag left out (None) is not. The
+    `UserError` names the first such flag, its value and what it may be.
     """
     hints = get_type_hints(type(settings), include_extras=True)
     declared = {
@@ -156,14 +154,8 @@ def values_by_name(
 ) -> dict[str, str]:
     """What a flag says for each of the known names, in their order: `--weights none xception=FILE`.
 
-    Args:
-        flag: as typed.
-        texts: its values: `name=value` for one name, `value` for all the others.
-        names: known names.
-        default: for names of which nothing is said.
-
-    Raises:
-        UserError: an unknown name, or two values for one.
+    A text is `name=value` for one name, or `value` for all the others; names of which nothing is
+    said have the default. Raises a `UserError` for an unknown name, or two values for one.
     """
     given: dict[str, str] = {}
     for text in texts:

@@ -51,10 +51,8 @@ class SystemLock:
     def take(self, holder: Holder | None, timeout: float = 0.0) -> bool:
         """Take the lock within so many seconds; whether it is ours now.
 
-        The holder is noted in the file; None leaves the note as it is.
-
-        Raises:
-            OSError: the file cannot be made or written.
+        The holder is noted in the file; None leaves the note as it is. Raises an `OSError` if the
+        file cannot be made or written.
         """
         try:
             self._lock.acquire(timeout=timeout)
@@ -86,11 +84,8 @@ class SystemLock:
 def folder_held(folder: Path) -> Iterator[None]:
     """Keep other commands from working in a folder, made if missing, while this one does.
 
-    A folder that was made only to be locked goes again if nothing was put into it.
-
-    Raises:
-        UserError: another process works there, which is named; or the folder cannot be made or
-            written to.
+    A folder that was made only to be locked goes again if nothing was put into it. Raises a
+    `UserError` if another process works there, or if the folder cannot be made or written to.
     """
     made: list[Path] = []
     try:

@@ -38,10 +38,8 @@ def total_memory() -> int:
 def check_memory_fits(needed: float, task: str, remedy: str) -> None:
     """Refuse what needs more memory than there is, before the kernel ends the process for it.
 
-    Args:
-        needed: bytes that it takes at the very least, so that nothing is refused which would run.
-        task: what needs them, e.g. `a training step of 32 images`.
-        remedy: what to do, e.g. `lower --batch-size or --image-size`.
+    `needed` are the bytes that the task takes at the very least, so that nothing is refused which
+    would run; task and remedy are parts of the sentence.
     """
     there = total_memory()
     if needed > there:

@@ -45,40 +45,27 @@ TABLES = ("", ".txt", ".csv", ".tsv")
 
 @dataclass(frozen=True)
 class OutputFile:
-    """A file that a command writes, replacing an earlier one of its own.
-
-    Attributes:
-        flag: that names it, for refusals.
-        path: where it goes; None if it is not asked for.
-        is_picture: whether it may replace a picture that we drew.
-        own_names: files of a run that this command may replace.
-        replaces: endings, in lower case, of files that this command may have written.
-    """
+    """A file that a command writes, replacing an earlier one of its own."""
 
     flag: str
-    path: Path | None
-    is_picture: bool = False
-    own_names: tuple[str, ...] = ()
-    replaces: tuple[str, ...] = TABLES
+    path: Path | None  # None if it is not asked for
+    is_picture: bool = False  # whether it may replace a picture that we drew
+    own_names: tuple[str, ...] = ()  # files of a run that this command may replace
+    replaces: tuple[str, ...] = TABLES  # endings, in lower case, of what it may have written
 
 
 @dataclass(frozen=True)
 class OutputFolder:
     """A folder that a command works in, by default alone for as long as it does.
 
-    Attributes:
-        flag: that names it, for refusals.
-        kind: what the folder becomes, `RUN` or `DATA_SET`; one of another kind is refused. None
-            for a folder that takes files beside others.
-        names: files that are written there.
-        is_shared: whether several commands may work there at once.
+    One that holds something of another kind is refused; None takes files beside any others.
     """
 
     flag: str
     path: Path
-    kind: str | None = None
-    names: tuple[str, ...] = ()
-    is_shared: bool = False
+    kind: str | None = None  # what the folder becomes, `RUN` or `DATA_SET`
+    names: tuple[str, ...] = ()  # files that are written there
+    is_shared: bool = False  # whether several commands may work there at once
 
 
 Output = OutputFile | OutputFolder
@@ -106,9 +93,7 @@ def _owner_of(path: Path) -> str | None:
 def outputs_ready(settings: Any) -> Iterator[None]:
     """Check what a command will write, and keep its folders for it as long as this lasts.
 
-    Raises:
-        UserError: an output would replace what it must not, or another process works in one of
-            the folders.
+    Raises a `UserError` if an output would replace what it must not, or a folder is in use.
     """
     outputs = list(settings.outputs()) if hasattr(settings, "outputs") else []
     inputs = _inputs(settings, [output.flag for output in outputs])
@@ -127,9 +112,8 @@ def outputs_ready(settings: Any) -> Iterator[None]:
 def check_output_file(output: OutputFile, inputs: Iterable[Path]) -> None:
     """Refuse to replace what this command did not write.
 
-    Raises:
-        UserError: it is a folder, an input of the command, a photograph, a file of another kind
-            than the command writes, or one that a run or a data set needs.
+    That is a folder, an input of the command, a photograph, a file of another kind than the
+    command writes, or one that a run or a data set needs.
     """
     path = output.path
     if path is None:

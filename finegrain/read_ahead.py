@@ -30,18 +30,11 @@ def read_ahead(
 ) -> Generator[R, None, None]:
     """Yield `function(item)` of each item, in order, computed ahead by threads.
 
-    Memory holds at most `ahead` results beside the one handed out, however many items there are.
-    When the iterator ends, fails, is closed or is dropped, what has not begun never begins, and
-    what has is waited for: the function's files may be closed then.
-
-    Args:
-        function: runs in several threads at a time.
-        items: taken one by one in the caller's thread; may be endless.
-        workers: threads.
-        ahead: results under way or waiting, at least 1; `workers + 1` keeps all threads busy.
-
-    Raises:
-        Exception: what the function raised, where its result would have come.
+    Memory holds at most `ahead` results, one or more, beside the one handed out; `workers + 1`
+    keeps all threads busy. The items are taken one by one in the caller's thread and may be
+    endless. What the function raises is raised where its result would have come. When the iterator
+    ends, fails, is closed or is dropped, what has not begun never begins, and what has is waited
+    for: the function's files may be closed then.
     """
     remaining = iter(items)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="read-ahead")

@@ -14,14 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    NonNegativeInt,
-    PrivateAttr,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import BaseModel, NonNegativeInt, PrivateAttr, TypeAdapter, ValidationError
 
 from finegrain.errors import UserError
 from finegrain.regular_file import read_regular
@@ -39,7 +32,7 @@ TOO_DEEP = f"it is nested deeper than {MOST_LEVELS} levels"
 class Typed(BaseModel):
     """A part of a record: a number in quotes is no number, and infinity is none either."""
 
-    model_config = ConfigDict(strict=True, allow_inf_nan=False, frozen=True)
+    model_config = {"strict": True, "allow_inf_nan": False, "frozen": True}
 
 
 class Record(Typed):
@@ -63,8 +56,7 @@ class Damaged(Exception):
 def read_record(path: Path, kind: type[R], mend: str, errors: str = "strict") -> R:
     """Read and check a file that holds a record of some kind; `mend` and `errors` as `read_json`.
 
-    Raises:
-        UserError: it cannot be read, is damaged, or was written by a newer version.
+    Raises a `UserError` if it cannot be read, is damaged, or was written by a newer version.
     """
     content = read_json(path, mend, errors)
     try:
@@ -81,14 +73,9 @@ def read_record(path: Path, kind: type[R], mend: str, errors: str = "strict") ->
 def read_json(path: Path, mend: str, errors: str = "strict") -> Any:
     """Read a JSON file that may have been edited or damaged.
 
-    Args:
-        path: the file.
-        mend: what to do about a damaged one, a clause.
-        errors: of decoding UTF-8; `surrogateescape` where names of files were written that way.
-
-    Raises:
-        UserError: it cannot be read, is no JSON in UTF-8, or nobody could have meant it: a key
-            twice in one table, thousands of levels.
+    `mend` is a clause, what to do about a damaged one; `errors` are those of decoding UTF-8,
+    `surrogateescape` where names of files were written that way. Raises a `UserError` if it cannot
+    be read, is no JSON in UTF-8, has a key twice in one table, or thousands of levels.
     """
     try:
         text = read_regular(path).decode("utf-8", errors)

@@ -25,14 +25,10 @@ def written_whole(path: Path, expected_bytes: int = 0) -> Iterator[Path]:
     """Give a file to write that takes `path`'s place only when it is complete.
 
     Whatever goes wrong on the way, the file that stood at `path` before is untouched. What killed
-    processes left of earlier attempts at `path` is swept away.
-
-    The folder is made if missing; the file to write to ends in the same suffixes. Space for
-    `expected_bytes` is made sure of beforehand, for files that HDF5 writes, which crashes the
-    process when the disk is full.
-
-    Raises:
-        UserError: the disk is full or the folder cannot be written to.
+    processes left of earlier attempts at `path` is swept away. The folder is made if missing; the
+    file to write to ends in the same suffixes. Space for `expected_bytes` is made sure of
+    beforehand, for files that HDF5 writes, which crashes the process when the disk is full. Raises
+    a `UserError` if the disk is full or the folder cannot be written to.
     """
     try:
         with partial_beside(path) as beside:
@@ -59,10 +55,8 @@ def partial_beside(path: Path) -> Iterator[Path]:
     """Give a name in `path`'s folder, made if missing, for a file or a folder under way.
 
     What stands there is removed at the end. As long as this lasts nobody sweeps it away; of a
-    killed process it is swept when `path` is written the next time.
-
-    Raises:
-        OSError: the folder cannot be made or written to.
+    killed process it is swept when `path` is written the next time. Raises an `OSError` if the
+    folder cannot be made or written to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_partials(path.parent, path.name)

@@ -45,12 +45,9 @@ class ChannelStatistics:
 
 
 def count_values(parts: dict[str, list[Path]], workers: int | None = None) -> dict[str, np.ndarray]:
-    """How often red, green and blue have each value in lists of images at full size.
+    """How often red, green and blue have each value: name of each list -> (3, 256) int64.
 
-    Only those being decoded are in memory; for threads and progress bar see `over_images`.
-
-    Returns:
-        The name of each list -> (3, 256) int64.
+    Only images being decoded are in memory; for threads and progress bar see `over_images`.
     """
     counts = {name: np.zeros(CHANNELS * VALUES, np.int64) for name in parts}
     images = [(name, path) for name, paths in parts.items() for path in paths]
@@ -71,10 +68,7 @@ def _histogram(image: tuple[str, Path]) -> tuple[str, list[int]]:
 
 
 def statistics_of(images: int, counts: np.ndarray) -> ChannelStatistics:
-    """Mean and standard deviation from the table of counts of so many images, one at least.
-
-    `counts` are (3, 256) int64, from `count_values`; tables of several lists add up.
-    """
+    """What (3, 256) int64 counts of so many images, one at least, amount to; counts add up."""
     mean, std = [], []
     for channel in counts.tolist():
         # Python's integers are exact at any size, and dividing them rounds once.
@@ -89,13 +83,9 @@ def statistics_of(images: int, counts: np.ndarray) -> ChannelStatistics:
 def write_statistics(
     output: Path, rows: pd.DataFrame, workers: int | None = None
 ) -> tuple[dict[str, ChannelStatistics], float]:
-    """Measure the images of a finished data folder and write its `statistics.json`.
+    """Measure the images of a finished data folder, whose manifest is `rows`; write it down.
 
-    `rows` are its manifest; `workers` are threads, see `over_images`.
-
-    Returns:
-        `train`, `valid`, `test` where there are such images, and `all` -> what was measured; and
-        the seconds it took.
+    Returns what was measured, by split (those that have images) and of `all`; and the seconds.
     """
     started = time.monotonic()
     paths_of = dict(iter(rows.groupby("split")["path"]))

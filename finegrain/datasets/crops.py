@@ -20,7 +20,6 @@ from finegrain.read_ahead import over_images
 
 # Left, top, right and bottom, in pixels of the upright photograph; right and bottom lie outside.
 Edges = tuple[int, int, int, int]
-
 # The column of a table that holds each image's `Edges`.
 CROP = "crop"
 JPEG_SUFFIXES = (".jpg", ".jpeg")
@@ -72,11 +71,10 @@ def box_edges(box: Box, size: tuple[int, int], margin: float) -> Edges | None:
 def place_boxes(
     table: pd.DataFrame, boxes: Mapping[str, Box], margin: float
 ) -> tuple[pd.DataFrame, Unreadable, list[str]]:
-    """Tell for each photograph which part is to be cut out.
+    """The table of `gather_images` with the column `crop`, what to cut out of each photograph.
 
-    Returns:
-        The table of `gather_images` with the column `crop`, without the images whose box leaves
-        nothing; these, with the reason; and the images whose box had to be clipped.
+    It lacks the images whose box leaves nothing: these come second, with the reason. Third come
+    the images whose box had to be clipped.
     """
     crops, nothing_left, clipped = [], [], []
     for row in table.itertuples():
@@ -93,11 +91,9 @@ def place_boxes(
 
 
 def make_crops(table: pd.DataFrame, workers: int | None = None) -> pd.DataFrame:
-    """Work out what the files of the crops will be, in several threads (see `over_images`).
+    """The table of `place_boxes`, `name`, `sha1`, `bytes`, `width` and `height` those of the crops.
 
-    Returns:
-        The table of `place_boxes` with `name`, `sha1`, `bytes`, `width` and `height` of the crops
-        instead of the photographs.
+    To know them, the crops are made in several threads (see `over_images`).
     """
     tasks = list(zip(table["file"], table[CROP], strict=True))
     made = list(over_images(_sum_and_size, tasks, "cropping", workers))

@@ -6,17 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from finegrain.datasets import manifest
 from finegrain.datasets.class_names import class_order
 from finegrain.datasets.crops import CROP
 from finegrain.datasets.gather import Unreadable
-from finegrain.datasets.manifest import (
-    CATEGORY_ID,
-    CLASSES,
-    COLUMNS,
-    DUPLICATES,
-    MANIFEST,
-    UNREADABLE,
-)
 from finegrain.datasets.place_images import Placement, place_images
 from finegrain.datasets.retrieval import CAMERA, IDENTITY
 from finegrain.datasets.split import SPLITS
@@ -24,7 +17,7 @@ from finegrain.errors import UserError
 
 MORE_COLUMNS = ("bytes", "source", "image_id", "group")
 # Of layouts that have them.
-OWN_COLUMNS = (CATEGORY_ID, IDENTITY, CAMERA, CROP)
+OWN_COLUMNS = (manifest.CATEGORY_ID, IDENTITY, CAMERA, CROP)
 
 
 def check_output(source: Path, output: Path) -> None:
@@ -38,11 +31,9 @@ def check_output(source: Path, output: Path) -> None:
 
 
 def manifest_rows(table: pd.DataFrame, splits: list[str], groups: Iterable[int]) -> pd.DataFrame:
-    """The manifest of the table of `gather_images`, given split and duplicate group of each row.
+    """The table of `gather_images` with `path`, `split` and `group`, by split, class and source.
 
-    Returns:
-        The table with `path`, `split` and `group` (1, 2, ... for images that have duplicates,
-        0 for the others), ordered by split, class and source.
+    `groups` may be any numbers; they become 1, 2, ..., and 0 for images without duplicates.
     """
     rows = table.assign(split=splits, group=list(groups))
     rows["path"] = rows["split"] + "/" + rows["label"] + "/" + rows["name"]
@@ -84,20 +75,20 @@ def write_data_folder(
     learned = rows["label"][rows["split"].isin(SPLITS)]
     classes = json.dumps(class_order(learned), ensure_ascii=False, indent=0)
     tables = {
-        CLASSES: f"{classes}\n".encode(),
-        DUPLICATES: _csv(duplicate_rows(rows)),
-        UNREADABLE: _csv(pd.DataFrame(unreadable, columns=["path", "reason"])),
-        MANIFEST: _csv(_manifest(rows)),
+        manifest.CLASSES: f"{classes}\n".encode(),
+        manifest.DUPLICATES: _csv(duplicate_rows(rows)),
+        manifest.UNREADABLE: _csv(pd.DataFrame(unreadable, columns=["path", "reason"])),
+        manifest.MANIFEST: _csv(_manifest(rows)),
     }
     return place_images(output, placements, tables, link)
 
 
 def _manifest(rows: pd.DataFrame) -> pd.DataFrame:
-    columns = [*COLUMNS, *MORE_COLUMNS, *(c for c in OWN_COLUMNS if c in rows)]
-    manifest = rows[columns].astype({"group": str}).replace({"group": {"0": ""}})
-    if CROP in manifest:
-        manifest[CROP] = [" ".join(map(str, edges)) for edges in manifest[CROP]]
-    return manifest
+    columns = [*manifest.COLUMNS, *MORE_COLUMNS, *(c for c in OWN_COLUMNS if c in rows)]
+    table = rows[columns].astype({"group": str}).replace({"group": {"0": ""}})
+    if CROP in table:
+        table[CROP] = [" ".join(map(str, edges)) for edges in table[CROP]]
+    return table
 
 
 def _csv(table: pd.DataFrame) -> bytes:

@@ -36,16 +36,11 @@ COST_OF_MEETING = 8
 def group_duplicates(
     sha1: Sequence[str], hashes: np.ndarray, thumbnails: np.ndarray, distance: int = NEAR_DISTANCE
 ) -> np.ndarray:
-    """Number the groups of duplicates; an image without duplicates is a group of its own.
+    """(N,) int64 group numbers, 0, 1, 2, ... in the order of each group's first image.
 
-    Being a duplicate is passed on: if A is like B and B like C, the three are one group.
-
-    Args:
-        sha1, hashes, thumbnails: of each of N files, see `Scan`; (N,) uint64 and (N, 64) uint8.
-        distance: hash bits that may differ, 0 to 63; negative: exact duplicates only.
-
-    Returns:
-        (N,) int64 group numbers, 0, 1, 2, ... in the order of each group's first image.
+    Being a duplicate is passed on: if A is like B and B like C, the three are one group. For N
+    files `hashes` are (N,) uint64 and `thumbnails` (N, 64) uint8, see `Scan`; of the hashes
+    `distance` bits may differ, 0 to 63, or with a negative one only equal files are duplicates.
     """
     file_of, _ = pd.factorize(np.asarray(sha1))
     _, first = np.unique(file_of, return_index=True)
@@ -103,16 +98,12 @@ def _standardise(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
-    """All pairs of hashes that differ in few bits, without comparing all pairs.
+    """The pairs of (N,) different uint64 hashes that differ in at most `distance` bits, 0 to 63.
 
-    Pigeonhole: cut the 64 bits into `distance + k` bands; two hashes that differ in at most
-    `distance` bits agree in at least k bands. So it is enough to compare hashes that agree in
-    some choice of k bands, and those stand side by side after sorting by these bands. A larger k
-    means more sortings and fewer chance meetings; k grows with the number of hashes, which keeps
-    the work near n log n (see `choose_bands`).
-
-    `hashes`, (N,) uint64, are all different; `distance` bits may differ, 0 to 63. Pairs are (P, 2)
-    int64 indices, first < second, each once, in ascending order.
+    (P, 2) int64 indices, first < second, each pair once, in ascending order. Pigeonhole: of
+    `distance + k` bands of the 64 bits, such a pair agrees in at least k. So it is enough to
+    compare hashes that agree in a choice of k bands; sorted by these they stand side by side. A
+    larger k means more sortings and fewer chance meetings, see `choose_bands`.
     """
     agreeing = choose_bands(len(hashes), distance)
     found = [np.empty((0, 2), np.int64)]

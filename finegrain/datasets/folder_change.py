@@ -126,17 +126,14 @@ class FolderChange:
                 self._set_aside(path)
                 self._move(self._new / path, self.folder / path)
         except (Exception, KeyboardInterrupt):
-            self._undo()
+            while self._moved:
+                source, target = self._moved[-1]
+                os.replace(target, source)
+                self._moved.pop()
             if was_finished:
                 unfinished.unlink(missing_ok=True)
             raise
         unfinished.unlink()
-
-    def _undo(self) -> None:
-        while self._moved:
-            source, target = self._moved[-1]
-            os.replace(target, source)
-            self._moved.pop()
 
     def clear(self, paths: Iterable[str]) -> None:
         """Remove what stands aside, and the folders of these paths where they are empty now."""

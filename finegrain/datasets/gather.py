@@ -76,13 +76,11 @@ def read_records(listing: Listing, layout: Layout) -> list[Record]:
 def gather_images(
     records: list[Record], source: Path, workers: int | None = None
 ) -> tuple[pd.DataFrame, Unreadable]:
-    """Scan all images, see `scan_images`.
+    """A table of the readable images, in threads as `scan_images` has them, and the others.
 
-    Returns:
-        A table of the readable ones (columns `file` with the path, `name` with the file name in
-        the data set, `source` with the POSIX path below the source, `image_id`, `label`,
-        `category_id`, `part` and further columns where the layout has them, and the fields of
-        `Scan`), and the others.
+    Columns: `file`, the path; `name`, that of the file in the data set; `source`, the POSIX path
+    below the source; `image_id` and `label`; `category_id`, `part` and further ones where the
+    layout has them; the fields of `Scan`.
     """
     problems = {record.path: _problem(record) for record in records}
     paths = [path for path, problem in problems.items() if problem is None]

@@ -62,11 +62,8 @@ class DataSet:
 def open_data_set(folder: Path | str, may_lack_images: bool = False) -> DataSet:
     """Open a data set folder and check that it can be trained on.
 
-    With `may_lack_images` it does not matter whether the images are all there.
-
-    Raises:
-        UserError: no such folder, no or a broken manifest, an unfinished or altered folder,
-            no training images, fewer than two classes.
+    Raises a `UserError` for no such folder, no or a broken manifest, an unfinished folder, missing
+    images (which `may_lack_images` allows), no training images, fewer than two classes.
     """
     folder = Path(folder).absolute()
     again = f"python img2keras.py --source PHOTOS --output '{folder}'"
@@ -152,8 +149,7 @@ def read_class_names(path: Path, mend: str) -> list[str]:
 def category_ids(data: DataSet) -> list[str] | None:
     """What a leaderboard calls the classes, in the order of `data.classes`; None: by their names.
 
-    Raises:
-        UserError: the manifest gives a class no id, several, or that of another class.
+    Raises a `UserError` if the manifest gives a class no id, several, or that of another class.
     """
     if CATEGORY_ID not in data.table:
         return None

@@ -18,10 +18,7 @@ def read_official_split(
     """The official split of a source if it shall be kept, else None.
 
     `wanted` is `auto` (official where there is one), `official`, `official_valid` or `seeded`.
-
-    Raises:
-        UserError: an official split is wanted and there is none, its list is missing or damaged,
-            or a test part shall be drawn beside it.
+    Raises a `UserError` if one is wanted and absent or damaged, or a test part shall be drawn too.
     """
     if wanted == SEEDED or (wanted == "auto" and layout.official_split is None):
         return None

@@ -26,17 +26,13 @@ HALF_PLACED = ".half"
 
 @dataclass(frozen=True)
 class Placement:
-    """One image to be: where it comes from, and where it goes below the data folder.
-
-    With `crop` a part of the source is written as a file of its own, of checksum `sha1`. A file
-    of its own takes `size` bytes.
-    """
+    """One image to be."""
 
     source: Path
-    path: str
+    path: str  # below the data folder
     sha1: str
-    crop: Edges | None = None
-    size: int = 0
+    crop: Edges | None = None  # the part of the source to write as a file of its own
+    size: int = 0  # bytes that a file of its own takes
 
 
 def place_images(
@@ -44,14 +40,12 @@ def place_images(
 ) -> int:
     """Make the data folder hold exactly these images and tables, besides files that are not ours.
 
-    Images that stand in their place already are left alone. All others are made aside first, and
-    exchanged when they are all there: what fails, for want of space or anything else, leaves the
-    folder as it was. A process that is killed in the exchange leaves it marked as unfinished.
-
-    `tables` maps file names to contents; the manifest among them tells the next run what is ours.
-    `link` is `hard`, `symlink` or `copy`. Returns the number of images that were copied because
-    the file system refused a link. Raises a `UserError` if a file in the way was not made by a run
-    of ours, or if the disk is full; the same run can then be started again.
+    Images in their place are left alone. The others are made aside and exchanged when all are
+    there: what fails leaves the folder as it was, a kill in the exchange leaves it marked as
+    unfinished. `tables` maps file names to contents; the manifest among them tells the next run
+    what is ours. `link` is `hard`, `symlink` or `copy`. Returns how many images were copied since
+    the file system refused a link. Raises a `UserError` if a file in the way is not ours, or if
+    the disk is full; the same run can then be started again.
     """
     with _explained(output):
         made = read_made(output)

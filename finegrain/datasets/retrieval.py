@@ -36,9 +36,8 @@ class RetrievalImages:
 def apart(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Divide the table of `gather_images` by its column `part`, which marks images for retrieval.
 
-    Returns:
-        The images to learn from, whose split is to be drawn; and the others as rows of the
-        manifest, with `path`, `split` and `group`, ordered by part and file name.
+    First the images to learn from, whose split is to be drawn; then the others as rows of the
+    manifest, with `path`, `split` and `group`, ordered by part and file name.
     """
     if "part" not in table:
         return table, table.iloc[:0].assign(path="", split="", group=0)

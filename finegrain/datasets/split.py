@@ -21,7 +21,8 @@ def split_images(
 ) -> list[str]:
     """Assign each of N images to a split: N names out of `train`, `valid` and `test`.
 
-    Each class gives the rounded fraction of its images, at least one, to valid (and to test).
+    Each class gives the rounded fraction of its images, at least one, to valid (and to test); both
+    fractions together must be below 1. `groups` are duplicates, `sha1` checksums of the images.
     Whole groups move, so with duplicates the count may fall short by less than the group that did
     not fit. A class with one group stays in train, one with two has nothing for test. Groups
     whose labels contradict each other go to train while others do, to keep the score clean.
@@ -30,12 +31,6 @@ def split_images(
     promises every class a validation image. The draw depends on the images' checksums and the
     seed only, so neither the order of files nor their names matter, and photographs added later
     leave most of the split as it was.
-
-    Args:
-        labels, groups, sha1: class, duplicate group and checksum of each image.
-        valid_fraction: share of each class, above 0, below 1.
-        test_fraction: share of each class, from 0; both together below 1, or they are refused.
-        seed: another seed draws another split.
     """
     check_fractions(valid_fraction, test_fraction)
     members = defaultdict(list)

@@ -64,13 +64,10 @@ def write_photos(
     """Draw photographs of each breed into a folder, as JPEG files of differing quality.
 
     A picture depends on the seed, its breed and its number alone, so a file that is already
-    there is left as it is, and asking for more pictures keeps those drawn before.
+    there is left as it is, and asking for more pictures keeps those drawn before. The `unlabelled`
+    are other pictures of the breeds, for tests. The folder is made when absent.
 
-    The files are named `typeid_randhash.jpg`; the `unlabelled` are other pictures of the breeds,
-    for tests, and named `randhash.jpg`. The folder is made when absent.
-
-    Returns:
-        (file name, type id) of every picture, breed by breed.
+    Returns (file name, type id) of every picture, breed by breed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # Pictures that are there are not written again, which would sweep beside each.
@@ -104,8 +101,7 @@ def draw_arrays(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw photographs into a folder, see `write_photos`, on all cores, and read them.
 
-    Returns:
-        Pixels (N, size, size, 3) uint8, and for each the place of its breed in `breeds`, (N,).
+    Returns pixels (N, size, size, 3) uint8, and for each the place of its breed in `breeds`, (N,).
     """
     draw = functools.partial(write_photos, folder, per_class=per_class, seed=seed)
     read = functools.partial(read_pixels, size=(size, size))
@@ -118,10 +114,7 @@ def draw_arrays(
 
 
 def part_targets(breeds: list[Breed], labels: np.ndarray) -> dict[str, np.ndarray]:
-    """One-hot targets: "breed" (N, breeds), and each part of `PARTS` (N, its choices).
-
-    `labels`, (N,), are places in `breeds`.
-    """
+    """One-hot "breed" (N, breeds) and parts (N, choices) of N labels, places in `breeds`."""
     answers = {"breed": np.eye(len(breeds), dtype="float32")[labels]}
     for part, choices in PARTS.items():
         places = np.array([choices.index(getattr(breed, part)) for breed in breeds])

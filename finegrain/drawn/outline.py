@@ -12,19 +12,14 @@ class Outline:
     # "far", "tail", "trunk" or "ear" (drawn in this order), "ink" (where the coat has its second
     # colour) or "dark" (eye and nose).
     layer: str
-    # (N, 2) in world units.
-    points: np.ndarray
-    # Distance towards the camera, in world units.
-    depth: float = 0.0
+    points: np.ndarray  # (N, 2) in world units
+    depth: float = 0.0  # distance towards the camera, in world units
 
 
 def tube(spine: list[tuple[float, float]], radii: list[float], samples: int = 24) -> np.ndarray:
     """Outline (2 * samples + 12, 2) of a limb: a smooth line with round ends.
 
-    Args:
-        spine: at least two (x, y) points.
-        radii: half thickness at each point of the spine.
-        samples: points along each side.
+    `spine` is at least two (x, y) points, `radii` the half thickness at each of them.
     """
     knots = np.linspace(0, 1, len(spine))
     t = np.linspace(0, 1, samples)

@@ -19,23 +19,15 @@ from finegrain.runs.run_folder import CLASSES, MODEL, RunFolder
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What answers questions after training.
-
-    Attributes:
-        classes: names in index order.
-        class_counts: (C,) training images a class.
-        image_size: (height, width) of the model's input in pixels.
-        compares_pairs: whether its model has a head for pairs.
-        category_ids: what a submission calls the classes, in index order, where the data set
-            came from a JSON; None where it calls them by name.
-    """
+    """What answers questions after training."""
 
     folder: Path
     recipe: str
-    classes: list[str]
-    class_counts: np.ndarray
-    image_size: tuple[int, int]
-    compares_pairs: bool = False
+    classes: list[str]  # names in index order
+    class_counts: np.ndarray  # (C,) training images a class
+    image_size: tuple[int, int]  # (height, width) of the model's input in pixels
+    compares_pairs: bool = False  # whether its model has a head for pairs
+    # What a submission calls the classes, in index order; None where it calls them by name.
     category_ids: list[str] | None = None
 
     def model(self) -> keras.Model:
@@ -59,10 +51,8 @@ def open_finished_run(folder: Path) -> FinishedRun:
         )
     mend = "restore it or train again"
     classes, config = read_class_names(folder / CLASSES, mend), run.config
-    for name, entries in {
-        "class_counts": config.data.class_counts,
-        "category_ids": config.data.category_ids,
-    }.items():
+    for name in ("class_counts", "category_ids"):
+        entries = getattr(config.data, name)
         if entries is not None and len(entries) != len(classes):
             raise UserError(
                 f"{folder / CLASSES} has {len(classes)} classes, and data.{name} in "
@@ -84,8 +74,7 @@ def load_model(
 ) -> keras.Model:
     """The training model in a run's model.keras, for images of (height, width).
 
-    Raises:
-        UserError: there is none, or it is damaged or another run's.
+    Raises a `UserError` if there is none, or it is damaged or another run's.
     """
     try:
         with damage_not_warned_of():

@@ -17,12 +17,9 @@ MIN_DELTA = 1e-4
 class Verdict:
     """What follows from the epochs so far."""
 
-    # Index of the epoch with the lowest loss, the earliest of equals; None before the first.
-    best_epoch: int | None
-    # How many times the learning rate has been lowered.
-    reductions: int
-    # Whether training should end.
-    stop: bool
+    best_epoch: int | None  # index, of equals the earliest; None before the first
+    reductions: int  # how many times the learning rate has been lowered
+    stop: bool  # whether training should end
 
 
 def judge(losses: Sequence[float], reduce_patience: int, stop_patience: int) -> Verdict:

@@ -26,22 +26,16 @@ MAKE_AGAIN = "make it again with tools/evaluate.py"
 
 @dataclass(frozen=True)
 class TopAnswers:
-    """All that is kept of the C probabilities of N images.
+    """All that is kept of the C probabilities of N images: of K = min(5, C) classes an image.
 
-    Attributes:
-        classes: (N, K) class indices by falling probability, K = min(5, C); of classes that are
-            equally probable the one of the smaller index comes first, as `argmax` has it. -1
-            where the answer is no number.
-        probabilities: (N, K) float32, theirs; NaN where the answer is no number.
-        true_probability: (N,) float32, of the true class.
-        true_rank: (N,) int64, place of the true class among all, 1 for right, 0 where the answer
-            is no number.
+    Where the answer is no number, classes are -1, ranks 0 and probabilities NaN.
     """
 
+    # (N, K) indices by falling probability; of equals the smaller first, as `argmax` has it.
     classes: np.ndarray
-    probabilities: np.ndarray
-    true_probability: np.ndarray
-    true_rank: np.ndarray
+    probabilities: np.ndarray  # (N, K) float32, theirs
+    true_probability: np.ndarray  # (N,) float32, of the true class
+    true_rank: np.ndarray  # (N,) int64, place of the true class among all, 1 for right
 
 
 def top_answers(probabilities: np.ndarray, labels: np.ndarray) -> TopAnswers:
@@ -81,14 +75,8 @@ def prediction_rows(
     """The table's rows, with the columns of `COLUMNS`, for N images of one split.
 
     A row whose answer is no number has NaN for its probabilities, no predicted class and the rank
-    0; of fewer than five classes the later columns are empty.
-
-    Args:
-        paths: N paths relative to the data set or folder, with `/`.
-        split: of all of them.
-        labels: (N,) class indices.
-        answers: for these images, in this order.
-        classes: names in index order.
+    0; of fewer than five classes the later columns are empty. Paths are relative to the data set
+    or folder, with `/`; labels are (N,) class indices.
     """
     # One more name, for the index -1 of an answer that is not there.
     names = np.array([*classes, ""], object)
@@ -138,8 +126,7 @@ def _as_text(column: pd.Series) -> list[str]:
 def read_predictions(path: Path) -> pd.DataFrame:
     """Read the table, which may have no rows: probabilities float32, `true_rank` int64, else str.
 
-    Raises:
-        UserError: no such file, no such table, or a row that is wrong; names the row.
+    Raises a `UserError` for no such file, no such table, or a wrong row, which it names.
     """
     table, problems = read_sound_predictions(path)
     if problems:
@@ -150,8 +137,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
 def read_sound_predictions(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """Read the table without the rows that cannot be used; a sentence for each kind left out.
 
-    Raises:
-        UserError: no such file, or no such table.
+    Raises a `UserError` for no such file, or no such table.
     """
     text = _read_text(path)
     shares = pd.DataFrame({name: _as_numbers(text[name]) for name in PROBABILITIES})

@@ -61,14 +61,9 @@ class RunFolder:
     ) -> "RunFolder":
         """Start a run in a folder, made if missing, or go on with the one that stands there.
 
-        Args:
-            path: the run's folder.
-            config: every setting; `versions` are added, and may differ when a run goes on.
-            classes: names in index order.
-            held_before: what held before a setting was there, for a run that was started then.
-
-        Raises:
-            UserError: it holds a run with other settings, data or weights, which are named.
+        `config` has every setting; `versions` are added, and may differ when a run goes on.
+        `held_before` is what held before a setting was there, for a run that was started then.
+        Raises a `UserError` if the folder holds a run with other settings, data or weights.
         """
         if (path / CONFIG).is_file():
             run = cls.open(path)
@@ -140,8 +135,7 @@ def write_results(run: RunFolder, results: dict[str, Any]) -> None:
 def open_run_data(run_folder: Path, moved_to: Path | None = None) -> DataSet:
     """Open the data set a run was trained on, or where it `moved_to`; images may be gone since.
 
-    Raises:
-        UserError: no such run, or its data set is gone, damaged or no longer the same.
+    Raises a `UserError` for no such run, or a data set that is gone, damaged or not the same.
     """
     recorded = RunFolder.open(run_folder).config.data
     folder = Path(recorded.folder)

@@ -68,10 +68,8 @@ class StageFolder:
     a process killed between the two leaves at most a checkpoint that nobody names, which the
     next start sweeps away. `history.csv` is written from it for people to read.
 
-    Args:
-        path: the folder; made with the first epoch.
-        settings: of the stage, as JSON values; a folder made with others is refused.
-        held_before: what held before a setting was there, for a stage that was begun then.
+    The folder is made with the first epoch; one made with other `settings`, JSON values, is
+    refused. `held_before` is what held before a setting was there, for a stage begun then.
     """
 
     def __init__(
@@ -119,13 +117,8 @@ class StageFolder:
     def save_epoch(self, model: keras.Model, row: dict[str, float], verdict: Verdict) -> None:
         """Make an epoch final: checkpoint of the compiled model, optimizer included, and state.
 
-        Args:
-            model: after the epoch.
-            row: the epoch's line of the history.
-            verdict: of the history with this row.
-
-        Raises:
-            UserError: the disk is full; the epoch before stands as it was.
+        `verdict` is of the history with this row. Raises a `UserError` if the disk is full; the
+        epoch before stands as it was.
         """
         name = f"epoch-{self.epochs + 1:04d}.weights.h5"
         with written_whole(self.path / name, _size_of(model)) as file:

@@ -33,12 +33,11 @@ PARTS = {"1": "train", "0": "test"}
 def read(listing: Listing) -> Iterator[Record]:
     """Yield the listed images under their ids.
 
-    A class is called as in `classes.txt`, with its id before the name (`001.Black_footed_...`)
-    where that is lacking, so that classes stand in the order of their ids. A listed image
-    without a file becomes a problem; images that are not listed, and classes that have no file
-    at all, as in a copy with fewer classes, are left out and told. Raises a `UserError` if a list
-    is missing or damaged, an image has no listed class, two classes share a name, or no image is
-    there.
+    A class is called as in `classes.txt`, its id put before (`001.Black_footed_...`) where that
+    is lacking, so that classes stand in the order of their ids. A listed image without a file
+    becomes a problem; unlisted images, and classes without any file, are left out and told. Raises
+    a `UserError` if a list is missing or damaged, an image has no listed class, two classes share
+    a name, or no image is there.
     """
     root = cub_folder(listing)
     images, classes, labels = (read_id_list(root, name) for name in (IMAGES, CLASSES, LABELS))

@@ -106,16 +106,10 @@ def image_folder(root: Path) -> Path:
 
 
 def find_files(root: Path, images: IdList) -> tuple[dict[str, Path], list[Path]]:
-    """Match the lines of `images.txt` with the files that are there.
+    """Image id -> its file, of the images that are there; and the images that no line lists.
 
-    A folder is also found where only the list or only the disk has its `001.` prefix.
-
-    Returns:
-        Image id -> its file, of the images that are there; and the images that no line lists.
-
-    Raises:
-        UserError: a line leads out of the folder, fits several files, or shares its file with
-            another line.
+    A folder is also found where only the list or only the disk has its `001.` prefix. Raises a
+    `UserError` if a line leads out of the folder, fits several files, or shares one with another.
     """
     shelf = list_source(image_folder(root))
     exact = {(path.parent.name, path.name): path for path in shelf.in_folders}

@@ -66,17 +66,13 @@ class Record:
 
 @dataclass(frozen=True)
 class Box:
-    """Where in a photograph its object is, in pixels of the upright photograph.
-
-    `left` and `top` count from the upper left corner; nothing is checked against the photograph.
-    `where` names the line that says so.
-    """
+    """Where an object is, in pixels of the upright photograph, against which nothing is checked."""
 
     left: float
     top: float
     width: float
     height: float
-    where: str
+    where: str  # names the line that says so
 
 
 @dataclass(frozen=True)
