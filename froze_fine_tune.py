@@ -96,6 +96,7 @@ class Settings(TrainingSettings):
             epochs=self.frozen_epochs,
             momentum=self.momentum,
             augmentation=augmentation,
+            mixup=self.mixup,
             views=self.views,
             category_weight=self.category_weight,
             same_class_weight=self.same_class_weight,

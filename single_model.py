@@ -91,6 +91,7 @@ class Settings(TrainingSettings):
             epochs=self.frozen_epochs,
             momentum=self.momentum,
             augmentation=augmentation,
+            mixup=self.mixup,
             views=self.views,
             train_batch_norm=self.train_batch_norm,
             schedule=self.schedule,

@@ -146,6 +146,7 @@ class Settings(TrainingSettings):
             epochs=self.frozen_epochs,
             momentum=self.momentum,
             augmentation=augmentation,
+            mixup=self.mixup,
             views=self.views,
             same_class_weight=self.same_class_weight,
             positive_rate=self.positive_rate,

@@ -136,6 +136,8 @@ def _cut(model: keras.Model, stage: Stage, stores: StoreFolder | None) -> tuple[
         return None, "nothing shall be stored (--cache-gb 0)"
     if not stage.fixed_views:
         return None, "each epoch has new augmented views (fixed ones: --views, --unfrozen-views)"
+    if stage.changes:
+        return None, "each epoch mixes its batches anew"
     cut: Cut | None
     if stage.unfreeze_from is None:
         cut = cut_above_backbone(model)

@@ -12,6 +12,7 @@ from finegrain.errors import UserError
 from finegrain.flags import (
     LearningRate,
     LossWeight,
+    MixupAlpha,
     Patience,
     Probability,
     ProperShare,
@@ -20,6 +21,7 @@ from finegrain.flags import (
     Views,
 )
 from finegrain.images.augmentation import Augmentation
+from finegrain.images.batch_changes import BatchChange, Mixup
 from finegrain.records import first_problem
 
 
@@ -36,6 +38,7 @@ class Stage:
         epochs: at most so many.
         momentum: of SGD.
         augmentation: of the training images, or None.
+        mixup: alpha of `Mixup`, which changes whole batches; 0 leaves them as they are.
         views: so many augmented views of each image, drawn once; 0 draws new ones every epoch.
         category_weight, same_class_weight: of identification and verification loss.
         positive_rate: share of batches made of positive pairs.
@@ -57,6 +60,7 @@ class Stage:
     epochs: StageEpochs
     momentum: Share = 0.9
     augmentation: Augmentation | None = field(default_factory=Augmentation)
+    mixup: MixupAlpha = 0.0
     views: Views = 0
     category_weight: LossWeight = 1.0
     same_class_weight: LossWeight = 0.5
@@ -73,6 +77,11 @@ class Stage:
     def __post_init__(self) -> None:
         if self.augmentation is not None and not self.augmentation.changes_anything:
             object.__setattr__(self, "augmentation", None)
+
+    @property
+    def changes(self) -> tuple[BatchChange, ...]:
+        """What changes whole batches of images, one after the other."""
+        return (Mixup(self.mixup),) if self.mixup else ()
 
     @property
     def fixed_views(self) -> int:

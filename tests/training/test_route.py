@@ -195,6 +195,17 @@ def test_a_stage_begun_from_a_store_goes_on_without_it(data, folder, stored, tmp
     np.testing.assert_allclose(losses(resumed), losses(whole), rtol=1e-5)
 
 
+def test_mixed_batches_go_direct_and_teach_soft_labels(data, tmp_path, capsys):
+    mixed = replace(FROZEN, mixup=1.0, epochs=2)
+    batches = feed(data).training(mixed)
+    targets = [batches.batch(epoch, 0)[1] for epoch in range(4)]
+    classes = (np.concatenate(targets) > 0).sum(axis=1)
+    assert set(classes.tolist()) == {1, 2}
+    _, history = train(tmp_path, mixed, feed(data, tmp_path / "cache"), name="mixed")
+    assert "each epoch mixes its batches anew" in capsys.readouterr().out
+    assert len(history) == 2 and np.isfinite(losses(history)).all()
+
+
 def test_augmentation_on_the_device_trains_and_repeats(data, direct, tmp_path, capsys):
     stage = replace(FROZEN, augmentation=Augmentation(), epochs=2)
     on_device = replace(feed(data), augment_on="device")
