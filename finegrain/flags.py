@@ -78,11 +78,11 @@ def check_flags(settings: Any) -> None:
     for flag, value in flag_values(settings):
         if isinstance(value, Path):
             _check_path(flag, value)
-        for limit in declared[flag]:
-            if isinstance(limit, Interval) and value is not None:
+        for limit in declared[flag] if value is not None else ():
+            if isinstance(limit, Interval):
                 _check_number(flag, value, limit)
-            elif isinstance(limit, Suffixes) and value is not None:
-                _check_suffix(flag, value, limit)
+            elif isinstance(limit, Suffixes) and value.suffix.lower() not in limit.allowed:
+                raise UserError(f"{flag} {value} must end in {' or '.join(limit.allowed)}")
 
 
 def flag_name(field: str) -> str:
@@ -143,11 +143,6 @@ def _check_path(flag: str, path: Path) -> None:
             raise UserError(
                 f"{flag} {shown} is longer than the file system allows; name another"
             ) from error
-
-
-def _check_suffix(flag: str, path: Path, suffixes: Suffixes) -> None:
-    if path.suffix.lower() not in suffixes.allowed:
-        raise UserError(f"{flag} {path} must end in {' or '.join(suffixes.allowed)}")
 
 
 def values_by_name(

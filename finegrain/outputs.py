@@ -56,14 +56,12 @@ class OutputFile:
 
 @dataclass(frozen=True)
 class OutputFolder:
-    """A folder that a command works in, by default alone for as long as it does.
-
-    One that holds something of another kind is refused; None takes files beside any others.
-    """
+    """A folder that a command works in, by default alone for as long as it does."""
 
     flag: str
     path: Path
-    kind: str | None = None  # what the folder becomes, `RUN` or `DATA_SET`
+    # What it becomes, `RUN` or `DATA_SET`, and nothing else before; None takes files beside others.
+    kind: str | None = None
     names: tuple[str, ...] = ()  # files that are written there
     is_shared: bool = False  # whether several commands may work there at once
 
@@ -91,10 +89,7 @@ def _owner_of(path: Path) -> str | None:
 
 @contextlib.contextmanager
 def outputs_ready(settings: Any) -> Iterator[None]:
-    """Check what a command will write, and keep its folders for it as long as this lasts.
-
-    Raises a `UserError` if an output would replace what it must not, or a folder is in use.
-    """
+    """Refuse outputs that would replace what they must not; keep the folders for this command."""
     outputs = list(settings.outputs()) if hasattr(settings, "outputs") else []
     inputs = _inputs(settings, [output.flag for output in outputs])
     _refuse_one_for_two(outputs)

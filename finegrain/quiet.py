@@ -35,10 +35,7 @@ def stderr_aside() -> Iterator[None]:
 
 @contextlib.contextmanager
 def damage_not_warned_of() -> Iterator[None]:
-    """Around loading a model or a checkpoint, whose error is told in a sentence.
-
-    Keras warns besides of each layer that a damaged file holds nothing for.
-    """
+    """Silence Keras's warnings of each layer of a damaged file, whose error is told anyway."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -54,10 +54,7 @@ class Damaged(Exception):
 
 
 def read_record(path: Path, kind: type[R], mend: str, errors: str = "strict") -> R:
-    """Read and check a file that holds a record of some kind; `mend` and `errors` as `read_json`.
-
-    Raises a `UserError` if it cannot be read, is damaged, or was written by a newer version.
-    """
+    """As `read_json`, checked to be a record of a kind; a `UserError` for newer versions' files."""
     content = read_json(path, mend, errors)
     try:
         if not isinstance(content, dict):

@@ -25,10 +25,7 @@ class SizedReader(BufferedReader):
 
 
 def open_regular(path: Path) -> SizedReader:
-    """Open a regular file, or a link to one, for reading bytes.
-
-    Raises an `OSError` as `open` does; `not a regular file` for a pipe, a socket or a device.
-    """
+    """Open a regular file, or a link to one; an `OSError` for a pipe, a socket or a device."""
     # Before, since merely opening a device may set something off; and once more after, since
     # another file may have taken its place.
     refuse_special(path)

@@ -45,10 +45,7 @@ class ChannelStatistics:
 
 
 def count_values(parts: dict[str, list[Path]], workers: int | None = None) -> dict[str, np.ndarray]:
-    """How often red, green and blue have each value: name of each list -> (3, 256) int64.
-
-    Only images being decoded are in memory; for threads and progress bar see `over_images`.
-    """
+    """How often red, green and blue have each value: name of each list -> (3, 256) int64."""
     counts = {name: np.zeros(CHANNELS * VALUES, np.int64) for name in parts}
     images = [(name, path) for name, paths in parts.items() for path in paths]
     for name, histogram in over_images(_histogram, images, "measuring pixels", workers):

@@ -10,12 +10,10 @@ LONGEST_FILE_NAME = 255
 
 
 def natural_key(name: str) -> tuple[tuple[int | str, ...], str]:
-    """Sorting key that puts numbers in names in counting order: `2` before `10`.
-
-    Names that count alike (`1` and `01`) fall back to plain order, so the order is total.
-    """
+    """Sorting key that puts numbers in names in counting order: `2` before `10`."""
     pieces = re.split(r"([0-9]+)", name)
     counted = [int(piece) if place % 2 else piece for place, piece in enumerate(pieces)]
+    # The name itself tells `1` from `01`, so that the order is total.
     return tuple(counted), name
 
 
@@ -30,10 +28,7 @@ def has_control_characters(name: str) -> bool:
 
 
 def unfit_for_folder(name: str) -> str | None:
-    """Why a class name cannot be the name of a folder; None if it can.
-
-    Spaces, quotes, leading dashes and letters of any script are fine.
-    """
+    """Why a class name cannot be the name of a folder; None if it can, in letters of any script."""
     if not name.strip():
         return "it is empty"
     if name in (".", ".."):

@@ -34,10 +34,7 @@ JPEG_SUBSAMPLING = "4:4:4"
 def read_boxes(
     listing: Listing, layout: Layout, records: Collection[Record], crop: str
 ) -> dict[str, Box] | None:
-    """The boxes of a source by image id if `crop` is `boxes` and not `none`, else None.
-
-    Raises a `UserError` if the layout has no boxes, or if they are missing or damaged.
-    """
+    """Boxes by image id, None if `crop` is `none`; a `UserError` if they lack or are damaged."""
     if crop == "none":
         return None
     if layout.boxes is None:

@@ -65,10 +65,7 @@ def duplicate_rows(rows: pd.DataFrame) -> pd.DataFrame:
 def write_data_folder(
     output: Path, rows: pd.DataFrame, unreadable: Unreadable, link: str = "hard"
 ) -> int:
-    """Place the images and the tables, see `place_images`; how many copies refused links made.
-
-    `rows` are from `manifest_rows`, and from `apart` those that are for retrieval only.
-    """
+    """Place `rows`, from `manifest_rows` and `apart`, and the tables, as `place_images` does."""
     crops = rows[CROP] if CROP in rows else [None] * len(rows)
     columns = (rows["file"], rows["path"], rows["sha1"], crops, rows["bytes"])
     placements = [Placement(*row) for row in zip(*columns, strict=True)]

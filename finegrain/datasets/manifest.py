@@ -94,10 +94,7 @@ def refuse_unfinished(folder: Path) -> None:
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
-    """Read a manifest; every column is text but width and height (int64 pixels).
-
-    Raises a `UserError` if the file is not a table, a column is missing, or a size is no number.
-    """
+    """Read a manifest, all text but width and height (int64 pixels); a `UserError` if damaged."""
     try:
         # A class may well be called "NA" or "007".
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
@@ -132,10 +129,7 @@ def digest(table: pd.DataFrame, classes: list[str]) -> str:
 
 
 def read_class_names(path: Path, mend: str) -> list[str]:
-    """The class names of a `classes.json`, in index order.
-
-    Raises a `UserError` if it is not a list of different names; `mend`, a clause, says what to do.
-    """
+    """The different names of a `classes.json`, in index order, or a `UserError` with `mend`."""
     classes = read_json(path, mend)
     try:
         check_type(classes, list[ClassName])
@@ -147,10 +141,7 @@ def read_class_names(path: Path, mend: str) -> list[str]:
 
 
 def category_ids(data: DataSet) -> list[str] | None:
-    """What a leaderboard calls the classes, in the order of `data.classes`; None: by their names.
-
-    Raises a `UserError` if the manifest gives a class no id, several, or that of another class.
-    """
+    """A leaderboard's ids of `data.classes`, each one of its own or a `UserError`; None: names."""
     if CATEGORY_ID not in data.table:
         return None
     pairs = data.table[["label", CATEGORY_ID]].drop_duplicates()

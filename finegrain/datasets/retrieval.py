@@ -71,10 +71,7 @@ def retrieval_lines(rows: pd.DataFrame) -> list[str]:
 
 
 def open_retrieval(folder: Path) -> dict[str, RetrievalImages]:
-    """The query and the gallery of a data set folder, in the order of its manifest.
-
-    Raises a `UserError` if the manifest is absent or broken, or if images are not there.
-    """
+    """Query and gallery in the order of a data set's manifest; a `UserError` if images lack."""
     manifest = folder / MANIFEST
     if not manifest.is_file():
         raise UserError(f"{folder} is no data set folder (it has no {MANIFEST}); {MAKE}")

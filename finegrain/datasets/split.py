@@ -65,10 +65,7 @@ def _draw(seed: int, sha1: str) -> bytes:
 def _take(
     queue: list[int], contents: dict[int, Counter[str]], wanted: dict[str, int], groups_left: int
 ) -> set[int]:
-    """Choose groups, in the order of the queue, until each class has given what is wanted.
-
-    Never leaves a class fewer than `groups_left` groups.
-    """
+    """Choose groups, first come first, that give what is wanted and leave so many of each class."""
     groups_of = defaultdict(list)
     for group in queue:
         for label in contents[group]:

@@ -22,10 +22,7 @@ _TAILS: dict[str, Limb] = {
 }
 _EARS: dict[str, Limb] = {
     "pointed": ([(0, 0), (-0.01, 0.09), (-0.02, 0.2)], [0.07, 0.05, 0.006]),
-    "folded": (
-        [(-0.01, 0), (-0.02, 0.1), (0.02, 0.12), (0.08, 0.06)],
-        [0.06, 0.055, 0.045, 0.01],
-    ),
+    "folded": ([(-0.01, 0), (-0.02, 0.1), (0.02, 0.12), (0.08, 0.06)], [0.06, 0.055, 0.045, 0.01]),
     "hanging": (
         [(0, 0.01), (-0.05, -0.03), (-0.06, -0.12), (-0.05, -0.2)],
         [0.04, 0.055, 0.065, 0.04],
@@ -95,7 +92,10 @@ def _head(breed: Breed, half: float, back: float, rng: np.random.Generator) -> l
     def place(points: np.ndarray) -> np.ndarray:
         return turn(points * size, nod) + skull
 
-    ear = _ear(breed.ear)
+    if breed.ear == "round":
+        ear = disc(-0.02, 0.065, 0.08)
+    else:
+        ear = tube(*_EARS[breed.ear], samples=32 if breed.ear == "folded" else 24)
     return [
         Outline("trunk", tube([shoulder, tuple(neck), tuple(skull)], [0.19, 0.14, 0.1])),
         Outline("trunk", place(disc(0, 0, 0.13, 0.92))),
@@ -105,12 +105,6 @@ def _head(breed: Breed, half: float, back: float, rng: np.random.Generator) -> l
         Outline("dark", place(disc(0.07, 0.035, 0.02)), 0.06),
         Outline("dark", place(disc(0.135 + reach, -0.03, 0.03, 0.8))),
     ]
-
-
-def _ear(kind: str) -> np.ndarray:
-    if kind == "round":
-        return disc(-0.02, 0.065, 0.08)
-    return tube(*_EARS[kind], samples=32 if kind == "folded" else 24)
 
 
 def coat_outlines(

@@ -28,10 +28,7 @@ _SHUFFLE_SEED = 2017
 
 @dataclass(frozen=True)
 class Breed:
-    """What makes a class of the drawn data set; everything else in its pictures is nuisance.
-
-    The attributes take the values that `PARTS` lists under their names.
-    """
+    """What makes a class, from the choices in `PARTS`; all else in its pictures is nuisance."""
 
     ear: str
     tail: str
@@ -62,10 +59,7 @@ def type_id(breed: Breed) -> int:
 
 
 def demo_breeds() -> list[Breed]:
-    """The twelve breeds of the demo: four families of three.
-
-    Inside a family a sibling differs from the first breed in exactly one part.
-    """
+    """Four families of three, whose siblings differ from the first breed in exactly one part."""
     breeds = []
     for parts, *changes in _DEMO_FAMILIES:
         first = Breed(*parts.split())

@@ -99,10 +99,7 @@ def write_key(path: Path, photos: list[tuple[str, int]]) -> None:
 def draw_arrays(
     folder: Path, breeds: list[Breed], per_class: int, size: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw photographs into a folder, see `write_photos`, on all cores, and read them.
-
-    Returns pixels (N, size, size, 3) uint8, and for each the place of its breed in `breeds`, (N,).
-    """
+    """Draw on all cores and read: pixels (N, size, size, 3) uint8, and (N,) places in `breeds`."""
     draw = functools.partial(write_photos, folder, per_class=per_class, seed=seed)
     read = functools.partial(read_pixels, size=(size, size))
     # Fresh processes: a fork would copy TensorFlow's locks without the threads that free them.

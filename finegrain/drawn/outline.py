@@ -17,10 +17,7 @@ class Outline:
 
 
 def tube(spine: list[tuple[float, float]], radii: list[float], samples: int = 24) -> np.ndarray:
-    """Outline (2 * samples + 12, 2) of a limb: a smooth line with round ends.
-
-    `spine` is at least two (x, y) points, `radii` the half thickness at each of them.
-    """
+    """Outline (2 * samples + 12, 2) of a limb: two or more (x, y), and half thickness at each."""
     knots = np.linspace(0, 1, len(spine))
     t = np.linspace(0, 1, samples)
     control = np.asarray(spine, dtype=float)

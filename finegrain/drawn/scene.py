@@ -1,7 +1,4 @@
-"""What surrounds the drawn animal: ground, clutter and the camera. All of it is nuisance.
-
-Scenes are planes, see `finegrain.drawn.paint`.
-"""
+"""What surrounds the drawn animal, all nuisance, in planes (see `finegrain.drawn.paint`)."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -23,10 +20,7 @@ _PLACES = (
 def draw_background(
     height: int, width: int, horizon: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """A place out of focus: something far above the horizon, textured ground with clutter below.
-
-    `horizon` is a row of pixels, counted from the top; `rng` chooses everything else.
-    """
+    """A place out of focus: what is far, and below the row `horizon` textured, cluttered ground."""
     far, ground = (
         np.array(colour, np.float32) + rng.normal(0, 0.07) + rng.normal(0, 0.025, 3)
         for colour in _PLACES[rng.integers(len(_PLACES))]

@@ -72,10 +72,7 @@ def open_finished_run(folder: Path) -> FinishedRun:
 def load_model(
     file: Path, image_size: tuple[int, int], classes: int, compares_pairs: bool
 ) -> keras.Model:
-    """The training model in a run's model.keras, for images of (height, width).
-
-    Raises a `UserError` if there is none, or it is damaged or another run's.
-    """
+    """The training model in a model.keras; a `UserError` if damaged, absent or another run's."""
     try:
         with damage_not_warned_of():
             model = keras.saving.load_model(file, compile=False, safe_mode=True)

@@ -39,22 +39,17 @@ class TopAnswers:
 
 
 def top_answers(probabilities: np.ndarray, labels: np.ndarray) -> TopAnswers:
-    """The answers for B images, from (B, C) probabilities and (B,) true class indices.
-
-    A row of probabilities that is not all finite is no answer.
-    """
+    """Of (B, C) probabilities and (B,) true class indices; a row not all finite is no answer."""
     probabilities, labels = np.array(probabilities, "float32"), np.asarray(labels, np.int64)
-    rows, count = np.arange(len(labels)), min(TOP, probabilities.shape[1])
+    rows, indices = (np.arange(length) for length in probabilities.shape)
     true = probabilities[rows, labels]
     before = probabilities > true[:, None]
-    before |= (probabilities == true[:, None]) & (
-        np.arange(probabilities.shape[1]) < labels[:, None]
-    )
+    before |= (probabilities == true[:, None]) & (indices < labels[:, None])
     rank = 1 + before.sum(axis=1)
     bad = ~np.isfinite(probabilities).all(axis=1)
-    classes = np.empty((len(labels), count), np.int64)
-    best = np.empty((len(labels), count), "float32")
-    for place in range(count):
+    shape = len(rows), min(TOP, len(indices))
+    classes, best = np.empty(shape, np.int64), np.empty(shape, "float32")
+    for place in range(shape[1]):
         # Five looks at a row are faster than sorting ten thousand classes.
         classes[:, place] = probabilities.argmax(axis=1)
         best[:, place] = probabilities[rows, classes[:, place]]
@@ -124,10 +119,7 @@ def _as_text(column: pd.Series) -> list[str]:
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
-    """Read the table, which may have no rows: probabilities float32, `true_rank` int64, else str.
-
-    Raises a `UserError` for no such file, no such table, or a wrong row, which it names.
-    """
+    """As `read_sound_predictions`, but with a `UserError` that names the first wrong row."""
     table, problems = read_sound_predictions(path)
     if problems:
         raise UserError(problems[0])
@@ -137,7 +129,8 @@ def read_predictions(path: Path) -> pd.DataFrame:
 def read_sound_predictions(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """Read the table without the rows that cannot be used; a sentence for each kind left out.
 
-    Raises a `UserError` for no such file, or no such table.
+    Probabilities are float32, `true_rank` is int64, the rest str; there may be no rows. Raises a
+    `UserError` for no such file, or no such table.
     """
     text = _read_text(path)
     shares = pd.DataFrame({name: _as_numbers(text[name]) for name in PROBABILITIES})

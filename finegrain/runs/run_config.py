@@ -19,10 +19,7 @@ Side = Annotated[int, Interval(ge=1, le=100_000)]
 
 
 class RunSettings(Typed):
-    """The flags of a run that are looked at again; defaults are what held before there were such.
-
-    `head` and what follows are those of `recipes/bird_fine_tune.py` and `single_model.py --hidden`.
-    """
+    """The flags of a run that are looked at again; defaults are what held before there were any."""
 
     batch_size: BatchSize = 32
     seed: Seed = 0
@@ -31,6 +28,7 @@ class RunSettings(Typed):
     jit: Literal["auto", "on", "off"] = "auto"
     unfreeze_from: str | None = None
     model: str | None = None
+    # Of `recipes/bird_fine_tune.py` and `single_model.py --hidden`.
     head: str | None = None
     compact: Annotated[int, Interval(ge=0, le=10_000_000)] = 0
     hidden: Width | None = None

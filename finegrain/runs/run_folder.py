@@ -133,10 +133,7 @@ def write_results(run: RunFolder, results: dict[str, Any]) -> None:
 
 
 def open_run_data(run_folder: Path, moved_to: Path | None = None) -> DataSet:
-    """Open the data set a run was trained on, or where it `moved_to`; images may be gone since.
-
-    Raises a `UserError` for no such run, or a data set that is gone, damaged or not the same.
-    """
+    """The same data set that a run was trained on, or a `UserError`; images may be gone since."""
     recorded = RunFolder.open(run_folder).config.data
     folder = Path(recorded.folder)
     if moved_to is None and not folder.is_dir():

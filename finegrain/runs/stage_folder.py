@@ -146,7 +146,6 @@ class StageFolder:
         self._load(model, self.best)
 
     def _load(self, model: keras.Model, name: str | None) -> None:
-        """Raises a `UserError` where the checkpoint is gone or damaged."""
         file = self.path / str(name)
         try:
             with damage_not_warned_of():

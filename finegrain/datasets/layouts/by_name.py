@@ -11,10 +11,7 @@ OTHER_PART = re.compile(r"(test(ing)?|val(id|idation)?|eval)[-_]?[0-9]*", re.IGN
 
 
 def read_class_folders(listing: Listing) -> Iterator[Record]:
-    """Yield the images of each folder; loose images beside the folders have no class.
-
-    Raises a `UserError` if a folder is a broken link or if the folders are parts of a data set.
-    """
+    """Yield the images in folders; refuse a broken link, and folders that are parts of a set."""
     if listing.broken_links:
         link = listing.broken_links[0]
         raise UserError(

@@ -40,10 +40,7 @@ class IdList:
 
 
 def read_id_list(root: Path, name: str) -> IdList:
-    """Read a list of a CUB folder; ids are text, blank lines do not count.
-
-    Raises a `UserError` if the list is missing or empty, a line malformed, or an id there twice.
-    """
+    """Read a list; refuse it missing or empty, with a malformed line, or with an id there twice."""
     path = root / name
     found = IdList(path, {}, {})
     for number, line in enumerate(_lines(path), start=1):

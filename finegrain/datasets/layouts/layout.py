@@ -16,10 +16,7 @@ from finegrain.errors import UserError
 
 @dataclass
 class Listing:
-    """The images of a source folder and of the folders in it, one level deep, in natural order.
-
-    The last three are what the layout's `read` adds.
-    """
+    """The images of a source folder and of the folders in it, one level deep, in natural order."""
 
     folder: Path  # the source, or where it is a JSON, the folder its images stand in
     images: list[Path] = field(default_factory=list)  # in the source itself
@@ -31,7 +28,7 @@ class Listing:
     broken_links: list[Path] = field(default_factory=list)
     # The JSON that was given as the source, or those that it holds.
     annotation_files: list[Path] = field(default_factory=list)
-    # What was found and not yielded: (what it is, names).
+    # The rest is added by the layout's `read`. What was found and not yielded: (what it is, names).
     left_out: list[tuple[str, list[str]]] = field(default_factory=list)
     # Images that the layout's own index does not list, with the reason.
     not_listed: list[tuple[Path, str]] = field(default_factory=list)
