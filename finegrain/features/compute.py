@@ -94,10 +94,8 @@ def fill(
     """Compute all missing rows, with a progress bar where there is a terminal.
 
     Stopped at any moment, what was written stays, and the next call goes on. Row
-    `view * N + image` of a split holds a view of one of its N photographs.
-
-    Returns:
-        Why it ended before all rows were there, in words for the user; empty if they are.
+    `view * N + image` of a split holds a view of one of its N photographs. The answer is why not
+    all rows are there at the end, in words for the user; empty if they are.
     """
     missing = {split: missing_rows(store, split) for split in photos if split in store.splits}
     total = sum(len(rows) for rows in missing.values())

@@ -61,9 +61,9 @@ def cut_at_feature_map(model: keras.Model) -> Cut:
 
 
 def _head_stands_still(model: keras.Model) -> bool:
-    """Whether what makes an embedding from a feature map does the same in every epoch.
+    """Whether the embedding of a feature map is the same in every epoch.
 
-    Pooling and an outer product do; a convolution learns, a Dropout is drawn anew.
+    After pooling it is; a convolution learns, a Dropout is drawn anew.
     """
     head = keras.Model(feature_map(model), model.get_layer(EMBEDDING).output)
     return not any(
@@ -131,10 +131,7 @@ def _without_names(config: Any) -> Any:
 def _outputs(
     model: keras.Model, tensor: Tensor, replaced_by: Tensor, inputs: dict[str, Tensor]
 ) -> Any:
-    """The training model's outputs with a tensor in it replaced.
-
-    Adds to `inputs` what the model takes beside the image.
-    """
+    """The training model's outputs with a tensor replaced; `inputs` gets what else it takes."""
     taken, given = [tensor], [replaced_by]
     for name, entry in model.input.items() if isinstance(model.input, dict) else ():
         if name != "image":

@@ -49,14 +49,11 @@ def feature_key(
 
 @dataclass
 class FeatureBatches:
-    """Random access to the batches of any epoch, as `PhotoBatches` gives them.
+    """Random access to the batches of any epoch, in order and labels those of `PhotoBatches`.
 
     Row `view * N + image` of the store's split holds a view of an image. Every K epochs show
-    each of an image's K views once, in an order that is the image's own. What the store does
-    not hold is computed from the photograph.
-
-    The photographs give order, labels and, for what is not stored, pixels; K is 1 without
-    augmentation.
+    each of an image's K views once, in an order that is the image's own; K is 1 without
+    augmentation. What the store does not hold is computed from the photograph.
     """
 
     photos: PhotoBatches
@@ -76,9 +73,8 @@ class FeatureBatches:
     def batch(self, epoch: int, step: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Features by kind, (B, ...) each, and labels (B, C) as `PhotoBatches` gives them.
 
-        Raises:
-            UserError: an image that is not stored can no longer be read, the store was damaged
-                since it was opened, or features are too large to be rounded as stored ones are.
+        A `UserError` where an image that is not stored can no longer be read, the store was
+        damaged since it was opened, or features are too large to be rounded as stored ones are.
         """
         chosen = self.photos.chosen(epoch, step)
         cycle, turn = divmod(epoch, self.views)

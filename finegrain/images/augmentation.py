@@ -27,7 +27,7 @@ class Augmentation:
     Attributes:
         rotation: largest rotation either way, degrees.
         shear: largest shear either way, degrees.
-        zoom: zoom factor between 1 - zoom and 1 + zoom, each axis for itself.
+        zoom: factor between 1 - zoom and 1 + zoom, each axis for itself.
         horizontal_flip: mirror every second image.
         brightness, contrast, saturation: factor between 1 - it and 1 + it, 0 to 1; see
             `finegrain.images.image_changes.recoloured`.
@@ -52,10 +52,7 @@ class Augmentation:
         return any(getattr(self, name) for name in COLOURS)
 
     def ranges(self) -> dict[str, Any]:
-        """The ranges as JSON values, for keys of stores; colours only where they change.
-
-        Stores made before there were colours have keys without them.
-        """
+        """The ranges as JSON values, for keys of stores, the oldest of which have no colours."""
         ranges = asdict(self)
         return {key: value for key, value in ranges.items() if value or key not in COLOURS}
 
@@ -75,11 +72,7 @@ class Augmentation:
         return Drawn(theta, shear, zoom_x, zoom_y, flip, colours)
 
     def apply(self, image: np.ndarray, seed: int) -> np.ndarray:
-        """A new image, changed as a seed (0 to 2**32 - 1) says.
-
-        Args:
-            image: (H, W, 3) uint8 or float32, RGB 0 to 255; the result is of the same dtype.
-        """
+        """A new image (H, W, 3) uint8 or float32, 0 to 255, as a seed (0 to 2**32 - 1) says."""
         drawn = self.draw(seed)
         rows = affine(np, *drawn[:4], *image.shape[:2])
         changed = warp(image, rows, flip_columns=drawn.flip)

@@ -12,12 +12,10 @@ class BatchChange(Protocol):
     def __call__(
         self, images: np.ndarray, targets: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """New images and targets of the same dtypes.
+        """New images and targets of the same dtypes; the given ones are left as they are.
 
-        Args:
-            images: (B, H, W, 3) uint8 or float32, RGB 0 to 255; left as they are.
-            targets: (B, C) float32, shares of the classes that sum to 1 a row; left likewise.
-            rng: source of chance, the batch's own.
+        Images are (B, H, W, 3) uint8 or float32, RGB 0 to 255; targets (B, C) float32, shares of
+        the classes that sum to 1 a row. The generator is the batch's own.
         """
 
 
@@ -38,7 +36,6 @@ class Mixup:
     def __call__(
         self, images: np.ndarray, targets: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """See `BatchChange`."""
         share = np.float32(rng.beta(self.alpha, self.alpha))
         partner = rng.permutation(len(images))
         return _mixed(images, partner, share), _mixed(targets, partner, share)

@@ -40,9 +40,7 @@ class PhotoBatches:
     """Batches of labelled photographs; keeps `Batches`.
 
     Attributes:
-        paths: N image files.
-        labels: (N,) their classes, 0 to C - 1.
-        classes: number of classes C.
+        labels: (N,) the classes of the N files, 0 to C - 1.
         image_size: (height, width) in pixels.
         batch_size: images a batch, at most.
         seed: of order, augmentation and changes.
@@ -86,11 +84,7 @@ class PhotoBatches:
         return np.eye(self.classes, dtype=np.float32)[self.labels[chosen]]
 
     def batch(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Images (B, H, W, 3) uint8, RGB 0 to 255, and targets (B, C) float32.
-
-        Raises:
-            UserError: an image can no longer be read.
-        """
+        """Images (B, H, W, 3) uint8, RGB 0 to 255, and targets (B, C) float32, or `UserError`."""
         chosen = self.chosen(epoch, step)
         seeds = np.random.default_rng([self.seed, epoch, step]).integers(2**32, size=len(chosen))
         each = zip(chosen, seeds, strict=True)
@@ -104,13 +98,8 @@ class PhotoBatches:
     def views(self, index: int, numbers: Sequence[int]) -> np.ndarray:
         """Some of an image's views, the same in every epoch: its augmentations 0, 1, ...
 
-        Without augmentation every view is the plain image. It is read once for all of them.
-
-        Returns:
-            (K, H, W, 3) uint8, RGB 0 to 255.
-
-        Raises:
-            UserError: the image can no longer be read.
+        They are (K, H, W, 3) uint8, RGB 0 to 255, without augmentation the plain image each. It
+        is read once for all of them; a `UserError` says that it can no longer be.
         """
         pixels = self._source.read(index)
         rngs = [np.random.default_rng([self.seed, VIEW, index, number]) for number in numbers]
@@ -124,11 +113,9 @@ class BatchStream:
     """Iterator over the batches of one epoch after the other, without end, read ahead in threads.
 
     Batches come in their order, whatever the number of workers, and a stream that starts at
-    `first_batch` gives what one from the start would have given from there on.
-
-    Attributes:
-        error: what the last `next()` raised, since frameworks that pull batches in threads of
-            their own wrap errors beyond recognition.
+    `first_batch` gives what one from the start would have given from there on. `error` is what
+    the last `next()` raised, since frameworks that pull batches in threads of their own wrap
+    errors beyond recognition.
     """
 
     def __init__(self, batches: Batches, first_batch: int = 0, workers: int = 2):

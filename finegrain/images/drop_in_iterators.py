@@ -31,10 +31,6 @@ class ThreadedIterator(keras.utils.PyDataset):
     Random parameters are drawn one image after the other from NumPy's global state, as the
     original draws them; only what needs no chance runs in parallel. What else the iterator knows
     (`class_indices`, `samples`, `filenames`, ...) is there under its own names.
-
-    Args:
-        iterator: as from `flow`, `flow_from_directory` or `flow_from_dataframe`.
-        threads: that make a batch.
     """
 
     def __init__(self, iterator: Any, threads: int):
@@ -96,7 +92,6 @@ class ThreadedIterator(keras.utils.PyDataset):
         return self.generator.standardize(self.generator.apply_transform(image, parameters))
 
     def shape_of_one(self) -> tuple[int, ...]:
-        """Shape of one image."""
         raise NotImplementedError
 
     def read(self, index: int) -> np.ndarray:

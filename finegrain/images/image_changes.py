@@ -32,17 +32,14 @@ def affine(
     """The map of `ImageDataGenerator.apply_transform`, from a place in its result to the source.
 
     Factors, their order and the centre are Keras's own: for images that are not square its centre
-    is that of the image turned by 90 degrees. Flips come after, with `mirrored`.
+    is that of the image turned by 90 degrees. Flips come after, with `mirrored`. In the map x
+    counts columns and y rows.
 
     Args:
         xp: `numpy` or `keras.ops`.
         theta, shear: in degrees; these and the others numbers, or tensors (B,).
         zoom_x, zoom_y: Keras's `zx` and `zy`, of width and height; above 1 shrinks the picture.
-        height, width: of the images, pixels.
-        shift_x, shift_y: Keras's `tx` and `ty`, pixels.
-
-    Returns:
-        Rows of the map, x counting columns and y rows.
+        shift_x, shift_y: Keras's `tx` and `ty`, pixels like height and width.
     """
     theta, shear = theta * (math.pi / 180), shear * (math.pi / 180)
     cos, sin = xp.cos(theta), xp.sin(theta)
@@ -56,13 +53,9 @@ def affine(
 
 
 def mirrored(rows: Affine, axis: int, size: int, flip: Any) -> Affine:
-    """The map whose result is mirrored.
+    """The map whose result is mirrored along an axis, on which the images have `size` pixels.
 
-    Args:
-        rows: of the map.
-        axis: 0 mirrors left to right, 1 top to bottom.
-        size: of the images along it, pixels.
-        flip: 1 or 0, whether to; a number, or a tensor (B,).
+    Axis 0 mirrors left to right, 1 top to bottom; `flip`, a number or a tensor (B,), is 1 or 0.
     """
 
     def row(of: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
@@ -74,18 +67,11 @@ def mirrored(rows: Affine, axis: int, size: int, flip: Any) -> Affine:
 
 
 def recoloured(xp: Any, image: Tensor, brightness: Any, contrast: Any, saturation: Any) -> Tensor:
-    """Images brighter or darker, then with more or less contrast, then more or less colourful.
+    """Images (..., H, W, 3) brighter or darker, then with another contrast and saturation.
 
-    Args:
-        xp: `numpy` or `keras.ops`.
-        image: (..., H, W, 3) floats, RGB 0 to 255.
-        brightness: factor of all values; 1 changes nothing, here and below. The factors are
-            numbers, or tensors (B, 1, 1, 1).
-        contrast: factor of the distance to the image's mean grey.
-        saturation: factor of the distance to each pixel's own grey.
-
-    Returns:
-        The same shape, 0 to 255.
+    Floats, RGB 0 to 255. Three factors, numbers or tensors (B, 1, 1, 1), of which 1 changes
+    nothing: of all values, of the distance to the image's mean grey, and of that to each pixel's
+    own grey. `xp` is `numpy` or `keras.ops`.
     """
     image = image * brightness
     mean = xp.mean(_grey(image), axis=(-3, -2), keepdims=True)

@@ -32,11 +32,7 @@ class PhotoFiles:
     image_size: tuple[int, int]
 
     def read(self, index: int) -> np.ndarray:
-        """See `PixelSource`.
-
-        Raises:
-            UserError: the photograph can no longer be read.
-        """
+        """See `PixelSource`; `UserError` where the photograph can no longer be read."""
         try:
             return read_pixels(self.paths[index], self.image_size)
         except UnreadableImage as error:
@@ -52,11 +48,7 @@ class PixelStore:
 
     Nothing is decoded for it: whoever reads a photograph first, in whatever order, training and
     validation alike, leaves its pixels there; from then on they are read back. What the store
-    has no room for is decoded each time.
-
-    Attributes:
-        store: the rows.
-        places: image file -> its split and row.
+    has no room for is decoded each time. An image file's place is its split and row.
     """
 
     store: RowStore
@@ -73,14 +65,9 @@ class PixelStore:
     ) -> "PixelStore | None":
         """The store of these very photographs at this size (height, width), or a new one.
 
-        Args:
-            folder: where stores are kept; its `reason` tells why one does not hold all.
-            photos: split -> image files; where not all fit, earlier splits come first.
-            checksums: image file -> digest of its content, if known. Path, size and time of
-                change tell of a photograph that was replaced in any case.
-
-        Returns:
-            The store, or None if there is no room for a single row.
+        None if there is no room for a single row; where not all fit, earlier splits come first,
+        and the folder's `reason` tells why. Checksums are digests of the files' content, if known;
+        path, size and time of change tell of a photograph that was replaced in any case.
         """
         key = {
             "images": {split: photos_digest(paths, checksums) for split, paths in photos.items()},
@@ -116,14 +103,11 @@ class PixelStore:
 
 
 class StoredPhotos:
-    """Photographs read from a `PixelStore`, or from their files where they are not yet in it.
-
-    Attributes:
-        given_up: why nothing more is stored; empty while all is well.
-    """
+    """Photographs read from a `PixelStore`, or from their files where they are not yet in it."""
 
     def __init__(self, pixels: PixelStore, files: PhotoFiles):
         self.files = files
+        # Why nothing more is stored.
         self.given_up = ""
         self._store = pixels.store
         self._places = [pixels.places.get(path) for path in files.paths]
@@ -133,11 +117,7 @@ class StoredPhotos:
         )
 
     def read(self, index: int) -> np.ndarray:
-        """As `PhotoFiles.read`, but decodes each photograph once only.
-
-        Raises:
-            UserError: the photograph is not stored and can no longer be read.
-        """
+        """As `PhotoFiles.read`, but decodes each photograph once only."""
         place = self._places[index]
         if place is not None and self._there[index]:
             split, row = place
@@ -170,11 +150,8 @@ class StoredPhotos:
 def photos_digest(paths: Sequence[Path], checksums: Mapping[Path, str] | None = None) -> str:
     """SHA-256 over content, sizes and times of change of image files, in their order.
 
-    Args:
-        checksums: image file -> digest of its content; without them the paths stand for it.
-
-    Raises:
-        UserError: an image has gone since the list was made.
+    Without checksums the paths stand for the content. An image that has gone since the list was
+    made is a `UserError`.
     """
     digest = hashlib.sha256()
     for path in paths:

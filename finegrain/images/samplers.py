@@ -14,9 +14,7 @@ class Sampler(Protocol):
     ) -> list[np.ndarray]:
         """Index arrays of at most `batch_size`, one a batch; as many in every epoch.
 
-        Args:
-            labels: (N,) class of each image.
-            rng: source of chance, an epoch's own.
+        The labels (N,) are the images' classes; the generator is the epoch's own.
         """
 
 
@@ -41,10 +39,7 @@ class ClassBalanced:
     P-K sampling of Hermans et al. 2017, arXiv 1703.07737, section 2, laid out so that an epoch
     still shows every image at least once: each class is cut into groups of K, the last group
     filled up with random images of the class. Towards the end of an epoch, when fewer than P
-    classes have images left, batches hold fewer classes.
-
-    Attributes:
-        images_per_class: K; P is `batch_size // images_per_class`.
+    classes have images left, batches hold fewer classes. P is `batch_size // images_per_class`.
     """
 
     images_per_class: int
@@ -52,7 +47,6 @@ class ClassBalanced:
     def __call__(
         self, labels: np.ndarray, batch_size: int, rng: np.random.Generator
     ) -> list[np.ndarray]:
-        """See `Sampler`."""
         classes_per_batch = max(1, batch_size // self.images_per_class)
         groups = {int(label): self._groups(labels, label, rng) for label in np.unique(labels)}
         batches = []

@@ -43,17 +43,13 @@ def warp(
     """Draw an image anew, interpolating bilinearly between its pixels; one pass, no GIL.
 
     OpenCV's own threads are switched off for the process: images, not their rows, are what is
-    shared out.
+    shared out. The result has the image's shape and dtype; uint8 is rounded to the nearest.
 
     Args:
         image: (H, W, C) that `can_warp` accepts, uint8 or float32.
         rows: from a place in the result, before any flip, to one in the image.
         flip_rows, flip_columns: mirror the result top to bottom, left to right.
-        fill_mode: what lies outside the image, in SciPy's words: `"nearest"`, `"reflect"` or
-            `"constant"`, which is `cval`.
-
-    Returns:
-        A new array of the image's shape and dtype; uint8 is rounded to the nearest.
+        fill_mode: what lies outside the image, in SciPy's words; `"constant"` is `cval`.
     """
     if rows == ((1, 0, 0), (0, 1, 0)):
         return image[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1].copy()

@@ -59,13 +59,10 @@ def converted(model: keras.Model, dtype: str) -> "openvino.Model":
     """The forward pass of a model as OpenVINO reads it, outputs in the model's order.
 
     OpenVINO understands TensorFlow's graphs. On another backend the model goes through a file
-    to a process of its own, where Keras runs on TensorFlow.
-
-    The model has one input (B, H, W, 3) and is made of Keras's layers and those of this project;
-    the dtype is that of the pixels the graph takes, `uint8` or `float32`.
-
-    Raises:
-        ConversionFailed: TensorFlow is not installed, or one of the two knows no way.
+    to a process of its own, where Keras runs on TensorFlow. The model has one input (B, H, W, 3)
+    and is made of Keras's layers and those of this project; the dtype is that of the pixels the
+    graph takes, `uint8` or `float32`. `ConversionFailed` where TensorFlow is not installed, or
+    one of the two knows no way.
     """
     openvino = load_openvino()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:

@@ -56,13 +56,11 @@ class KerasEngine:
 
 
 class OpenVINOEngine:
-    """A converted model, compiled for the CPU.
+    """A converted model, compiled for the CPU in one of `PRECISION_NAMES`.
 
     OpenVINO computes several requests side by side, a stream of cores each (one request after
-    the other would leave most cores idle), so a batch is cut among the streams.
-
-    Its name tells version, precision (see `PRECISION_NAMES`) and streams, e.g.
-    `OpenVINO 2026.4, bfloat16, 2 streams`.
+    the other would leave most cores idle), so a batch is cut among the streams. Its name tells
+    version, precision and streams, e.g. `OpenVINO 2026.4, bfloat16, 2 streams`.
     """
 
     def __init__(self, graph: "openvino.Model", precision: str):

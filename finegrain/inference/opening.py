@@ -42,10 +42,7 @@ class Inference(NamedTuple):
     note: str
 
     def run(self, batch: np.ndarray) -> list[np.ndarray]:
-        """All outputs of a batch, (B, ...) float32 each; one thread at a time.
-
-        The batch is (B, H, W, 3), any B from 1, RGB 0 to 255, of the sample's dtype.
-        """
+        """All outputs, (B, ...) float32 each, of RGB images (B, H, W, 3) of the sample's dtype."""
         return self.compute.run(batch)
 
     def describe(self) -> str:
@@ -68,11 +65,10 @@ def open_inference(
     Keras's; else float32; and Keras itself where that disagrees as well.
 
     Args:
-        model: one input (B, H, W, 3), one or several outputs; computed in inference mode. It
-            may be a part of a model in training: OpenVINO keeps the weights as they are now.
+        model: one input (B, H, W, 3), one or several outputs; OpenVINO keeps the weights, of a
+            model in training too, as they are now.
         sample: (N, H, W, 3), N at least 1, RGB 0 to 255, uint8 or float32: images of the kind
             that will come, the first eight are compared. The batches come in its dtype.
-        use_openvino: False for Keras whatever is installed.
         expected_images: how many will be computed; None for many.
         bfloat16: False where rounding to 8 bits is too coarse for what the answers are used for.
     """
@@ -151,10 +147,9 @@ def check_answers_fit(model: keras.Model, batch: int, use_openvino: bool, remedy
 
 
 def images_at_once(batch: int, use_openvino: bool) -> int:
-    """How many images of a batch certainly pass the model at a time.
+    """How many images of a batch certainly pass the model at a time: all of them in Keras.
 
-    All of them in Keras; OpenVINO cuts a batch up, but where it may be taken Keras answers first
-    for the images that the two are compared on.
+    OpenVINO cuts a batch up, but Keras answers first for the images the two are compared on.
     """
     if use_openvino and importlib.util.find_spec("openvino") is not None:
         return min(batch, AGREEMENT_IMAGES)

@@ -50,7 +50,6 @@ def predict_probabilities(
         image_size: (height, width) in pixels that the classifier takes.
         flip: take the mean of the answers for the picture and for its mirror image.
         unreadable_row: (C,) answer for a file that cannot be decoded; NaN where not given.
-        progress: draw a progress bar, if there is a terminal to draw it on.
     """
     paths = list(paths)
     if not paths or batch_size < 1:
@@ -77,11 +76,10 @@ def predict_probabilities(
 def decoded_batches(
     paths: Sequence[Path], image_size: tuple[int, int], batch_size: int, progress: bool = True
 ) -> Iterator[tuple[int, np.ndarray, dict[int, str]]]:
-    """The pixels of image files batch by batch, with a progress bar.
+    """The pixels of image files batch by batch, with a progress bar where there is a terminal.
 
-    Yields:
-        Number of the batch's first file; its images, (b, H, W, 3) uint8, b at most B; and of
-        those that could not be decoded, which are black, number of the file -> reason.
+    What comes is the number of the batch's first file; its images, (B, H, W, 3) uint8; and of
+    those that could not be decoded, which are black, number of the file -> reason.
     """
     batch_size = min(batch_size, len(paths))
     workers = min(MOST_DECODING_THREADS, os.cpu_count() or 1)

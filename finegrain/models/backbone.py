@@ -19,19 +19,14 @@ DEVIATIONS = (0.229, 0.224, 0.225)
 
 
 def build_backbone(spec: BackboneSpec, weights: str, image_size: tuple[int, int]) -> keras.Model:
-    """A headless backbone, deterministic given its input.
+    """A headless backbone: images (B, H, W, 3), preprocessed as the spec says -> (B, h, w, D).
 
     Dropout and stochastic depth inside the backbone (EfficientNet, ConvNeXt) are switched off:
     a frozen layer must run in inference mode, and the head has a Dropout of its own.
 
     Args:
-        weights: `imagenet` (downloaded by Keras), `none`, or a path of a `.weights.h5` or `.h5`
-            file for the headless network.
-        image_size: (height, width) of the input in pixels.
-
-    Returns:
-        Model (B, H, W, 3), preprocessed as the spec says -> (B, h, w, D) feature map, named
-        `backbone`.
+        weights: `imagenet` (downloaded by Keras), `none`, or a headless network's `.h5` file.
+        image_size: (height, width) in pixels.
 
     Raises:
         UserError: no such file, weights of another backbone or width, an input too small, no
@@ -88,11 +83,7 @@ def _fold_input_scale(backbone: keras.Model) -> None:
 
 
 def check_weights_name(weights: str) -> None:
-    """Refuse a `--weights` that can never load, before any work is done.
-
-    Raises:
-        UserError: neither `imagenet`, `none` nor an existing `.h5` file.
-    """
+    """Refuse, by a `UserError`, a `--weights` that can never load, before any work is done."""
     if weights in ("imagenet", "none"):
         return
     # Unlike Path.is_file, which fails on a name longer than the file system allows.
@@ -133,14 +124,10 @@ def _load_weights_file(backbone: keras.Model, path: Path, spec: BackboneSpec) ->
 
 
 def boundary_index(backbone: keras.Model, unfreeze_from: str | int | None) -> int:
-    """Index of the first layer to train.
+    """Index of the first layer to train; a `UserError` names the layers nearest to a wrong name.
 
-    Args:
-        unfreeze_from: a layer's name, its index in `backbone.layers` (105 is Xception's own
-            layer 105), or None for the last fifth of the layers.
-
-    Raises:
-        UserError: no such layer; names the nearest ones.
+    The layer is given by name, by its index in `backbone.layers` (105 is Xception's own layer
+    105), or by None for the last fifth of the layers.
     """
     count = len(backbone.layers)
     if unfreeze_from is None:
@@ -164,23 +151,17 @@ def boundary_index(backbone: keras.Model, unfreeze_from: str | int | None) -> in
 def freeze(
     backbone: keras.Model, first_trainable: int | None, train_batch_norm: bool = False
 ) -> None:
-    """Let the layers from an index on learn, and no other.
+    """Let the layers from an index on learn, and no other; None freezes all.
 
-    Compile the model after this. A frozen BatchNormalization runs in inference mode: its moving
-    statistics stand still.
-
-    Args:
-        backbone: changed in place.
-        first_trainable: index of the first layer to train, None to freeze all.
-        train_batch_norm: let BatchNormalization above the boundary learn too; by default it
-            stays frozen, since batches of a fine-tuning are small and its data are new.
+    Compile the model after this. BatchNormalization above the boundary stays frozen too unless
+    it is asked for, since batches of a fine-tuning are small and its data are new. Frozen, it
+    runs in inference mode: its moving statistics stand still.
     """
     backbone.trainable = True
     for index, layer in enumerate(backbone.layers):
-        learns = first_trainable is not None and index >= first_trainable
-        if isinstance(layer, keras.layers.BatchNormalization) and not train_batch_norm:
-            learns = False
-        layer.trainable = learns
+        may_learn = train_batch_norm or not isinstance(layer, keras.layers.BatchNormalization)
+        above = first_trainable is not None and index >= first_trainable
+        layer.trainable = above and may_learn
 
 
 def weights_digest(model: keras.Model) -> str:

@@ -17,15 +17,13 @@ DEFAULT_FROZEN_SHARE = 0.8
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """One row of the table.
+    """One row of the table, by the name that is typed after `--backbone`.
 
     Attributes:
-        name: as typed after `--backbone`.
-        build: called with `weights`, `input_shape` and the arguments below.
+        build: called with `weights`, `input_shape` and `arguments`.
         image_size: side of the square input it was pretrained at, in pixels.
         preprocessing: mode of `finegrain.models.layers.Preprocess`.
         unfreeze_from: first layer that stage 2 trains, a name; None takes the last fifth.
-        arguments: further arguments of `build`; a headless `keras.applications` by default.
         scales_with_weights: `build` adds a scaling of the input only with ImageNet weights.
         shipped_weights: a file that comes with the project, where there are no ImageNet weights.
     """
@@ -79,12 +77,9 @@ def listed_backbones() -> dict[str, BackboneSpec]:
 
 
 def find_backbone(name: str) -> BackboneSpec:
-    """Look a backbone up by its name in the table, or in `keras.applications`.
+    """The backbone of a name in the table or in `keras.applications`, or a `UserError`.
 
     Case, `_` and `-` do not matter (`ResNet50V2`, `resnet50_v2`).
-
-    Raises:
-        UserError: no such backbone.
     """
     listed = {_plain(key): row for key, row in listed_backbones().items()}
     others = {_plain(key): key for key in _application_names()}

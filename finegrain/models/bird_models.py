@@ -7,13 +7,11 @@ from finegrain.errors import no_such
 
 @dataclass(frozen=True)
 class BirdModel:
-    """One row of the table.
+    """One row of the table, by the name that is typed after `--model`.
 
     Attributes:
-        name: as typed after `--model`.
-        backbone: name in the table of backbones.
+        backbone, head: names in their tables.
         image_size: side of the square input in pixels.
-        head: name in the table of image heads.
         hidden: width of the ReLU layer between embedding and softmax.
         hidden_dropout: share of the embedding dropped before that layer.
         dropout: share of that layer dropped before the softmax.
@@ -49,11 +47,7 @@ def bird_models() -> dict[str, BirdModel]:
 
 
 def find_bird_model(name: str) -> BirdModel:
-    """Look a model up by name; case and `-` or `_` do not matter.
-
-    Raises:
-        UserError: no such model.
-    """
+    """The model of a name, or a `UserError`; case and `-` or `_` do not matter."""
     listed = bird_models()
     wanted = name.strip().lower().replace("-", "_")
     if wanted in listed:

@@ -56,17 +56,8 @@ def stem(
 ) -> Stem:
     """The way from pixels to an embedding and on, preprocessing inside.
 
-    Args:
-        backbone: headless network, from `build_backbone`.
-        spec: the row it was built from.
-        classes: number of classes C.
-        dropout, hidden, hidden_dropout: see `category_features`.
-        head: how the feature map becomes an embedding.
-        seed: see `head_embedding`.
-        memory_gb: see `check_head_fits`.
-
-    Raises:
-        UserError: the head's weights do not fit the memory.
+    The backbone comes from `build_backbone`, and the spec is the row it was built from. The rest
+    goes to `category_features`, `head_embedding` and `check_head_fits`, which may refuse the head.
     """
     check_head_fits(head, backbone.output_shape[-1], hidden or classes, memory_gb)
     image, embedding = image_embedding(backbone, spec, head, seed)
@@ -83,12 +74,7 @@ def softmax_model(
 ) -> keras.Model:
     """The softmax-only baseline: `image` (B, H, W, 3) -> `category` (B, C) probabilities.
 
-    Args:
-        activation: None for logits, as training wants them.
-        Otherwise: see `stem`.
-
-    Raises:
-        UserError: the head's weights do not fit the memory.
+    With `activation=None` logits, as training wants them; otherwise see `stem`.
     """
     image, _, features = stem(backbone, spec, classes, *heads, **named_heads)
     return keras.Model(image, category_head(features, classes, activation), name="softmax")
@@ -96,9 +82,7 @@ def softmax_model(
 
 def classifier(model: keras.Model) -> keras.Model:
     """`image` (B, H, W, 3) -> (B, C) probabilities, sharing a trained model's layers."""
-    return keras.Model(
-        model.get_layer("image").output, model.get_layer(CATEGORY).output, name="classifier"
-    )
+    return _as_far_as(model, CATEGORY, "classifier")
 
 
 def representation(model: keras.Model) -> str:
@@ -113,6 +97,8 @@ def representation(model: keras.Model) -> str:
 
 def embedder(model: keras.Model) -> keras.Model:
     """`image` (B, H, W, 3) -> (B, D) embeddings, sharing a trained model's layers."""
-    return keras.Model(
-        model.get_layer("image").output, model.get_layer(EMBEDDING).output, name="embedder"
-    )
+    return _as_far_as(model, EMBEDDING, "embedder")
+
+
+def _as_far_as(model: keras.Model, layer: str, name: str) -> keras.Model:
+    return keras.Model(model.get_layer("image").output, model.get_layer(layer).output, name=name)

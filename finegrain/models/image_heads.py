@@ -18,10 +18,9 @@ COMPACT_WIDTH = 8192
 
 @dataclass(frozen=True)
 class ImageHead:
-    """One row of the table: an attention, then a pooling.
+    """One row of the table, by the name typed after `--head`: an attention, then a pooling.
 
     Attributes:
-        name: as typed after `--head`.
         attention: what weighs the feature map, after a BatchNormalization: `spatial`, `se`,
             `cbam`, or `none`, which leaves the map as it is.
         pooling: `average`; `squares`, the average of every feature's square; `outer`, of all
@@ -59,9 +58,7 @@ def listed_heads() -> dict[str, ImageHead]:
 def find_head(name: str, compact: int = 0) -> ImageHead:
     """Look a head up by name; case and `-` or `_` do not matter.
 
-    Args:
-        name: of the table.
-        compact: squeeze a bilinear head's products to so many numbers; 0 leaves it as listed.
+    `compact` squeezes a bilinear head's products to so many numbers; 0 leaves it as listed.
 
     Raises:
         UserError: no such head, or one that has no products of features to squeeze.
@@ -84,17 +81,10 @@ def find_head(name: str, compact: int = 0) -> ImageHead:
 
 
 def head_embedding(features: Tensor, head: ImageHead = PLAIN, seed: int = 0) -> Tensor:
-    """The way from a feature map to an embedding.
+    """From a feature map (B, h, w, C) to (B, D) float32, the output of the layer `embedding`.
 
     All of it is float32 under mixed precision too: the mean of a map in bfloat16 loses digits,
-    and squares overflow float16.
-
-    Args:
-        features: (B, h, w, C) Keras tensor, from any backbone.
-        seed: of the sketch of a compact bilinear head.
-
-    Returns:
-        (B, D) Keras tensor, float32, from the layer `embedding`; D as `embedding_width` says.
+    and squares overflow float16. D is as `embedding_width` says, the seed that of a sketch.
     """
     if head != PLAIN:
         features = layers.Identity(dtype="float32", name=FEATURE_MAP)(features)

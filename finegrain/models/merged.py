@@ -17,14 +17,12 @@ DRAWS = 2**16
 
 @dataclass(frozen=True)
 class Branch:
-    """The embeddings of one backbone, and what is done to them first.
+    """The embeddings of one backbone, D = `width` numbers each, and what is done to them first.
 
     Attributes:
-        width: D, numbers an embedding.
         normalise: `none`; `standardise`, to mean 0 and standard deviation 1 over the training
             rows; or `l2`, to length 1.
-        mean: (D,) of the training rows, for `standardise`.
-        variance: (D,) the same.
+        mean, variance: (D,) of the training rows, for `standardise`.
     """
 
     width: int
@@ -34,46 +32,34 @@ class Branch:
 
 
 def merged_model(branches: Mapping[str, Branch], classes: int, dropout: float) -> keras.Model:
-    """One input a backbone, concatenated, Dropout, one Dense.
+    """Dict of embeddings (B, D) by backbone -> (B, 1) or (B, C) probabilities.
 
-    The recipe of dogs against cats; the classifier of two classes is a sigmoid, whose number is
-    the probability of the second one, that of more is a softmax.
-
-    Args:
-        branches: backbone -> its branch.
-        classes: number of classes C.
-        dropout: share of the merged embedding dropped in training.
-
-    Returns:
-        Dict of embeddings (B, D) by backbone -> (B, 1) or (B, C) probabilities.
+    The recipe of dogs against cats: all concatenated, Dropout, one Dense. The classifier of two
+    classes is a sigmoid, whose number is the probability of the second one, that of more is a
+    softmax.
     """
     inputs = {name: keras.Input((branch.width,), name=name) for name, branch in branches.items()}
     normalised = [_normalised(name, branches[name], inputs[name]) for name in branches]
-    merged = normalised[0]
-    if len(normalised) > 1:
-        merged = keras.layers.Concatenate(name=MERGED)(normalised)
+    several = len(normalised) > 1
+    merged = keras.layers.Concatenate(name=MERGED)(normalised) if several else normalised[0]
     dropped = keras.layers.Dropout(dropout, name=DROPOUT)(merged)
     units, activation = (1, "sigmoid") if classes == 2 else (classes, "softmax")
     # The loss has one minimum, so a random start would only be unlearnt.
     dense = keras.layers.Dense(
         units, activation=activation, kernel_initializer="zeros", name=CATEGORY
     )
-    outputs = dense(dropped)
-    return keras.Model(inputs, outputs, name="merged_embeddings")
+    return keras.Model(inputs, dense(dropped), name="merged_embeddings")
 
 
 def fed_with_masks(model: keras.Model) -> keras.Model:
     """The merged model for training, sharing its layers, its dropout drawn by whoever feeds it.
 
-    Drawing the mask takes most of a step if TensorFlow does it, and little if NumPy does.
-
-    Returns:
-        Model whose inputs are those of `model` and `kept` (B, D of all together) uint8, 1 for the
-        numbers that are kept, as `dropout_mask` draws it.
+    It takes, beside the embeddings, `kept` (B, D of all together) uint8 of `dropout_mask`: drawing
+    it takes most of a step if TensorFlow does it, and little if NumPy does.
     """
     dropout = model.get_layer(DROPOUT)
     kept = keras.Input(dropout.input.shape[1:], dtype="uint8", name=KEPT)
-    scale = 1 / (1 - _rate_drawn(dropout.rate))
+    scale = 1 / (1 - round(dropout.rate * DRAWS) / DRAWS)
     thinned = dropout.input * (keras.ops.cast(kept, "float32") * scale)
     return keras.Model({**model.input, KEPT: kept}, model.get_layer(CATEGORY)(thinned))
 
@@ -82,10 +68,6 @@ def dropout_mask(rng: np.random.Generator, rows: int, width: int, rate: float) -
     """(rows, width) uint8, each 0 with probability `rate` (to 1/65,536), else 1."""
     draws = rng.integers(0, DRAWS, (rows, width), dtype=np.uint16)
     return (draws >= round(rate * DRAWS)).view(np.uint8)
-
-
-def _rate_drawn(rate: float) -> float:
-    return round(rate * DRAWS) / DRAWS
 
 
 def _normalised(name: str, branch: Branch, embedding: Tensor) -> Tensor:

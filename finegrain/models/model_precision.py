@@ -11,16 +11,10 @@ from finegrain.whole_files import written_whole
 
 
 def in_full_precision(model: keras.Model) -> keras.Model:
-    """A copy of the model whose layers all compute in float32.
+    """A copy of a functional model, uncompiled, whose layers all compute in float32.
 
     Weights are float32 under every mixed policy, so nothing is lost or gained but the rounding
-    on the way.
-
-    Args:
-        model: functional, of registered layers.
-
-    Returns:
-        An uncompiled model with weights of its own.
+    on the way. The copy has weights of its own.
     """
     # What was never compiled has neither optimizer nor losses in its config.
     bare = keras.Model(model.input, model.output, name=model.name)
@@ -41,14 +35,11 @@ def _in_float32(config: Any) -> Any:
 
 
 def save_half_weights(model: keras.Model, path: Path) -> None:
-    """Save a model's weights with the kernels in float16.
+    """Save a model's weights with the kernels in float16; `UserError` if that cannot be written.
 
     `model.load_weights` reads the file like any other and turns the kernels back to the model's
     own type; they come back rounded to 11 significant bits. Vectors (biases, BatchNorm
     statistics) take little room and stay as they are.
-
-    Raises:
-        finegrain.errors.UserError: the file cannot be written.
     """
     with tempfile.TemporaryDirectory() as folder, written_whole(path) as beside:
         full = Path(folder) / "full.weights.h5"

@@ -27,19 +27,12 @@ def multi_loss_model(
     activation: str | None = SOFTMAX,
     **named_heads: Any,
 ) -> keras.Model:
-    """The model of the recipe.
+    """The model of the recipe, pairs compared by their embeddings.
 
-    Args:
-        activation: of both heads; None for logits, as training wants them.
-        Otherwise: see `stem`; pairs are compared by their embeddings.
-
-    Returns:
-        Model from a dict of `image` (B, H, W, 3), RGB 0 to 255, and `partner` (B,) int32,
-        indices inside the batch, to a dict of `category` (B, C) and `same_class` (B, 2)
-        probabilities; column 1 of `same_class` is "same".
-
-    Raises:
-        UserError: the head's weights do not fit the memory.
+    From a dict of `image` (B, H, W, 3), RGB 0 to 255, and `partner` (B,) int32, indices inside
+    the batch, to a dict of `category` (B, C) and `same_class` (B, 2) probabilities; column 1 of
+    `same_class` is "same". With `activation=None` logits, as training wants them; otherwise see
+    `stem`.
     """
     image, embedding, features = stem(backbone, spec, classes, *heads, **named_heads)
     partner = keras.Input((), dtype="int32", name=PARTNER)

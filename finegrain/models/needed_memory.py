@@ -27,19 +27,12 @@ SURELY_KEPT = 0.35
 
 
 def step_bytes(model: keras.Model, boundary: int, optimizer: str) -> tuple[float, float]:
-    """What a training step on a GPU is likely to take.
+    """Bytes a training step on a GPU is likely to take, and bytes each image of a batch adds.
 
     Float32 weights, the optimizer's and the gradients' share of the trained ones, and
-    activations: below the first trained layer only the largest neighbouring pair lives at a time,
-    above it every layer's output is kept for the backward pass, and the largest neighbouring pair
-    of their gradients beside them.
-
-    Args:
-        boundary: index of the first backbone layer that is trained.
-        optimizer: `sgd` or `adam`.
-
-    Returns:
-        Bytes that weights and context take, and bytes that each image of a batch adds.
+    activations: below the boundary, the first trained layer of the backbone, only the largest
+    neighbouring pair lives at a time, above it every layer's output is kept for the backward
+    pass, and the largest neighbouring pair of their gradients beside them.
     """
     frozen, trained = _divided(model, boundary)
     kept, passing = list(map(_output_bytes, trained)), list(map(_output_bytes, frozen))
@@ -55,10 +48,8 @@ def least_training_bytes(model: keras.Model, boundary: int, batch: int, frozen_b
     The weights, and the larger of two: the largest output of a layer that computes with weights,
     or what is surely kept of the trained layers' outputs, which their gradients are made of.
 
-    Args:
-        boundary: index of the first backbone layer that is trained; their number to train none.
-        batch: images that pass the trained layers at a time.
-        frozen_batch: images that pass the others at a time.
+    The boundary is the index of the first backbone layer that is trained, their number to train
+    none; `batch` images pass the trained layers at a time, `frozen_batch` the others.
     """
     frozen, trained = _divided(model, boundary)
     return _weight_bytes(model.weights) + max(
@@ -91,17 +82,11 @@ def _unfolded(model: keras.Model) -> Iterator[keras.layers.Layer]:
             yield layer
 
 
-def _computing(layers: Iterable[keras.layers.Layer]) -> list[keras.layers.Layer]:
-    """Layers whose output is an array of its own; others may be fused with their neighbours."""
-    return [
-        layer
-        for layer in layers
-        if layer.weights and not isinstance(layer, keras.layers.BatchNormalization)
-    ]
-
-
 def _largest_output(layers: Iterable[keras.layers.Layer]) -> int:
-    return max(map(_output_bytes, _computing(layers)), default=0)
+    """Of those that are arrays of their own; other layers may be fused with their neighbours."""
+    norm = keras.layers.BatchNormalization
+    own = (layer for layer in layers if layer.weights and not isinstance(layer, norm))
+    return max(map(_output_bytes, own), default=0)
 
 
 def _output_bytes(layer: keras.layers.Layer) -> int:
@@ -125,27 +110,17 @@ def embedding_width(head: ImageHead, channels: int) -> int:
 
 
 def dense_weights(head: ImageHead, channels: int, outputs: int) -> int:
-    """Weights and biases of the first Dense layer on the embedding.
-
-    Args:
-        channels: of the backbone's feature map.
-        outputs: width of that layer.
-    """
+    """Weights and biases of the first Dense layer, `outputs` wide, on the embedding."""
     return (embedding_width(head, channels) + 1) * outputs
 
 
 def check_head_fits(
     head: ImageHead, channels: int, outputs: int, memory_gb: float = MEMORY_GB
 ) -> None:
-    """Refuse a head whose first Dense layer alone fills the memory in training.
+    """Refuse a head whose first Dense layer, `outputs` wide, alone fills the memory in training.
 
-    Args:
-        channels: of the backbone's feature map.
-        outputs: width of that layer.
-        memory_gb: of the device that trains, 1 GB = 10^9 bytes.
-
-    Raises:
-        UserError: says the size, and what to take instead.
+    The memory is that of the device that trains, 1 GB = 10^9 bytes. The `UserError` says the
+    size, and what to take instead.
     """
     count = dense_weights(head, channels, outputs)
     needed = count * TRAINED_BYTES / 1e9

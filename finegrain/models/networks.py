@@ -22,20 +22,13 @@ def XceptionSmall(  # noqa: N802 - named like its neighbours in keras.applicatio
     The 14 blocks, the order of the layers and the layer names are those of
     `keras.applications.Xception`, so that layer 105 and "block12_sepconv1_act" name the same
     places. The four projections beside blocks 2, 3, 4 and 13, which have no name there, are
-    called "block2_residual", "block2_residual_bn" and so on.
+    called "block2_residual", "block2_residual_bn" and so on. It makes of (B, H, W, 3) in [-1, 1]
+    features (B, h, w, C) of 1/32 of the size, C = 2048 at width 1 and 512 at width 0.25.
 
     Args:
-        width: channels relative to Xception's, rounded to a multiple of 8, at least 8.
+        width: channels relative to Xception's, above 0, rounded to a multiple of 8, at least 8.
         input_shape: (height, width, 3); sides of at least 71 pixels, None for any.
         weights: a `.weights.h5` file of a network as wide, or None.
-        name: the model's name.
-
-    Returns:
-        A functional model from (B, H, W, 3) in [-1, 1] to (B, h, w, C): features of 1/32 of the
-        input's size, C = 2048 at width 1 and 512 at width 0.25.
-
-    Raises:
-        ValueError: `width` is not positive, or the weights do not fit.
     """
     if width <= 0:
         raise ValueError(f"width must be positive. Received: width={width}")
@@ -43,13 +36,11 @@ def XceptionSmall(  # noqa: N802 - named like its neighbours in keras.applicatio
     def channels(full: int) -> int:
         return full if width == 1 else max(8, round(full * width / 8) * 8)
 
-    inputs = layers.Input(shape=input_shape)
-    x = layers.Conv2D(channels(32), 3, strides=2, use_bias=False, name="block1_conv1")(inputs)
-    x = layers.BatchNormalization(name="block1_conv1_bn")(x)
-    x = layers.Activation("relu", name="block1_conv1_act")(x)
-    x = layers.Conv2D(channels(64), 3, use_bias=False, name="block1_conv2")(x)
-    x = layers.BatchNormalization(name="block1_conv2_bn")(x)
-    x = layers.Activation("relu", name="block1_conv2_act")(x)
+    inputs = x = layers.Input(shape=input_shape)
+    for name_in_block, full, stride in (("block1_conv1", 32, 2), ("block1_conv2", 64, 1)):
+        x = layers.Conv2D(channels(full), 3, stride, use_bias=False, name=name_in_block)(x)
+        x = layers.BatchNormalization(name=f"{name_in_block}_bn")(x)
+        x = layers.Activation("relu", name=f"{name_in_block}_act")(x)
 
     x = _shrinking_block(x, "block2", channels(128), channels(128), first_act=False)
     x = _shrinking_block(x, "block3", channels(256), channels(256))
@@ -100,16 +91,10 @@ def VGG16Conv5(  # noqa: N802 - named like its neighbours in keras.applications
 ) -> keras.Model:
     """VGG16 without its last max pooling.
 
-    Bilinear CNNs pool the last convolution's features, of which there are four times as many
-    places as after that pooling: Lin et al. 2015, arXiv 1504.07889, section 3. The pooling has no
-    weights, so a weights file of the headless VGG16 fits.
-
-    Args:
-        weights: `imagenet`, or None for fresh ones.
-        input_shape: (height, width, 3), sides of at least 32 pixels; None for any.
-
-    Returns:
-        Model (B, H, W, 3), BGR with ImageNet's mean taken away -> (B, H / 16, W / 16, 512).
+    From (B, H, W, 3), BGR with ImageNet's mean taken away, sides of at least 32 pixels, to
+    (B, H / 16, W / 16, 512). Bilinear CNNs pool the last convolution's features, of which there
+    are four times as many places as after that pooling: Lin et al. 2015, arXiv 1504.07889, section
+    3. The pooling has no weights, so a weights file of the headless VGG16 fits.
     """
     whole = keras.applications.VGG16(include_top=False, weights=weights, input_shape=input_shape)
     return keras.Model(whole.input, whole.get_layer("block5_conv3").output, name="vgg16_conv5")

@@ -47,9 +47,8 @@ class RowStore:
     rows themselves have reached the disk. Threads may share a store. A second process that opens
     it while one fills it can read what was done by then; its own `write` does nothing.
 
-    Raises:
-        DamagedStore: the file is cut short, no store, or not made with this key.
-        UserError: it may not be written to, or a newer version wrote it.
+    A file that is cut short, no store, or not made with this key is a `DamagedStore`; one that
+    may not be written to, or that a newer version wrote, a `UserError`.
     """
 
     def __init__(self, path: Path, key: Mapping[str, Any]):

@@ -25,13 +25,10 @@ STORE_NAME = re.compile(r"[^.].*-[0-9a-f]{16}\.h5", re.DOTALL)
 
 @dataclass
 class StoreFolder:
-    """Stores by what they were made from, bounded in size.
+    """Stores by what they were made from, together of at most `most_bytes`.
 
-    Attributes:
-        folder: holds the stores; made when the first one is.
-        most_bytes: all stores in it together take at most so many.
-        reason: why the last store that was asked for holds no or not all rows, in words for the
-            user; empty if it holds all.
+    The folder is made when the first store is. The reason tells why the last store that was asked
+    for holds no or not all rows, in words for the user; empty if it holds all.
     """
 
     folder: Path

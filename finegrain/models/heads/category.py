@@ -12,17 +12,13 @@ SOFTMAX = "softmax"
 def category_features(
     embedding: Tensor, dropout: float = 0.5, hidden: int = 0, hidden_dropout: float | None = None
 ) -> Tensor:
-    """What the last layer sees of an embedding.
+    """What the last layer sees of an embedding (B, D): (B, `hidden` or D) float32.
 
     Args:
-        embedding: (B, D) Keras tensor.
         dropout: share of what the last layer sees that is dropped in training.
         hidden: width of a ReLU layer in between, with a dropout of its own before it; 0 for none.
         hidden_dropout: share of the embedding dropped before that layer, by default as much as
             before the last; 0 leaves this dropout out.
-
-    Returns:
-        (B, `hidden` or D) Keras tensor of float32.
     """
     # float32 under mixed precision too: a float16 softmax loses small probabilities.
     if hidden:

@@ -14,17 +14,11 @@ SQUARED_DIFFERENCE = "squared_difference"
 def same_class_head(
     embedding: Tensor, partner_embedding: Tensor, activation: str | None = SOFTMAX
 ) -> Tensor:
-    """Probabilities of "another class" and "the same class" for pairs of embeddings.
+    """(B, 2) float32 probabilities of "another class" and "the same", named `same_class`.
 
-    A square layer and a two-way softmax: Zheng et al. 2016, arXiv 1611.05666, section 3.3.
-
-    Args:
-        embedding: (B, D) Keras tensor.
-        partner_embedding: (B, D) Keras tensor; row i is compared with row i of `embedding`.
-        activation: None for logits, as training wants them.
-
-    Returns:
-        (B, 2) Keras tensor of float32 probabilities, named `same_class`; column 1 is "same".
+    They compare embeddings (B, D) row by row, by a square layer and a two-way softmax: Zheng et
+    al. 2016, arXiv 1611.05666, section 3.3. With `activation=None`, as training wants them,
+    logits.
     """
     difference = SquaredDifference(name=SQUARED_DIFFERENCE)([embedding, partner_embedding])
     # Squares of large embeddings make a random start confidently wrong, and its gradients wreck
@@ -41,10 +35,7 @@ def has_pair_head(model: keras.Model) -> bool:
 
 
 def pair_head(model: keras.Model) -> keras.Model | None:
-    """`[embeddings_1, embeddings_2]`, each (B, D) -> (B, 2), by the model's own layers.
-
-    None where the model has no head for pairs.
-    """
+    """`[embeddings_1, embeddings_2]`, each (B, D) -> (B, 2), by the model's own head, if any."""
     if not has_pair_head(model):
         return None
     width = model.get_layer(EMBEDDING).output.shape[-1]

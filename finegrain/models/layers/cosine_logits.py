@@ -5,26 +5,20 @@ from typing import Any
 import keras
 from keras import ops
 
+from finegrain.models.layers.float32_layer import Float32Layer
 from finegrain.tensor import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="finegrain")
-class CosineLogits(keras.layers.Layer):
+class CosineLogits(Float32Layer):
     """The product with one weight vector a class, each brought to length one, times a scale.
 
-    Args:
-        units: classes C.
-        scale: length of what comes out for a vector of length one.
-
-    Call arguments:
-        x: (B, D), of length one for cosines.
-
-    Returns:
-        (B, C) float32, under mixed precision too.
+    Vectors (B, D), of length one for cosines -> (B, units) float32, under mixed precision too.
     """
 
+    SETTINGS = ("units", "scale")
+
     def __init__(self, units: int, scale: float, **kwargs: Any) -> None:
-        kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.units, self.scale = units, scale
 
@@ -43,6 +37,3 @@ class CosineLogits(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "units": self.units, "scale": self.scale}

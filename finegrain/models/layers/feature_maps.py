@@ -32,11 +32,10 @@ class RelativeToLargest(Float32Layer):
     It stands before a pooling whose result is brought to unit length, and which a factor an image
     therefore does not change. With it, squares neither overflow nor vanish, and an epsilon means
     the same for weak and for strong features. As the factor changes nothing, it counts as a
-    constant in the backward pass.
-
-    Args:
-        floor: features whose largest value is below this are divided by this, above 0.
+    constant in the backward pass. It is not below the floor, which must be above 0.
     """
+
+    SETTINGS = ("floor",)
 
     def __init__(self, floor: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -45,9 +44,6 @@ class RelativeToLargest(Float32Layer):
     def call(self, features: Tensor) -> Tensor:
         largest = ops.max(ops.abs(features), axis=(1, 2, 3), keepdims=True)
         return features / ops.stop_gradient(ops.maximum(largest, self.floor))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "floor": self.floor}
 
 
 @keras.saving.register_keras_serializable(package="finegrain")
@@ -84,6 +80,8 @@ class TensorSketch(Float32Layer):
         seed: of buckets and signs. They are weights too, which do not learn, so a saved model
             keeps them whatever a later NumPy would draw.
     """
+
+    SETTINGS = ("width", "seed")
 
     def __init__(self, width: int, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -130,9 +128,6 @@ class TensorSketch(Float32Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape[0], self.width
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "width": self.width, "seed": self.seed}
-
 
 @keras.saving.register_keras_serializable(package="finegrain")
 class SignedSquareRoot(Float32Layer):
@@ -140,11 +135,10 @@ class SignedSquareRoot(Float32Layer):
 
     Computed as x / sqrt(|x| + epsilon): the root's slope at 0 is infinite, this one's is
     1 / sqrt(epsilon), and it is nowhere steeper. It is too small by a share of epsilon / 2|x|
-    where |x| is large beside epsilon.
-
-    Args:
-        epsilon: above 0, in the unit of x, which may have any shape.
+    where |x| is large beside epsilon, which must be above 0; x may have any shape.
     """
+
+    SETTINGS = ("epsilon",)
 
     def __init__(self, epsilon: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -153,19 +147,16 @@ class SignedSquareRoot(Float32Layer):
     def call(self, x: Tensor) -> Tensor:
         return x * ops.rsqrt(ops.abs(x) + self.epsilon)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "epsilon": self.epsilon}
-
 
 @keras.saving.register_keras_serializable(package="finegrain")
 class UnitLength(Float32Layer):
-    """x / sqrt(|x|^2 + epsilon), along the last axis.
+    """x / sqrt(|x|^2 + epsilon), along the last axis, epsilon above 0.
 
+    Vectors whose squared length is far above epsilon come to unit length.
     `keras.layers.UnitNormalization` has gradients that are no numbers at zero.
-
-    Args:
-        epsilon: above 0; vectors whose squared length is far above it come to unit length.
     """
+
+    SETTINGS = ("epsilon",)
 
     def __init__(self, epsilon: float = 1e-12, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -173,9 +164,6 @@ class UnitLength(Float32Layer):
 
     def call(self, x: Tensor) -> Tensor:
         return x * ops.rsqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + self.epsilon)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "epsilon": self.epsilon}
 
 
 def _above_zero(name: str, value: float) -> float:

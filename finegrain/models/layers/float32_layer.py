@@ -14,9 +14,15 @@ class Float32Layer(keras.layers.Layer):
     overflow float16, and a rounded partner would differ from itself.
     """
 
+    # The attributes that a saved layer is made again from.
+    SETTINGS: tuple[str, ...] = ()
+
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **{name: getattr(self, name) for name in self.SETTINGS}}

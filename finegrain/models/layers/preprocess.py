@@ -18,23 +18,16 @@ MODES = ("tf", "torch", "caffe", "none")
 
 @keras.saving.register_keras_serializable(package="finegrain")
 class Preprocess(Float32Layer):
-    """Scale RGB pixels from 0..255 to what a backbone was pretrained on.
+    """Scale images (B, H, W, 3), RGB 0 to 255, to what a backbone was pretrained on, in float32.
 
     Args:
         mode: `"tf"` scales to [-1, 1]; `"torch"` to zero mean and unit variance a channel;
             `"caffe"` swaps to BGR and subtracts ImageNet's mean; `"none"` leaves the pixels to
             a backbone that scales them itself (EfficientNet, MobileNetV3, ConvNeXt). The names
             are those of `keras.applications.imagenet_utils.preprocess_input`.
-
-    Call arguments:
-        image: (B, H, W, 3), RGB, 0 to 255.
-
-    Returns:
-        The same shape, float32.
-
-    Raises:
-        ValueError: the mode is none of the four.
     """
+
+    SETTINGS = ("mode",)
 
     def __init__(self, mode: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -54,6 +47,3 @@ class Preprocess(Float32Layer):
 
     def _constant(self, channels: tuple[float, float, float]) -> Tensor:
         return ops.convert_to_tensor(channels, dtype=self.compute_dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "mode": self.mode}

@@ -13,18 +13,8 @@ from finegrain.tensor import Tensor
 class RandomChange(Float32Layer):
     """Changes each image at random in training, and passes it unchanged otherwise.
 
-    Args:
-        seed: of the draws.
-
-    Call arguments:
-        image: (B, H, W, 3) integers or floats, 0 to 255.
-        training: whether to change the images.
-
-    Returns:
-        (B, H, W, 3) float32, 0 to 255.
+    Images (B, H, W, 3), integers or floats from 0 to 255, come out as float32 of that range.
     """
-
-    RANGES: tuple[str, ...]
 
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -45,10 +35,6 @@ class RandomChange(Float32Layer):
             shape, middle - reach, middle + reach, dtype="float32", seed=self.seed_generator
         )
 
-    def get_config(self) -> dict[str, Any]:
-        names = (*self.RANGES, "seed")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
 
 @keras.saving.register_keras_serializable(package="finegrain")
 class RandomAffine(RandomChange):
@@ -62,7 +48,7 @@ class RandomAffine(RandomChange):
     Args: as `finegrain.images.augmentation.Augmentation`'s, none negative, and `zoom` below 1.
     """
 
-    RANGES = ("rotation", "shear", "zoom", "horizontal_flip")
+    SETTINGS = ("rotation", "shear", "zoom", "horizontal_flip", "seed")
 
     def __init__(
         self,
@@ -83,7 +69,6 @@ class RandomAffine(RandomChange):
         self.horizontal_flip = horizontal_flip
 
     def change(self, image: Tensor) -> Tensor:
-        """See `RandomChange`."""
         return self.warp(image, *self.draw(ops.shape(image)[0]))
 
     def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -104,10 +89,7 @@ class RandomAffine(RandomChange):
         zoom_y: Tensor,
         flip: Tensor,
     ) -> Tensor:
-        """Images (B, H, W, 3) float32 changed by given parameters (B,).
-
-        Args: as those of `affine`, and `flip`, whether to mirror the result.
-        """
+        """Images (B, H, W, 3) float32 changed by parameters (B,) of `affine`, then mirrored."""
         height, width = image.shape[1:3]
         theta, shear = ops.cast(theta, "float32"), ops.cast(shear, "float32")
         rows = affine(ops, theta, shear, zoom_x, zoom_y, height, width)
@@ -125,7 +107,7 @@ class RandomColour(RandomChange):
     Args: as `finegrain.images.augmentation.Augmentation`'s, 0 to 1.
     """
 
-    RANGES = COLOURS
+    SETTINGS = (*COLOURS, "seed")
 
     def __init__(
         self,
@@ -144,25 +126,18 @@ class RandomColour(RandomChange):
         self.brightness, self.contrast, self.saturation = brightness, contrast, saturation
 
     def change(self, image: Tensor) -> Tensor:
-        """See `RandomChange`."""
         shape = (ops.shape(image)[0], 1, 1, 1)
         factors = [self.uniform(shape, 1.0, getattr(self, name)) for name in COLOURS]
         return recoloured(ops, image, *factors)
 
 
 def bilinear(image: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Pixels at places between the pixels; outside the image, those of its nearest edge.
+    """Pixels of images (B, H, W, C) at columns x and rows y (B, h, w) between them: (B, h, w, C).
+
+    Outside an image they are those of its nearest edge.
 
     `keras.ops.image.affine_transform` does the same, but on JAX it interpolates between channels
     too and multiplies coordinates in the GPU's short float, and TensorFlow's XLA cannot compile it.
-
-    Args:
-        image: (B, H, W, C) floats.
-        x: (B, h, w) columns, 0 to W - 1.
-        y: (B, h, w) rows, 0 to H - 1.
-
-    Returns:
-        (B, h, w, C) floats.
     """
     height, width, channels = image.shape[1:]
     x, y = ops.clip(x, 0, width - 1), ops.clip(y, 0, height - 1)

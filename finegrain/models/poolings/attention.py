@@ -12,12 +12,8 @@ def spatial_attention(features: Tensor, dropout: float = 0.5) -> Tensor:
     """Features times a learned mask, one number from 0 to 1 for each place.
 
     Four 1 x 1 convolutions of 64, 16 and 8 channels (ReLU) and 1 (sigmoid) look at one place at a
-    time; any backbone's features will do.
-
-    The mask (B, h, w, 1) comes from the layer `attention_mask`.
-
-    Args:
-        dropout: share of the features that the mask is made without in training.
+    time; any backbone's features will do. The mask (B, h, w, 1) comes from the layer
+    `attention_mask`, in training made with a dropout of the features.
     """
     mask = layers.Dropout(dropout, dtype="float32", name="attention_dropout")(features)
     for number, channels in enumerate((64, 16, 8), start=1):
@@ -31,10 +27,7 @@ def squeeze_excitation(features: Tensor, reduction: int = 8) -> Tensor:
     """Features times a weight from 0 to 1 for each channel, made from the channels' means.
 
     Hu, Shen, Albanie, Sun and Wu 2017, "Squeeze-and-Excitation Networks", arXiv 1709.01507,
-    section 3; without biases, as there.
-
-    Args:
-        reduction: the narrow layer has C / reduction channels, at least 1.
+    section 3; without biases, as there. The narrow layer has C / reduction channels, at least 1.
     """
     channels = features.shape[-1]
     squeezed = layers.GlobalAveragePooling2D(dtype="float32", name="se_squeeze")(features)
@@ -52,11 +45,8 @@ def cbam(features: Tensor, reduction: int = 8, kernel: int = 7) -> Tensor:
     """Features times a weight a channel, then times a weight a place.
 
     Woo, Park, Lee and Kweon 2018, "CBAM: Convolutional Block Attention Module", arXiv 1807.06521,
-    section 3.
-
-    Args:
-        reduction: the narrow layer of the shared MLP has C / reduction channels, at least 1.
-        kernel: side of the convolution that weighs the places.
+    section 3. The narrow layer of the shared MLP has C / reduction channels, at least 1; `kernel`
+    is the side of the convolution that weighs the places.
     """
     return _attend_places(_attend_channels(features, reduction), kernel)
 
@@ -78,13 +68,8 @@ def _attend_channels(features: Tensor, reduction: int) -> Tensor:
 
 def _attend_places(features: Tensor, kernel: int) -> Tensor:
     statistics = ChannelStatistics(name="cbam_statistics")(features)
+    name = "cbam_place_weight"
     weight = layers.Conv2D(
-        1,
-        kernel,
-        padding="same",
-        use_bias=False,
-        activation="sigmoid",
-        dtype="float32",
-        name="cbam_place_weight",
+        1, kernel, padding="same", use_bias=False, activation="sigmoid", dtype="float32", name=name
     )(statistics)
     return layers.Multiply(dtype="float32", name="cbam_places")([features, weight])

@@ -1,5 +1,7 @@
 """Which features stand together: outer products of a feature map (B, h, w, C) with itself."""
 
+import keras
+
 from finegrain.models.layers import (
     OuterProduct,
     RelativeToLargest,
@@ -16,8 +18,7 @@ def bilinear_pooling(features: Tensor, name: str) -> Tensor:
     Lin, RoyChowdhury and Maji 2015, "Bilinear CNN Models for Fine-grained Visual Recognition",
     arXiv 1504.07889, section 3, with both streams the same network.
     """
-    product = OuterProduct(name="outer_product")(_without_overflow(features))
-    return _root_at_unit_length(product, name)
+    return _pooled(features, OuterProduct(name="outer_product"), name)
 
 
 def compact_bilinear_pooling(features: Tensor, width: int, seed: int, name: str) -> Tensor:
@@ -25,13 +26,9 @@ def compact_bilinear_pooling(features: Tensor, width: int, seed: int, name: str)
 
     Gao, Beijbom, Zhang and Darrell 2016, "Compact Bilinear Pooling", arXiv 1511.06062.
     """
-    sketch = TensorSketch(width, seed, name="tensor_sketch")(_without_overflow(features))
-    return _root_at_unit_length(sketch, name)
+    return _pooled(features, TensorSketch(width, seed, name="tensor_sketch"), name)
 
 
-def _without_overflow(features: Tensor) -> Tensor:
-    return RelativeToLargest(name="relative_features")(features)
-
-
-def _root_at_unit_length(pooled: Tensor, name: str) -> Tensor:
+def _pooled(features: Tensor, pooling: keras.layers.Layer, name: str) -> Tensor:
+    pooled = pooling(RelativeToLargest(name="relative_features")(features))
     return UnitLength(name=name)(SignedSquareRoot(name="signed_square_root")(pooled))
