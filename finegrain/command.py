@@ -70,10 +70,7 @@ def _end_with(sentence: str) -> NoReturn:
 
 
 def load_keras() -> None:
-    """Import Keras and its backend without their start-up chatter.
-
-    Whoever sets TF_CPP_MIN_LOG_LEVEL to 0 sees it, and a failing import shows all of it.
-    """
+    """Import Keras and its backend without their chatter, unless TF_CPP_MIN_LOG_LEVEL is 0."""
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         import keras
 

@@ -66,11 +66,7 @@ class Suffixes:
 
 
 def check_flags(settings: Any) -> None:
-    """Refuse values outside what the fields of a dataclass of flags declare, and NaN.
-
-    Each value of a flag that takes several is looked at; a flag left out (None) is not. The
-    `UserError` names the first such flag, its value and what it may be.
-    """
+    """Refuse the first value outside what the fields of a dataclass of flags declare, and NaN."""
     hints = get_type_hints(type(settings), include_extras=True)
     declared = {
         flag_name(field.name): list(metadata(hints[field.name])) for field in fields(settings)
@@ -78,6 +74,7 @@ def check_flags(settings: Any) -> None:
     for flag, value in flag_values(settings):
         if isinstance(value, Path):
             _check_path(flag, value)
+        # None is a flag that was left out.
         for limit in declared[flag] if value is not None else ():
             if isinstance(limit, Interval):
                 _check_number(flag, value, limit)

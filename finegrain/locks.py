@@ -49,11 +49,7 @@ class SystemLock:
         self._lock = filelock.FileLock(path, thread_local=False)
 
     def take(self, holder: Holder | None, timeout: float = 0.0) -> bool:
-        """Take the lock within so many seconds; whether it is ours now.
-
-        The holder is noted in the file; None leaves the note as it is. Raises an `OSError` if the
-        file cannot be made or written.
-        """
+        """Take the lock within so many seconds, and note its holder, if given; True if taken."""
         try:
             self._lock.acquire(timeout=timeout)
         except filelock.Timeout:

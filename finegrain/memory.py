@@ -36,11 +36,7 @@ def total_memory() -> int:
 
 
 def check_memory_fits(needed: float, task: str, remedy: str) -> None:
-    """Refuse what needs more memory than there is, before the kernel ends the process for it.
-
-    `needed` are the bytes that the task takes at the very least, so that nothing is refused which
-    would run; task and remedy are parts of the sentence.
-    """
+    """Refuse what needs at least so many bytes, and would be killed for want of them."""
     there = total_memory()
     if needed > there:
         raise UserError(

@@ -105,11 +105,7 @@ def outputs_ready(settings: Any) -> Iterator[None]:
 
 
 def check_output_file(output: OutputFile, inputs: Iterable[Path]) -> None:
-    """Refuse to replace what this command did not write.
-
-    That is a folder, an input of the command, a photograph, a file of another kind than the
-    command writes, or one that a run or a data set needs.
-    """
+    """Refuse to replace an input, a photograph, or what is not of this command's making."""
     path = output.path
     if path is None:
         return

@@ -43,11 +43,7 @@ def damage_not_warned_of() -> Iterator[None]:
 
 @functools.cache
 def silence_decoders() -> None:
-    """Silence Pillow and the libraries below it for this process; others are left alone.
-
-    What keeps an image from being read arrives as an exception in any case; the rest is of no use
-    to somebody with 20,000 photographs.
-    """
+    """Silence Pillow and the libraries below it, which raise what matters, for this process."""
     # For good, since a filter that is taken back would be taken from other threads as well.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("PIL").setLevel(logging.CRITICAL)

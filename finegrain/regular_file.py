@@ -11,10 +11,7 @@ FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINAR
 
 
 class SizedReader(BufferedReader):
-    """A file that is never asked for more bytes than it holds.
-
-    Damaged images announce gigabytes, and a plain `read` sets so much memory aside at once.
-    """
+    """Never asked for more bytes than there are: damaged images announce gigabytes to set aside."""
 
     def __init__(self, raw: FileIO):
         super().__init__(raw)

@@ -104,10 +104,9 @@ def make_crops(table: pd.DataFrame, workers: int | None = None) -> pd.DataFrame:
 
 
 def crop_jpeg(path: Path, edges: Edges, expected_sha1: str | None = None) -> bytes:
-    """The JPEG that holds the part of a photograph inside `edges`, upright, RGB.
+    """The JPEG, RGB, of the part of an upright photograph inside `edges`; refused if changed.
 
-    The same photograph and edges give the same bytes with the same release of Pillow. Raises a
-    `UserError` if the photograph cannot be read or its part no longer has the `expected_sha1`.
+    The same photograph and edges give the same bytes with the same release of Pillow.
     """
     try:
         part = open_rgb(path).crop(edges)

@@ -50,8 +50,7 @@ def manifest_rows(table: pd.DataFrame, splits: list[str], groups: Iterable[int])
 def duplicate_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """The images that have duplicates, a group after the other.
 
-    Their `kind` is `exact` if another file of the group is equal to this one, else `near`;
-    `conflict` is `yes` if the group's labels differ.
+    `kind` is `exact` if another file of the group is equal, `conflict` `yes` if labels differ.
     """
     shared = rows[rows["group"] > 0].sort_values("group", kind="stable")
     equal = shared.duplicated(["group", "sha1"], keep=False)

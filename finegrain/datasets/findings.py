@@ -120,8 +120,7 @@ def tell_result(
 def class_table(rows: pd.DataFrame, most_rows: int = 40) -> str:
     """A line a class: images in each split, smallest and largest image; totals at the end.
 
-    `rows` are the manifest's. With more than `most_rows` classes, only those with the fewest and
-    those with the most images are shown, half of the lines each.
+    Of more than `most_rows` classes, those with the fewest and the most images are shown.
     """
     splits = [split for split in SPLITS if split in set(rows["split"])]
     counts = pd.crosstab(rows["label"], rows["split"]).reindex(columns=splits, fill_value=0)
@@ -143,8 +142,7 @@ def class_table(rows: pd.DataFrame, most_rows: int = 40) -> str:
 def small_classes(rows: pd.DataFrame, most_named: int = 5) -> str:
     """Which classes have too few training images to be learnt beside the others, in words.
 
-    Those with fewer than `FEW_IMAGES`, and those with less than `SMALL_SHARE` of what the median
-    class has; the smallest are named, the others counted. Empty where there are none.
+    The smallest are named, the others counted. Empty where there are none.
     """
     in_training = rows["split"] == "train"
     counts = in_training.groupby(rows["label"]).sum().sort_values(kind="stable")

@@ -45,10 +45,9 @@ def keep_official_split(
 ) -> list[str]:
     """Assign each image of a table from `gather_images` to the part that the source gives it.
 
-    With `official_valid` the official test images are the validation, as most papers on
-    CUB-200-2011 measure. Else they are the test part, and the validation is drawn from the
-    training images as `split_images` draws it. Nothing is moved across the official split, so
-    duplicates may stand on both sides of it. Each class needs a training image.
+    With `official_valid` its test images are the validation, as most papers on CUB-200-2011
+    measure; else the validation is drawn from the training images, as `split_images` does. Nothing
+    moves across the split, so duplicates may stand on both sides. Each class needs training images.
     """
     parts = [official.part_of[image] for image in table["image_id"]]
     in_training = [part == "train" for part in parts]

@@ -34,10 +34,9 @@ class RetrievalImages:
 
 
 def apart(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Divide the table of `gather_images` by its column `part`, which marks images for retrieval.
+    """Divide the table of `gather_images` into images to learn from and those for retrieval only.
 
-    First the images to learn from, whose split is to be drawn; then the others as rows of the
-    manifest, with `path`, `split` and `group`, ordered by part and file name.
+    These are rows of the manifest, with `path`, `split` and `group`, by part and file name.
     """
     if "part" not in table:
         return table, table.iloc[:0].assign(path="", split="", group=0)

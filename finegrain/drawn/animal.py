@@ -112,8 +112,7 @@ def coat_outlines(
 ) -> list[np.ndarray]:
     """Where a coat has its second colour; what lies outside the animal does not show.
 
-    Half length and height of the trunk, leg length, and its thickness relative to the normal one
-    say where the animal is; `rng` places the marks, which no two animals share.
+    `half` is the trunk's half length, `back` its height, `girth` its thickness to the normal one.
     """
     thick = 0.2 * girth
     if kind == "spots":

@@ -5,6 +5,7 @@ plane several times faster than pixels with the colours last.
 """
 
 import numpy as np
+from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFilter
 
 from finegrain.drawn.outline import Outline
@@ -23,7 +24,7 @@ _FURS = (
 )
 
 
-def cloud_noise(height: int, width: int, rng: np.random.Generator, octaves: int = 4) -> np.ndarray:
+def cloud_noise(height: int, width: int, rng: Generator, octaves: int = 4) -> np.ndarray:
     """Smooth noise of several octaves, (height, width) float32, mean 0, about -1 to 1."""
     cells = 3
     total = rng.standard_normal((cells, cells), np.float32)
@@ -69,7 +70,7 @@ def blurred(coverage: np.ndarray, radius: float) -> np.ndarray:
 
 
 def paint(
-    outlines: list[Outline], height: int, width: int, rng: np.random.Generator
+    outlines: list[Outline], height: int, width: int, rng: Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """The animal's colour (3, H, W) and coverage (H, W), 0 to 1; its limbs are lit as if round."""
     shapes: dict[str, list[np.ndarray]] = {}
@@ -95,7 +96,7 @@ def paint(
     return _ruffle((first + (second - first) * ink) * shade, alpha, rng)
 
 
-def _fur_colours(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _fur_colours(rng: Generator) -> tuple[np.ndarray, np.ndarray]:
     """Two furs, each (3, 1, 1), that differ in brightness enough to be told apart."""
     furs = np.array(_FURS) + rng.normal(0, 0.03, (len(_FURS), 1))
     furs = (furs + rng.normal(0, 0.015, furs.shape)).astype(np.float32)
@@ -105,9 +106,7 @@ def _fur_colours(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return furs[first].reshape(3, 1, 1), furs[second].reshape(3, 1, 1)
 
 
-def _ruffle(
-    colour: np.ndarray, alpha: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _ruffle(colour: np.ndarray, alpha: np.ndarray, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
     """Shift pixels about by a pixel or so: fur has no clean edge."""
     height, width = alpha.shape
     amount = rng.uniform(0.3, 0.9)

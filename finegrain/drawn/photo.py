@@ -1,6 +1,7 @@
 """One drawn photograph: an animal of a breed, posed, lit and set into a scene."""
 
 import numpy as np
+from numpy.random import Generator
 from PIL import Image
 
 from finegrain.drawn.animal import animal_outlines
@@ -13,7 +14,7 @@ from finegrain.drawn.scene import draw_background, draw_blades, photograph
 _ASPECTS = (4 / 3, 3 / 2, 1.0, 16 / 10, 5 / 6)
 
 
-def draw_photo(breed: Breed, rng: np.random.Generator) -> Image.Image:
+def draw_photo(breed: Breed, rng: Generator) -> Image.Image:
     """Draw one photograph-like picture of a breed.
 
     Only the parts named by `breed` tell the class. Pose, size, place, light, shadow, colours,
@@ -36,7 +37,7 @@ def draw_photo(breed: Breed, rng: np.random.Generator) -> Image.Image:
     return photograph(scene, rng)
 
 
-def _picture_size(rng: np.random.Generator) -> tuple[int, int]:
+def _picture_size(rng: Generator) -> tuple[int, int]:
     aspect = _ASPECTS[rng.integers(len(_ASPECTS))] * rng.uniform(0.96, 1.04)
     long_side = int(rng.integers(160, 225))
     if aspect >= 1:
@@ -44,9 +45,7 @@ def _picture_size(rng: np.random.Generator) -> tuple[int, int]:
     return round(long_side * aspect), long_side
 
 
-def _project(
-    outlines: list[Outline], width: int, height: int, rng: np.random.Generator
-) -> list[Outline]:
+def _project(outlines: list[Outline], width: int, height: int, rng: Generator) -> list[Outline]:
     """World units to pixels: turn towards the camera, roll, face left or right, fit, place."""
     yaw, pitch, roll = rng.normal(0, 0.36), rng.uniform(0, 0.25), rng.normal(0, 0.07)
     facing = rng.choice((-1.0, 1.0))
@@ -69,7 +68,7 @@ def _project(
 
 
 def _cast_shadow(
-    scene: np.ndarray, outlines: list[Outline], feet: float, rng: np.random.Generator
+    scene: np.ndarray, outlines: list[Outline], feet: float, rng: Generator
 ) -> np.ndarray:
     lean, squash = rng.normal(0, 0.5), rng.uniform(0.04, 0.16)
     solid = [outline.points.T for outline in outlines if outline.layer in ("trunk", "far")]

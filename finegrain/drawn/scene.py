@@ -1,6 +1,7 @@
 """What surrounds the drawn animal, all nuisance, in planes (see `finegrain.drawn.paint`)."""
 
 import numpy as np
+from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFilter
 
 from finegrain.drawn.paint import cloud_noise, to_image, to_planes
@@ -17,9 +18,7 @@ _PLACES = (
 )
 
 
-def draw_background(
-    height: int, width: int, horizon: float, rng: np.random.Generator
-) -> np.ndarray:
+def draw_background(height: int, width: int, horizon: float, rng: Generator) -> np.ndarray:
     """A place out of focus: what is far, and below the row `horizon` textured, cluttered ground."""
     far, ground = (
         np.array(colour, np.float32) + rng.normal(0, 0.07) + rng.normal(0, 0.025, 3)
@@ -40,11 +39,7 @@ def draw_background(
 
 
 def _draw_clutter(
-    picture: Image.Image,
-    horizon: float,
-    far: np.ndarray,
-    ground: np.ndarray,
-    rng: np.random.Generator,
+    picture: Image.Image, horizon: float, far: np.ndarray, ground: np.ndarray, rng: Generator
 ) -> None:
     pen = ImageDraw.Draw(picture)
     width, height = picture.size
@@ -67,7 +62,7 @@ def _draw_clutter(
 
 
 def draw_blades(
-    picture: Image.Image, count: int, top: float, colour: np.ndarray, rng: np.random.Generator
+    picture: Image.Image, count: int, top: float, colour: np.ndarray, rng: Generator
 ) -> None:
     """Draw blades of grass rooted at random places below row `top`, in place."""
     pen = ImageDraw.Draw(picture)
@@ -79,7 +74,7 @@ def draw_blades(
         pen.line((x[i], y[i], x[i] + lean[i], y[i] - rise[i]), shade, 1)
 
 
-def photograph(scene: np.ndarray, rng: np.random.Generator) -> Image.Image:
+def photograph(scene: np.ndarray, rng: Generator) -> Image.Image:
     """What the camera makes of a scene: exposure, colour cast, vignette, blur and sensor noise."""
     height, width = scene.shape[1:]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]

@@ -25,8 +25,7 @@ class Verdict:
 def judge(losses: Sequence[float], reduce_patience: int, stop_patience: int) -> Verdict:
     """Judge the validation losses of all finished epochs, oldest first; NaN is never better.
 
-    The patiences are epochs without progress before the learning rate is lowered, or training
-    stops; 0 for never.
+    Patience is how many epochs without progress are waited for before that is done; 0 for ever.
     """
     best, best_epoch = math.inf, None
     plateau_best, plateau_wait, reductions = math.inf, 0, 0
@@ -47,8 +46,7 @@ def judge(losses: Sequence[float], reduce_patience: int, stop_patience: int) -> 
 def rate_drops(rates: Sequence[float]) -> list[int]:
     """The epochs, counted from 0, that a plateau before them gave a lower rate.
 
-    None for a schedule that goes by steps: its rate changes with the first epoch already, in
-    which nothing can have stalled.
+    None for a schedule by steps: its rate changes before anything can have stalled.
     """
     if len(rates) > 1 and rates[1] != rates[0]:
         return []

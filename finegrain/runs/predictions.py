@@ -69,9 +69,8 @@ def prediction_rows(
 ) -> pd.DataFrame:
     """The table's rows, with the columns of `COLUMNS`, for N images of one split.
 
-    A row whose answer is no number has NaN for its probabilities, no predicted class and the rank
-    0; of fewer than five classes the later columns are empty. Paths are relative to the data set
-    or folder, with `/`; labels are (N,) class indices.
+    A row whose answer is no number has no predicted class; of fewer than five classes the later
+    columns are empty. Paths are relative to the data set, with `/`; labels are (N,) indices.
     """
     # One more name, for the index -1 of an answer that is not there.
     names = np.array([*classes, ""], object)

@@ -99,12 +99,6 @@ class RunFolder:
         """The config of the run in a folder, None if there is none yet."""
         return cls.open(path).config if (path / CONFIG).is_file() else None
 
-    def stage(
-        self, name: str, settings: dict[str, Any], held_before: Mapping[str, Any] | None = None
-    ) -> StageFolder:
-        """The folder of a stage; refused when it was made with other settings."""
-        return StageFolder(self.path / name, settings, held_before)
-
     def last_finished_stage(self) -> str | None:
         """Name of the last stage in the folder that was trained to its end."""
         for state in sorted(self.path.glob(f"*/{STATE}"), reverse=True):

@@ -54,7 +54,7 @@ class Session:
 
     def folder(self, stage: Stage) -> StageFolder:
         """The stage's folder; refused if it was made with other settings."""
-        folder = self.run.stage(stage.name, asdict(stage), defaults_of(Stage))
+        folder = StageFolder(self.run.path / stage.name, asdict(stage), defaults_of(Stage))
         self.objective.check_history(folder.history, folder.path)
         return folder
 

@@ -172,11 +172,9 @@ def _file_name(entry: dict[str, Any], where: str) -> str | None:
 def image_folder(annotation_file: Path, root: Path, names: Sequence[str]) -> Path:
     """The folder that a JSON's file names count from.
 
-    iNaturalist counts from the data folder; FGVC and COCO from a folder in it that is named like
-    the JSON (`train` for `train.json`, `train2017` for `instances_train2017.json`). The one that
-    holds the most images of a sample is it.
-
-    `root` is the data folder, which all names stay inside. At least one image must be there.
+    iNaturalist counts from the data folder, `root`; FGVC and COCO from a folder in it that is
+    named like the JSON (`train` for `train.json`, `train2017` for `instances_train2017.json`). The
+    one that holds the most images of a sample is it; at least one image must be there.
     """
     folders = _candidates(annotation_file, root)
     # Where none of the sample is there, one of all the names may be.

@@ -1,7 +1,6 @@
-"""CUB-200-2011 as its archive unpacks: four or five lists beside a folder `images/`.
+"""CUB-200-2011 as its archive unpacks, and NABirds: labels, an official split, a box an image.
 
-Wah et al. 2011, "The Caltech-UCSD Birds-200-2011 Dataset", CNS-TR-2011-001. NABirds has the same
-lists. Besides labels it brings along an official split, and a box an image.
+Wah et al. 2011, "The Caltech-UCSD Birds-200-2011 Dataset", CNS-TR-2011-001.
 """
 
 import contextlib

@@ -110,9 +110,8 @@ def _counted_through(used: set[str]) -> list[str]:
 def category_names(annotated: AnnotationFile) -> tuple[dict[str, str], list[str]]:
     """Category id -> class name; and a sentence about what is wrong with the names, if anything.
 
-    Each category that has images goes by its name, or all of them by their ids where one name is
-    missing, stands twice or cannot be a folder: names beside ids could mean one another, and a
-    category mended later would change all that follow it in order.
+    All go by their ids where one name is missing, stands twice or cannot be a folder: names beside
+    ids could mean one another, and a category mended later would change the order of others.
     """
     known = annotated.categories or {}
     names = {i: known.get(i) for labels in annotated.labels.values() for i in labels}

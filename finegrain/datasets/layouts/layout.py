@@ -1,7 +1,4 @@
-"""What a layout is: a way in which folders and file names tell the class of a photograph.
-
-The source is looked at once, for all layouts: that is its listing.
-"""
+"""A layout: a way in which folders and file names, listed once, tell the class of a photograph."""
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -86,9 +83,8 @@ class Layout:
 
     `matches` looks at names only and is cheap; `read` yields the records in any order and raises
     `UserError` where the source breaks the layout's own rules. With `own_index` the layout knows
-    by a file or by the names of folders which images are its own; what it left out is told, and
-    what else stands below the source does not matter. Some layouts bring a split or boxes along;
-    these are read when they are wanted, and cover every record that has no problem.
+    by a file or names of folders which images are its own; nothing else below the source matters.
+    A split or boxes, where it has them, are read when wanted, for every record without a problem.
     """
 
     name: str
