@@ -133,7 +133,6 @@ def read_pixels(path: Path, size: tuple[int, int]) -> np.ndarray:
 
     The image is squeezed to `size`, (height, width), without keeping its aspect ratio (as
     `ImageDataGenerator.flow_from_directory` does), with a filter that averages when it shrinks.
-    Errors as of `open_rgb`.
     """
     height, width = size
     image = open_rgb(path, at_least=size)

@@ -80,10 +80,7 @@ def statistics_of(images: int, counts: np.ndarray) -> ChannelStatistics:
 def write_statistics(
     output: Path, rows: pd.DataFrame, workers: int | None = None
 ) -> tuple[dict[str, ChannelStatistics], float]:
-    """Measure the images of a finished data folder, whose manifest is `rows`; write it down.
-
-    Returns what was measured, by split (those that have images) and of `all`; and the seconds.
-    """
+    """Measure splits that have images, and `all`; write that down, return it and the seconds."""
     started = time.monotonic()
     paths_of = dict(iter(rows.groupby("split")["path"]))
     parts = {s: [output / path for path in paths_of[s]] for s in SPLITS if s in paths_of}

@@ -88,10 +88,7 @@ def place_boxes(
 
 
 def make_crops(table: pd.DataFrame, workers: int | None = None) -> pd.DataFrame:
-    """The table of `place_boxes`, `name`, `sha1`, `bytes`, `width` and `height` those of the crops.
-
-    To know them, the crops are made in several threads (see `over_images`).
-    """
+    """The table with `name`, `sha1`, `bytes`, `width` and `height` of the crops, made in threads."""
     tasks = list(zip(table["file"], table[CROP], strict=True))
     made = list(over_images(_sum_and_size, tasks, "cropping", workers))
     return table.assign(

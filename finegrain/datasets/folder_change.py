@@ -111,10 +111,7 @@ class FolderChange:
     def exchange(
         self, leaving: Iterable[str], coming: Iterable[str], ours: Iterable[tuple[str, str]]
     ) -> None:
-        """Take files out of the folder and put those made aside into it, or change nothing.
-
-        `ours` is all that is ours now or will be, as (path, sha1); it is listed meanwhile.
-        """
+        """Put the coming files in place of the leaving, or do nothing; lists `ours` meanwhile."""
         unfinished = self.folder / UNFINISHED
         was_finished = not unfinished.exists()
         try:

@@ -33,12 +33,9 @@ class DataSet:
 
     folder: Path  # absolute
     classes: list[str]  # index i is label i
-    # The manifest, one row an image; `path` is relative to the folder, with `/`. Images for
-    # retrieval only are left out, see `finegrain.datasets.retrieval`.
+    # The manifest without images for retrieval; `path` is relative to the folder, with `/`.
     table: pd.DataFrame
-    # 64 hexadecimal digits over paths, labels, splits, checksums and the class order; the same
-    # wherever the folder stands.
-    digest: str
+    digest: str  # 64 hexadecimal digits, see `digest`; the same wherever the folder stands
 
     @property
     def splits(self) -> list[str]:

@@ -1,8 +1,7 @@
 """When to lower the learning rate, when to stop: told from the history alone.
 
-Keras's ReduceLROnPlateau and EarlyStopping keep counters that a killed process takes with it.
-Here the same decisions are a function of the validation losses so far, so a resumed training
-decides as the uninterrupted one would.
+Keras's ReduceLROnPlateau and EarlyStopping keep counters, which a killed process takes with it;
+a resumed training decides here as the uninterrupted one would.
 """
 
 import math

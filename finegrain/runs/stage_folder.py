@@ -117,8 +117,7 @@ class StageFolder:
     def save_epoch(self, model: keras.Model, row: dict[str, float], verdict: Verdict) -> None:
         """Make an epoch final: checkpoint of the compiled model, optimizer included, and state.
 
-        `verdict` is of the history with this row. Raises a `UserError` if the disk is full; the
-        epoch before stands as it was.
+        `verdict` is of the history with this row. If the disk is full, the last epoch stands.
         """
         name = f"epoch-{self.epochs + 1:04d}.weights.h5"
         with written_whole(self.path / name, _size_of(model)) as file:

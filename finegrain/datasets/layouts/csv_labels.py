@@ -1,8 +1,7 @@
 """A CSV with the columns `id,label` beside a folder of images.
 
-The CSV stands in the source, or beside it; the ids are file names, with or without the suffix,
-or paths below the source. A CSV whose name contains "submission" is a leaderboard's form and
-never a list of labels.
+It stands in the source, or beside it; the ids are file names, with or without the suffix, or
+paths below the source. A CSV with "submission" in its name is a leaderboard's form, no labels.
 """
 
 import csv

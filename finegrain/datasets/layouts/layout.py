@@ -97,11 +97,7 @@ class Layout:
 
 
 def list_source(folder: Path) -> Listing:
-    """List the images of a source folder; links to folders and files are followed.
-
-    A source may also be a JSON of annotations, which lists its images itself. Raises a `UserError`
-    if the folder does not exist, or if it or a folder in it cannot be read.
-    """
+    """List the images of a source folder, links followed; a JSON of annotations lists its own."""
     if folder.is_file() and folder.suffix.lower() == ".json":
         return Listing(data_folder_of(folder), annotation_files=[folder])
     if not folder.is_dir():

@@ -36,11 +36,7 @@ def matches(listing: Listing) -> bool:
 
 
 def read(listing: Listing) -> Iterator[Record]:
-    """Yield the images of the three folders; those without a person to learn are left out.
-
-    Raises a `UserError` if the source is one of these folders instead of their parent, if one is
-    missing or empty, or if an image is named otherwise.
-    """
+    """Yield the images of the three folders, all of which must be there; leave out nobody's."""
     _check_folders(listing)
     junk, nobody, other = [], [], []
     for folder, images in listing.folders.items():
