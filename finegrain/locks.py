@@ -80,8 +80,7 @@ class SystemLock:
 def folder_held(folder: Path) -> Iterator[None]:
     """Keep other commands from working in a folder, made if missing, while this one does.
 
-    A folder that was made only to be locked goes again if nothing was put into it. Raises a
-    `UserError` if another process works there, or if the folder cannot be made or written to.
+    One made only to be locked goes again. Refuses a folder in use, or that cannot be written to.
     """
     made: list[Path] = []
     try:

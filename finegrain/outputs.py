@@ -1,7 +1,6 @@
 """What a command writes is looked at before it starts: nothing that matters may be replaced.
 
-The settings of a command say what it writes by a method `outputs`; all their other paths are
-what it reads.
+Its settings say by a method `outputs` what it writes; all their other paths are what it reads.
 """
 
 import contextlib

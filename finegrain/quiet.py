@@ -13,10 +13,8 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def stderr_aside() -> Iterator[None]:
-    """Turn the process's standard error aside, C++ included; shown after all if the body fails.
-
-    TensorFlow's first lines (oneDNN, no CUDA driver) come before any log level counts.
-    """
+    """Turn the process's standard error aside, C++ included; shown after all if the body fails."""
+    # TensorFlow's first lines (oneDNN, no CUDA driver) come before any log level counts.
     sys.stderr.flush()
     screen = os.dup(2)
     with tempfile.TemporaryFile() as aside:

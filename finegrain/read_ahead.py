@@ -61,8 +61,7 @@ def over_images(
 ) -> Iterator[R]:
     """Read ahead as `read_ahead` does, with a progress bar on stderr.
 
-    Pillow decodes outside Python's lock, so threads use all cores. `workers` is their number;
-    None is one a core, eight at most.
+    Pillow decodes outside Python's lock. None is one thread a core, eight at most.
     """
     workers = workers or min(usable_cores(), MOST_THREADS)
     with closing(read_ahead(function, images, workers, AHEAD_A_THREAD * workers)) as coming:

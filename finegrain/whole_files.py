@@ -55,8 +55,7 @@ def partial_beside(path: Path) -> Iterator[Path]:
     """Give a name in `path`'s folder, made if missing, for a file or a folder under way.
 
     What stands there is removed at the end. As long as this lasts nobody sweeps it away; of a
-    killed process it is swept when `path` is written the next time. Raises an `OSError` if the
-    folder cannot be made or written to.
+    killed process it is swept when `path` is written the next time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_partials(path.parent, path.name)

@@ -34,7 +34,7 @@ JPEG_SUBSAMPLING = "4:4:4"
 def read_boxes(
     listing: Listing, layout: Layout, records: Collection[Record], crop: str
 ) -> dict[str, Box] | None:
-    """Boxes by image id, None if `crop` is `none`; a `UserError` if they lack or are damaged."""
+    """Boxes by image id, None if `crop` is `none`; a `UserError` if missing or damaged."""
     if crop == "none":
         return None
     if layout.boxes is None:
@@ -88,7 +88,7 @@ def place_boxes(
 
 
 def make_crops(table: pd.DataFrame, workers: int | None = None) -> pd.DataFrame:
-    """The table with `name`, `sha1`, `bytes`, `width` and `height` of the crops, made in threads."""
+    """The table with `name`, `sha1`, `bytes`, `width` and `height` of the crops themselves."""
     tasks = list(zip(table["file"], table[CROP], strict=True))
     made = list(over_images(_sum_and_size, tasks, "cropping", workers))
     return table.assign(

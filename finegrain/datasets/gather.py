@@ -47,8 +47,7 @@ class Scan:
 def read_records(listing: Listing, layout: Layout) -> list[Record]:
     """The labelled images of a source, in natural order, whatever the order on disk.
 
-    Raises a `UserError` if a class cannot be a folder, if there is only one class, or if two images
-    of a class share a file name; query and gallery count separately.
+    Refuses a class that cannot be a folder, a single class, and two files of one name in a class.
     """
     records = sorted(
         layout.read(listing),

@@ -70,7 +70,7 @@ def retrieval_lines(rows: pd.DataFrame) -> list[str]:
 
 
 def open_retrieval(folder: Path) -> dict[str, RetrievalImages]:
-    """Query and gallery in the order of a data set's manifest; a `UserError` if images lack."""
+    """Query and gallery in the order of a data set's manifest; a `UserError` if any is missing."""
     manifest = folder / MANIFEST
     if not manifest.is_file():
         raise UserError(f"{folder} is no data set folder (it has no {MANIFEST}); {MAKE}")

@@ -17,8 +17,7 @@ _ASPECTS = (4 / 3, 3 / 2, 1.0, 16 / 10, 5 / 6)
 def draw_photo(breed: Breed, rng: Generator) -> Image.Image:
     """Draw one photograph-like picture of a breed.
 
-    Only the parts named by `breed` tell the class. Pose, size, place, light, shadow, colours,
-    background, blur and noise come from `rng`, whose state alone decides them, and say nothing
+    Only the parts named by `breed` tell the class; all else comes from `rng` and says nothing
     about it. The picture is RGB, with a long side of 160 to 224 pixels.
     """
     width, height = _picture_size(rng)

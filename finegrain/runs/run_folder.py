@@ -61,9 +61,8 @@ class RunFolder:
     ) -> "RunFolder":
         """Start a run in a folder, made if missing, or go on with the one that stands there.
 
-        `config` has every setting; `versions` are added, and may differ when a run goes on.
-        `held_before` is what held before a setting was there, for a run that was started then.
-        Raises a `UserError` if the folder holds a run with other settings, data or weights.
+        `versions` are added to `config`, and may differ later; other settings, data or weights are
+        refused. `held_before` is what held before a setting was there.
         """
         if (path / CONFIG).is_file():
             run = cls.open(path)

@@ -20,11 +20,10 @@ MOST_EXAMPLES = 3
 def read(listing: Listing) -> Iterator[Record]:
     """Yield the annotated images under the JSON's image ids and category ids.
 
-    A class is called by its category's name, or all by their category ids (see `category_names`).
-    Images without a file name are looked for where FGVC has them. An image with several
-    categories becomes a problem: a classifier wants one. Where a class would hold two files of one
-    name, from different folders, all files are named by their image ids. Raises a `UserError` if
-    there is not exactly one JSON, if no image is there, or if two images share a file.
+    Classes are called as `category_names` says. Images without a file name are looked for where
+    FGVC has them; one with several categories becomes a problem. Where a class would hold two files
+    of one name, all files are named by their image ids. Raises a `UserError` if there is not
+    exactly one JSON, if no image is there, or if two images share a file.
     """
     annotated = read_annotation_file(_chosen(listing))
     if not annotated.labels:
