@@ -14,14 +14,11 @@ class Answers:
     """The answers for the N photographs of one split.
 
     Attributes:
-        classes: C names in index order.
-        paths: (N,) objects of type str.
-        labels: (N,) int64, the class each photograph has.
-        predicted: (N,) int64, the class it was given.
-        probability: (N,) float64 of the class given, 0 to 1.
-        true_probability: (N,) float64 of the class it has.
-        top: (N,5) int64, the most probable classes; `NO_CLASS` where there are fewer.
-        top_probability: (N,5) float64; NaN where there are fewer.
+        classes: C names in index order; `paths` (N,) are str.
+        labels, predicted: (N,) int64, the class a photograph has, and the one it was given.
+        probability, true_probability: (N,) float64, 0 to 1, of the class given, and of its own.
+        top, top_probability: (N,5) int64 and float64 of the most probable classes; `NO_CLASS`
+            and NaN where there are fewer.
         unknown: rows left out because the run does not know one of their classes.
     """
 

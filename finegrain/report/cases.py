@@ -82,10 +82,7 @@ def likely_label_errors(answers: Answers) -> np.ndarray:
 def supported_first(
     answers: Answers, rows: np.ndarray, nearest: dict[str, list[Neighbour]]
 ) -> np.ndarray:
-    """The rows by how many more neighbours are of the answer than of the label.
-
-    A row without neighbours stands as if it had as many of each; of equals the first stays first.
-    """
+    """The rows by how many more neighbours, if any, are of the answer than of the label; stable."""
 
     def support(row: int) -> int:
         labels = [near.label for near in nearest.get(answers.paths[row], [])]
@@ -134,7 +131,6 @@ def make_case(answers: Answers, row: int, photographs: Photographs, evidence: Ev
 
 
 def _remark(answers: Answers, row: int, labels: list[int]) -> str:
-    """What the classes of the neighbours say."""
     if not labels:
         return ""
     label, predicted = answers.labels[row], answers.predicted[row]

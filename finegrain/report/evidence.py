@@ -36,18 +36,13 @@ Question = tuple[str, int]
 
 @dataclass
 class Evidence:
-    """Pictures and neighbours of some rows, and copies across the split.
+    """Pictures and neighbours of some rows, and copies across the split."""
 
-    Attributes:
-        attention: photographs coloured by what speaks for a class.
-        nearest: see `nearest_training`.
-        copies: held-out photographs with their copies in the training set.
-        looked_for_copies: how; empty if not at all.
-    """
-
+    # coloured by what speaks for a class
     attention: dict[Question, Picture] = field(default_factory=dict)
     nearest: dict[str, list[Neighbour]] = field(default_factory=dict)
     copies: list[Copy] = field(default_factory=list)
+    # how copies were looked for; empty if not at all
     looked_for_copies: str = ""
 
 
@@ -60,11 +55,8 @@ def gather_evidence(
 ) -> Evidence:
     """Ask the model of a run about some answers; what it cannot tell is noted in the record.
 
-    Args:
-        record, answers: of the run.
-        looked_at: rows of the answers to draw Grad-CAM for.
-        compared: rows of the answers to look for training photographs like them.
-        most_embedded: embeddings of a data set with more photographs are used only if stored.
+    Grad-CAM is drawn for the rows `looked_at`, training photographs like them are found for those
+    `compared`. Embeddings of more than `most_embedded` photographs are used only if stored.
     """
     evidence, data_set = Evidence(), None
     try:
@@ -130,7 +122,6 @@ def _laid_over(photographs: Photographs, path: str, heat: np.ndarray, alt: str) 
 
 
 def _features(record: RunRecord, data_set: DataSet | None, most: int) -> FeatureFile | None:
-    """The embeddings of the data set, None where they are neither stored nor to be computed."""
     count = None if data_set is None else len(data_set.table)
     if (record.folder / EMBEDDINGS).is_file() or (count is not None and count <= most):
         return run_embeddings(record.folder, record.data)

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from PIL import Image
 from scipy import sparse
 
-from finegrain.report.drawing import shape
+from finegrain.report.charts import shape
 from finegrain.report.photographs import Picture, data_address
 
 # Cells are as wide as fits a page, within these limits.
@@ -20,16 +20,13 @@ BLUE, ORANGE = (47, 111, 178), (217, 95, 13)
 
 
 def draw_matrix(counts: sparse.csr_array, order: np.ndarray, classes: Sequence[str]) -> Markup:
-    """The block of some of the C classes, in some order, a cell as strong as its share of the row.
-
-    Rows are what photographs are, columns what they were taken for.
-    """
+    """The block of the classes in `order`: rows as they are, columns as they were taken for."""
     names = [_shortened(classes[number]) for number in order]
     label = LETTER_WIDTH * max(map(len, names)) + 14
     cell = int(np.clip((PAGE - label) / len(order), *CELLS))
     head = int(0.9 * label) + 8
     side = len(order) * cell
-    sizes = np.asarray(counts.sum(axis=1)).reshape(-1)[order]
+    sizes = counts.sum(axis=1)[order]
     parts = [shape("rect", kind="frame", x=label, y=head, width=side, height=side)]
     # The names at the rows, and aslant over the columns.
     for place, name in enumerate(names):
@@ -58,16 +55,12 @@ def draw_matrix(counts: sparse.csr_array, order: np.ndarray, classes: Sequence[s
 
 
 def draw_overview(counts: sparse.csr_array, order: np.ndarray) -> Picture:
-    """All classes, in some order, in one picture.
-
-    A point that stands for several cells shows the strongest.
-    """
+    """All classes in one picture; a point that stands for several cells shows the strongest."""
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     side = min(OVERVIEW_SIDE, len(order))
     cells = counts.tocoo()
-    sizes = np.asarray(counts.sum(axis=1)).reshape(-1)
-    share = np.sqrt(cells.data / sizes[cells.row])
+    share = np.sqrt(cells.data / counts.sum(axis=1)[cells.row])
     row, column = (place[side_of] * side // len(order) for side_of in (cells.row, cells.col))
     wrong, right = np.zeros((side, side)), np.zeros((side, side))
     off = cells.row != cells.col
@@ -82,5 +75,4 @@ def draw_overview(counts: sparse.csr_array, order: np.ndarray) -> Picture:
 
 
 def _shortened(name: str) -> str:
-    """A class name that fits beside the matrix."""
     return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"

@@ -48,8 +48,7 @@ def _heading(key: str) -> str:
 def _span(key: str, found: dict[str, Any]) -> str:
     if found.get("low") is None or found.get("high") is None:
         return ""
-    low = _text(key, found["low"]).removesuffix(" %")
-    return f"{low} to {_text(key, found['high'])}"
+    return f"{_text(key, found['low']).removesuffix(' %')} to {_text(key, found['high'])}"
 
 
 def _text(key: str, value: float) -> str:

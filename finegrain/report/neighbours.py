@@ -40,23 +40,18 @@ class Neighbour(NamedTuple):
 
 @dataclass(frozen=True)
 class Copy:
-    """A held-out photograph and the training photograph that it is like.
-
-    Its kind is `equal file`, `same picture` or `mirrored`.
-    """
+    """A held-out photograph and the training photograph that it is like."""
 
     path: str
     training_path: str
+    # `equal file`, `same picture` or `mirrored`
     kind: str
 
 
 def nearest_training(
     features: FeatureFile, split: str, paths: Sequence[str], count: int
 ) -> dict[str, list[Neighbour]]:
-    """Path -> at most `count` training photographs by cosine, nearest first.
-
-    A path of the split that has no embedding gets no answer.
-    """
+    """Path, if it has an embedding -> at most `count` training photographs, nearest first."""
     rows = _rows_of(features, split)
     asked = [path for path in dict.fromkeys(paths) if path in rows]
     if not asked or not _rows_of(features, TRAIN):

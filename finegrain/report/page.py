@@ -26,15 +26,11 @@ def render_page(
     differences: Sequence[Difference | None] = (),
     disagreements: tuple[int, Sequence[Disagreement]] = (0, ()),
 ) -> str:
-    """The page as text.
+    """The page of at least one run; differences are of each further run to the first one.
 
     All names are escaped by the template engine, and the page forbids itself whatever is not in
     it: nothing is fetched, and no script runs but its own, which is known by its checksum.
-
-    Args:
-        views: of the runs, at least one.
-        differences: of each further run to the first one.
-        disagreements: how many there are, and those shown.
+    Of disagreements it takes how many there are, and those shown.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -44,12 +40,13 @@ def render_page(
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    asked = (headlines, measure_rows, measure_notes, run_facts, setting_rows, stage_rows)
+    environment.globals |= {function.__name__: function for function in asked}
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     checksum = hashlib.sha256(script.encode("utf-8")).digest()
-    names = [view.record.name for view in views]
     return environment.get_template("page.html.jinja").render(
         views=views,
-        title=f"Report of {', '.join(names)}",
+        title=f"Report of {', '.join(view.record.name for view in views)}",
         differences=differences,
         disagreement_count=disagreements[0],
         disagreements=disagreements[1],
@@ -58,12 +55,6 @@ def render_page(
         script_checksum=base64.b64encode(checksum).decode("ascii"),
         split_names=SPLIT_NAMES,
         label_error_rule=RULE,
-        headlines=headlines,
-        measure_rows=measure_rows,
-        measure_notes=measure_notes,
-        run_facts=run_facts,
-        setting_rows=setting_rows,
-        stage_rows=stage_rows,
     )
 
 

@@ -16,11 +16,9 @@ QUALITY = 72
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of the page."""
+    """One picture of the page: what it shows, its `data:` address, or why there is none."""
 
-    # What it shows, in words.
     alt: str
-    # A `data:` address; empty where there is no picture, and then why.
     source: str = ""
     problem: str = ""
 
@@ -49,9 +47,7 @@ class Photographs:
             except (UnreadableImage, ValueError) as error:
                 # ValueError: a path that no file can have.
                 self.missing[path] = str(error)
-        if path in self.missing:
-            return Picture(alt, problem=self.missing[path])
-        return Picture(alt, self._made[path])
+        return Picture(alt, self._made.get(path, ""), self.missing.get(path, ""))
 
 
 def fitted(size: tuple[int, int], side: int) -> tuple[int, int]:

@@ -22,15 +22,11 @@ class RunRecord:
     """What the report of one run is made from.
 
     Attributes:
-        config: the content of config.json.
-        photographs: of its data set.
-        data: where that stands now, if it has moved.
-        classes: names in index order.
+        data: where the data set of the photographs stands now, if it has moved.
         stages: (name, rows of its history) of each stage.
         results: stage name -> its numbers.
-        evaluation: split -> its measures in evaluation.json; empty where there is none.
-        split: the split whose answers are shown.
-        answers: of that split; None where there are none.
+        evaluation: split -> its measures in evaluation.json.
+        answers: of the split that is shown; None where there are none.
         notes: sentences on what is missing or left out.
     """
 
@@ -48,7 +44,7 @@ class RunRecord:
 
     @property
     def name(self) -> str:
-        """The run folder's own name."""
+        """The folder's own."""
         return self.folder.resolve().name
 
     @property
@@ -60,17 +56,13 @@ class RunRecord:
 def read_run(folder: Path, split: str | None = None, data: Path | None = None) -> RunRecord:
     """Read a run folder; refused is only what is no run, or lacks answers of the split asked for.
 
-    Args:
-        folder: the run folder.
-        split: whose answers to show; by default the validation's, else the test's.
-        data: where the data set stands now, if it has moved.
+    By default the answers are the validation's, else the test's; for `data` see `RunRecord`.
     """
     run = RunFolder.open(folder)
-    stood = Path(run.config.data.folder)
-    record = RunRecord(folder, run.config.content, Photographs(data or stood), data)
+    photographs = Photographs(data or Path(run.config.data.folder))
+    record = RunRecord(folder, run.config.content, photographs, data)
     try:
-        mend = "so nothing is known of the classes"
-        record.classes = read_class_names(folder / CLASSES, mend)
+        record.classes = read_class_names(folder / CLASSES, "so nothing is known of the classes")
     except UserError as error:
         record.notes.append(f"{error}.")
     try:

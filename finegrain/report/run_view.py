@@ -16,13 +16,17 @@ from finegrain.report.cases import (
     worst_mistakes,
 )
 from finegrain.report.charts import draw_class_sizes, draw_curves, draw_reliability
-from finegrain.report.classes import ClassRow, Side, class_notes, class_rows, sides_of
 from finegrain.report.confusions import (
+    ClassRow,
     ConfusedPair,
+    Side,
+    class_notes,
+    class_rows,
     confused_pairs,
     count_confusions,
     look_alike_order,
     most_confused,
+    sides_of,
 )
 from finegrain.report.evidence import gather_evidence
 from finegrain.report.matrix_drawing import draw_matrix, draw_overview
@@ -42,16 +46,14 @@ MOST_SUSPECTS = 200
 
 @dataclass
 class RunView:
-    """The parts of one run's report; what is empty is not known.
+    """The parts of one run's report; what is empty is not known, and the record's notes say why.
 
     Attributes:
-        record: what it is made from; its notes say what is missing.
         curves: (title, SVG).
         tiles: the measures of the split shown that are said first.
         matrix, overview: the confusion matrix of `in_matrix` classes, and a picture of all.
         mistakes, unsure, label_errors: photographs to look at; the counts are of all there are.
         copies: (held-out photograph, training photograph, kind) of `copy_count`.
-        looked_for_copies: see `Evidence`.
     """
 
     record: RunRecord

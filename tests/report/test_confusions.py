@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from finegrain.report.answers import Answers
-from finegrain.report.classes import class_notes, class_rows
 from finegrain.report.confusions import (
+    class_notes,
+    class_rows,
     confused_pairs,
     count_confusions,
     look_alike_order,
