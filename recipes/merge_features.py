@@ -149,7 +149,7 @@ def main(settings: Settings) -> None:
     load_keras()
     from finegrain.embeddings.feature_file import FeatureFile
     from finegrain.evaluation.metrics import calibrated_clip
-    from finegrain.evaluation.model_picture import draw_model
+    from finegrain.evaluation.pictures import draw_model
     from finegrain.merging.comparison import compare, write_scores
     from finegrain.merging.joined import join_features
     from finegrain.merging.rows import split_rows

@@ -17,7 +17,7 @@ from finegrain.datasets.manifest import CLASSES, DUPLICATES, MANIFEST, UNFINISHE
 from finegrain.embeddings.stored import EMBEDDINGS
 from finegrain.errors import UserError
 from finegrain.evaluation.evaluation_file import EVALUATION
-from finegrain.evaluation.history_plot import PICTURE
+from finegrain.evaluation.pictures import PICTURE
 from finegrain.evaluation.temperature import TEMPERATURE
 from finegrain.locks import LOCK, folder_held
 from finegrain.outputs import DATA_SET, KEPT_FILES, RUN, OutputFile, check_output_file, kind_of

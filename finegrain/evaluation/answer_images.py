@@ -38,11 +38,11 @@ def answer_all(
     batch_size: int = BATCH,
     most_compared: int = MOST_COMPARED,
 ) -> list[Answered]:
-    """Let a finished model look once at all images of several splits; none for no splits.
+    """Let a finished model look once at all images of several splits.
 
     It answers as it will be used, in full precision, and on OpenVINO where that is asked for and
     pays. Of the probabilities only what the table takes is kept; of the embeddings those of
-    `most_compared` images of a split, drawn by chance. Image sizes are (height, width).
+    `most_compared` images of a split, drawn by chance. The size is (height, width).
     """
     paths = list(chain.from_iterable(split.paths for split in images))
     if not paths:

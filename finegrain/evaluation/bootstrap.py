@@ -20,11 +20,8 @@ def intervals(
     """95 % percentile intervals (Efron 1979, "Bootstrap Methods: Another Look at the Jackknife").
 
     N images are drawn from the N with replacement, a thousand times; all measures see the same
-    draws. An interval tells what other validation images would have done; what another training
-    would have done it does not know.
-
-    Returns:
-        Name of each measure -> (low, high); None where no draw has it.
+    draws. An interval tells what other validation images would have done, not what another
+    training would have done; it is None where no draw has the measure.
     """
     rng = np.random.default_rng(seed)
     found: dict[str, list[np.ndarray]] = {name: [] for name in statistics}
@@ -60,9 +57,9 @@ def mean_of(values: np.ndarray) -> Statistic:
 def counted(
     draws: np.ndarray, categories: np.ndarray, bins: int, weights: np.ndarray | None = None
 ) -> np.ndarray:
-    """How often each category was drawn, (R, bins), or the sums of the weights of those drawn.
+    """(R, bins): how often each category was drawn, or the sums of the weights (N,) of those drawn.
 
-    Draws (R, N) are row numbers, categories (N,) 0 to bins - 1, weights (N,) where not all are 1.
+    Draws (R, N) are row numbers, categories (N,) 0 to bins - 1.
     """
     rows = len(draws)
     places = categories.astype(np.int64)[draws]

@@ -33,14 +33,11 @@ FEW = 100
 def calibrate_run(
     run_folder: Path, moved_to: Path | None = None, undo: bool = False, openvino: bool = True
 ) -> None:
-    """Fit a temperature on the run's validation images and rewrite its model with it.
+    """Rewrite a run's model with a temperature fitted on its validation images, or without one.
 
-    Or take out the one that is in it (`undo`). predictions.csv and evaluation.json are written
-    anew, from the same look at the images.
-
-    Raises:
-        UserError: no such run or data set, no validation images, no temperature that fits, or
-            nothing to undo.
+    predictions.csv and evaluation.json are written anew, from the same look at the images.
+    UserError for no such run or data set, no validation images, no temperature that fits, or
+    nothing to undo.
     """
     run = open_finished_run(run_folder)
     digest = file_digest(run_folder / MODEL)
@@ -59,10 +56,10 @@ def calibrate_run(
     most = max((len(split.paths) for split in images), default=0)
     before = answer_all(model, images, run.image_size, openvino, most_compared=most)
     factor = 1 / inside if undo else _fitted(model, before)
-    changes = abs(factor - 1) > NOTHING
+    changes, total = abs(factor - 1) > NOTHING, inside
     if changes:
         divide_logits(model, factor)
-    total = inside * factor if changes else inside
+        total = inside * factor
     kept = 1.0 if undo else total
     # Even where nothing changes: a call that was killed after it had put the temperature in is
     # called again, and its answers shall be the same to the last digit.

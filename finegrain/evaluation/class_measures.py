@@ -17,16 +17,16 @@ BINS = 15
 
 @dataclass(frozen=True)
 class ClassAnswers:
-    """What is measured of a model's answers to N images; arrays (N,)."""
+    """What is measured of a model's answers to N images; arrays (N,).
 
-    # class indices
+    They are class indices, whether the true class is among the five most probable ones, the
+    probability of the predicted class, and `log_losses` of the true one.
+    """
+
     true: np.ndarray
     predicted: np.ndarray
-    # whether the true class is among the five most probable ones
     among_five: np.ndarray
-    # float64, probability of the predicted class
     confidences: np.ndarray
-    # float64, -log of the true class's probability, those below 1e-7 as that
     losses: np.ndarray
 
     @property
@@ -79,10 +79,9 @@ def calibration_error(confidences: np.ndarray, correct: np.ndarray) -> tuple[flo
 
 
 def reliability(confidences: np.ndarray, correct: np.ndarray) -> list[dict[str, Any]]:
-    """The reliability diagram, a row a bin.
+    """The reliability diagram: of each bin its edges and number of images, and these' means.
 
-    It has `low` and `high` (edges), `count` (images), and their mean `confidence` and `accuracy`,
-    None for an empty bin.
+    An empty bin has no mean (None).
     """
     edges, bins = np.linspace(0, 1, BINS + 1), _bins(confidences)
     counts = np.bincount(bins, minlength=BINS)
@@ -100,12 +99,10 @@ def reliability(confidences: np.ndarray, correct: np.ndarray) -> list[dict[str, 
 
 
 def per_class(answers: ClassAnswers, classes: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What became of the images of each class, and of the answers that named it.
+    """What became of the images of each class, and of those `predicted` to be of it.
 
-    Gives `images`; `accuracy` among them (recall) with `low` and `high`; `predicted`, images taken
-    for the class; `precision` among these; `f1`. None where nothing is there to take the share of.
-    The interval is the bootstrap's over the class's images, whose exact percentiles are those of a
-    binomial distribution.
+    The interval of `accuracy` (recall) is the bootstrap's over the class's images, whose exact
+    percentiles are those of a binomial distribution. None is a share of nothing.
     """
     # Takes a second to load, which every start of a training script would pay.
     from scipy.stats import binom

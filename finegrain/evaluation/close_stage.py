@@ -15,7 +15,6 @@ from finegrain.evaluation.evaluation_file import (
     read_evaluation,
     write_answers,
 )
-from finegrain.evaluation.history_plot import PICTURE, plot_history
 from finegrain.evaluation.labelled_images import (
     HELD_OUT,
     VALID,
@@ -24,10 +23,12 @@ from finegrain.evaluation.labelled_images import (
     held_out_images,
     split_images,
 )
-from finegrain.evaluation.model_picture import (
+from finegrain.evaluation.pictures import (
     MODEL_PICTURE,
     MODEL_TABLE,
+    PICTURE,
     draw_model,
+    plot_history,
     write_model_table,
 )
 from finegrain.evaluation.temperature import TEMPERATURE
@@ -47,10 +48,8 @@ def close_stage(session: Session, stage: Stage, is_final: bool) -> None:
     The model comes first. What only tells of it never ends a run: a measure, table or picture
     that cannot be made is left out with a notice, and made when the command is started again.
     So is a model.keras that is gone or damaged. The model of a later stage is not replaced by an
-    earlier one's, and what was measured before is not measured again.
-
-    The session's model holds the best weights of the stage, which was just trained or found
-    finished; the final one is that with which the script ends.
+    earlier one's, and what was measured before is not measured again. The session's model holds
+    the best weights of the stage, which was just trained or found finished.
     """
     run, results = session.run, read_results(session.run)
     owner = max(stage.name, results["model_from"] or run.last_finished_stage() or "")
@@ -117,7 +116,6 @@ def _tell_restored(session: Session) -> None:
 def _measure(
     session: Session, stage: Stage, results: dict[str, Any], answered: Sequence[Answered]
 ) -> None:
-    """Add to the results what is still missing of the stage's."""
     folder = session.folder(stage)
     before = results["stages"].get(stage.name, {})
     numbers = dict(before)
@@ -183,7 +181,6 @@ def _evaluate(session: Session, stage: str, answered: Sequence[Answered]) -> Non
 
 
 def _draw(session: Session, is_final: bool) -> None:
-    """What shows the model and its training, as far as it does not stand there yet."""
     run = session.run.path
     with by_product(f"{run / MODEL_TABLE}"):
         write_model_table(session.model, run / MODEL_TABLE)

@@ -27,10 +27,7 @@ class Tile:
 
 
 def contact_sheet(rows: Sequence[Sequence[Tile]]) -> Image.Image:
-    """Draw 1 to `MOST_ROWS` rows of photographs, the first of each set apart by a frame.
-
-    A photograph that cannot be read leaves an empty tile that says so.
-    """
+    """Draw 1 to `MOST_ROWS` rows of photographs, the first of each framed; gaps say so."""
     if not 1 <= len(rows) <= MOST_ROWS:
         raise ValueError(f"`rows` must be 1 to {MOST_ROWS}. Received: {len(rows)}")
     longest = max(len(row) for row in rows)

@@ -36,11 +36,7 @@ class Pairs:
 
 
 def sample_pairs(labels: np.ndarray, most: int = PAIRS, seed: int = 0) -> Pairs:
-    """Draw as many positive as negative pairs, no pair twice.
-
-    Where there are fewer than `most` asks for, all of the rarer kind and as many of the other;
-    none where all images are of one class, or each is of its own.
-    """
+    """As many positive as negative pairs, none twice: `most` in all, or as many as there are."""
     labels = np.asarray(labels, np.int64)
     rng = np.random.default_rng(seed)
     order = np.argsort(labels, kind="stable")
@@ -70,7 +66,7 @@ def _draw(
 def equal_error_rate(scores: np.ndarray, same: np.ndarray) -> float:
     """The error where as large a share of negative pairs is accepted as of positive ones refused.
 
-    The ROC curve is taken as straight between its points. Scores (P,) are of both kinds.
+    Scores (P,) are of both kinds; the ROC curve is straight between its points.
     """
     accepted, found, _ = roc_curve(same, scores, drop_intermediate=False)
     return float(np.interp(0.0, accepted + found - 1, accepted))
@@ -81,8 +77,7 @@ class PairCurve:
 
     What is drawn again is images, not pairs: an image that is hard to tell spoils all its pairs.
     A pair counts as often as both its images were drawn together (Owen 2007, arXiv 0712.1111).
-
-    Scores (P,) are larger for pairs more likely of one class; there are pairs of both kinds.
+    Scores (P,) are as those of a `PairScore`; there are pairs of both kinds.
     """
 
     def __init__(self, scores: np.ndarray, pairs: Pairs):
@@ -136,11 +131,12 @@ class PairCurve:
 
 @dataclass(frozen=True)
 class NeighbourRanks:
-    """What each query found; arrays (Q,)."""
+    """What each query found, (Q,): images by row, which have another one of their class.
 
-    # row numbers of the images that have another one of their class
+    Ranks are of the first image of the query's class, from 1.
+    """
+
     queries: np.ndarray
-    # rank of the first image of the query's class, from 1
     first: np.ndarray
     average_precision: np.ndarray
 
@@ -187,8 +183,8 @@ def linear_probe(
 ) -> float:
     """Top-1 accuracy, 0 to 1, of logistic regression on frozen, standardised embeddings.
 
-    It learns from the rows of (N, D) where `learn` is true and is tested on the others. The
-    strength is the inverse of the regularisation, scikit-learn's C.
+    It learns from the rows of (N, D) where `learn` is true and is tested on the others; the
+    strength is scikit-learn's C.
     """
     # Takes a second to import, which few users of this file need.
     from sklearn.linear_model import LogisticRegression

@@ -42,11 +42,7 @@ def evaluate_split(
     """All measures that can be computed, of the split's sound rows of predictions.csv.
 
     Pairs and neighbours are measured where there are embeddings (`answered`), the pairwise head
-    where the model has one.
-
-    Returns:
-        `images`; `measures`, for each name of `MEASURES` its `value`, `low` and `high`, or None;
-        `missing`, for each of the latter the reason; `per_class`; `reliability`; `notes`.
+    where the model has one. Of a measure that is None, `missing` says why.
     """
     found, answers = _Found(), class_answers(rows, classes)
     if len(rows):
@@ -70,8 +66,6 @@ def evaluate_split(
 
 @dataclass
 class _Found:
-    """The measures of a split, as far as they have been looked at."""
-
     measures: dict[str, Any] = field(default_factory=lambda: dict.fromkeys(MEASURES))
     missing: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -101,7 +95,6 @@ def _left_out(answered: Answered) -> list[str]:
 
 
 def _compare(found: _Found, answered: Answered, same_class: PairScore | None) -> None:
-    """Take the measures of pairs and neighbours."""
     embeddings, labels = answered.embeddings, answered.images.labels[answered.compared]
     if len(labels) > MOST_COMPARED:
         drawn = drawn_rows(len(labels), MOST_COMPARED)

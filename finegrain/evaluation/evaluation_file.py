@@ -53,10 +53,9 @@ def write_answers(
     same_class: PairScore | None,
     about: About,
 ) -> dict[str, Any]:
-    """Write predictions.csv, and evaluation.json, which is computed from it and the embeddings.
+    """Write predictions.csv, and evaluation.json from it and the embeddings; gives what that holds.
 
-    Gives what evaluation.json holds: `missing` is split -> why it is not there; each of `splits`
-    comes from `evaluate_split`.
+    There `missing` is split -> why it is not there; each of `splits` comes from `evaluate_split`.
     """
     path = folder / PREDICTIONS
     tables = [split.rows(classes) for split in answered]
@@ -94,7 +93,7 @@ def _missing(splits: dict[str, Any]) -> dict[str, str]:
 
 
 def write_evaluation(path: Path, evaluation: dict[str, Any]) -> None:
-    """Write the measures, replacing a file of the same name."""
+    """Write evaluation.json, replacing an earlier one."""
     # A number that is not finite would make it unreadable for other readers of JSON.
     write_record(path, evaluation, "surrogateescape", ensure_ascii=False, allow_nan=False)
 

@@ -33,15 +33,16 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Answered:
-    """What a model said of labelled images that could be read."""
+    """What a model said of labelled images that could be read.
+
+    Embeddings are (M, D) float32 of the `compared` rows (M,) of the images, all or some; the
+    unreadable images, name -> reason, are left out.
+    """
 
     images: LabelledImages
     answers: TopAnswers
-    # (M,) rows of the images that have an embedding here, all or some
     compared: np.ndarray
-    # (M, D) float32
     embeddings: np.ndarray
-    # the images that were left out: name -> reason
     unreadable: dict[str, str]
 
     def rows(self, classes: list[str]) -> pd.DataFrame:
@@ -64,10 +65,8 @@ def held_out_images(data: DataSet, classes: list[str] | None = None) -> list[Lab
 def labelled_folder(folder: Path, classes: list[str]) -> list[LabelledImages]:
     """The images of a folder: of a data set those held out, else all, in folders named by class.
 
-    Labels go by the names of the model's classes, of which a folder may lack some.
-
-    Raises:
-        UserError: no such folder, no labelled images in it, or a class that the model lacks.
+    A folder may lack classes of the model. UserError for no such folder, no labelled images in
+    it, or a class that the model lacks.
     """
     if (folder / MANIFEST).is_file():
         data = open_data_set(folder, may_lack_images=True)

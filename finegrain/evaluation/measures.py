@@ -16,7 +16,7 @@ Taking = Callable[[Any], tuple[float, Statistic]]
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure: its name in evaluation.json, its titles for the terminal and for the report.
+    """Its name in evaluation.json, titles for the terminal and for the report, and how it is taken.
 
     The report shows it in percent, or as a plain number.
     """
@@ -101,10 +101,9 @@ MEASURES = {measure.name: measure for measure in (*CLASS_MEASURES, *COMPARISONS)
 def taken(
     measures: Sequence[Measure], evidence: Any, images: int
 ) -> dict[str, dict[str, float | None]]:
-    """Take measures of one kind of evidence, with 95 % bootstrap intervals over its images.
+    """Measures of one kind of evidence, with 95 % bootstrap intervals over its images.
 
-    Returns:
-        Name -> `value`, and `low` and `high`, None where no draw has the measure.
+    `low` and `high` are None where no draw has the measure.
     """
     found = {measure.name: measure.of(evidence) for measure in measures}
     bounds = intervals({name: draws for name, (_, draws) in found.items()}, images)

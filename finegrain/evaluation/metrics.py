@@ -12,10 +12,9 @@ CLIPS = (
 
 
 def top1_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Share of images whose most probable class is not their own.
+    """Share of images, scores (N,C), whose largest score is not that of their class index (N,).
 
-    Of scores (N,C) the largest of a row is the answer; labels (N,) are class indices. ValueError
-    for no rows, shapes that do not fit, or a row that is not a number.
+    ValueError for no rows, shapes that do not fit, or a row that is not a number.
     """
     probabilities, labels = _checked(probabilities, labels)
     if np.isnan(probabilities).any():

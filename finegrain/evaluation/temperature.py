@@ -53,10 +53,8 @@ def fit_temperature(
     """The T with the smallest log loss; it takes seconds and is the same each time.
 
     Of very many images times classes a part is taken, drawn by chance. Embeddings (N, D), at least
-    one and finite, are what the softmax sees; kernel (D, C) and bias (C,) are its own.
-
-    Raises:
-        UserError: no T is best: the model would have to be ever surer, or ever less sure.
+    one and finite, are what the softmax of `head_weights` sees. UserError where no T is best: the
+    model would have to be ever surer, or ever less sure.
     """
     rows = drawn_rows(len(labels), max(1, MOST_LOGITS // len(bias)))
     if len(rows) < len(labels):
@@ -71,11 +69,9 @@ def fit_temperature(
     temperature = float(np.exp(found.x))
     if not SMALLEST * 1.01 < temperature < LARGEST / 1.01:
         every = (logits.argmax(axis=1) == labels).all()
-        reason = (
-            "all validation images are answered rightly"
-            if every
-            else "its answers on the validation images say nothing about how sure it may be"
-        )
+        reason = "its answers on the validation images say nothing about how sure it may be"
+        if every:
+            reason = "all validation images are answered rightly"
         raise UserError(
             f"no temperature fits this model: {reason}; calibrate on more, or harder, validation "
             "images"
@@ -106,20 +102,18 @@ def answers_from_embeddings(
 
 
 def model_temperature(run_folder: Path, digest: str | None = None) -> float:
-    """The temperature inside a run's model, 1 where it was never calibrated.
+    """The temperature inside a run's model, 1 where it was never calibrated, or trained on since.
 
-    The record goes by the model's digest, which callers may know already; so a model that was
-    trained on since has none.
+    The record goes by the model's digest, which callers may know already.
     """
     known = _record(run_folder)
     return known.get(digest or file_digest(run_folder / MODEL), 1.0) if known else 1.0
 
 
 def replace_model(run_folder: Path, model: keras.Model, temperature: float) -> str:
-    """Write a run's model anew with another temperature in it; whole or not at all.
+    """Write a run's float32 model, whole or not at all, and give the digest of model.keras.
 
-    The model is in float32, and its softmax divided by the temperature. Gives the digest of the
-    new model.keras.
+    Its softmax is divided by the temperature already.
     """
     with written_whole(run_folder / MODEL, 5 * model.count_params()) as beside:
         model.save(beside)

@@ -7,7 +7,7 @@ from typing import Any
 from finegrain.datasets.manifest import CLASSES, read_class_names
 from finegrain.errors import UserError
 from finegrain.evaluation.evaluation_file import EVALUATION, read_evaluation
-from finegrain.evaluation.history_plot import read_history
+from finegrain.evaluation.pictures import read_history
 from finegrain.report.answers import Answers, answers_of
 from finegrain.report.photographs import Photographs
 from finegrain.runs.predictions import PREDICTIONS, read_sound_predictions

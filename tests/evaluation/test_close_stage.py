@@ -40,7 +40,7 @@ MADE = {
 @pytest.fixture(autouse=True)
 def a_small_network_and_no_graphviz(monkeypatch):
     monkeypatch.setattr(session, "build_backbone", lambda *_: small_backbone())
-    monkeypatch.setattr("finegrain.evaluation.model_picture.shutil.which", lambda name: None)
+    monkeypatch.setattr("finegrain.evaluation.pictures.shutil.which", lambda name: None)
 
 
 @pytest.fixture(scope="module")

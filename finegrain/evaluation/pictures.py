@@ -1,29 +1,40 @@
-"""The course of a run as one picture, `history.png`."""
+"""Pictures of a run for people to look at: its course, its model's layers, and these as text."""
 
+import contextlib
 import csv
-from io import TextIOWrapper
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import matplotlib.ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from finegrain.errors import UserError
+from finegrain.own_pictures import sign
 from finegrain.regular_file import open_regular
 from finegrain.runs.plateau import rate_drops
 from finegrain.runs.stage_folder import HISTORY
 from finegrain.whole_files import written_whole
 
-PICTURE = "history.png"
+PICTURE, MODEL_PICTURE, MODEL_TABLE = "history.png", "model.png", "model.txt"
 BLUE, ORANGE, GREY = "#1f6fb2", "#d9730d", "#6f6f6f"
 TRAINING, VALIDATION, RATE_DROP = "training", "validation", "learning rate lowered to"
+DPI = 120
+# Of the table, in characters; a cell that is longer goes on below.
+WIDTH = 160
 
 
 def read_history(run: Path) -> list[tuple[str, list[dict[str, float]]]]:
     """The name and the rows of history.csv, all floats, of every stage begun, in their order."""
     stages = []
     for file in sorted(run.glob(f"*/{HISTORY}")):
-        with TextIOWrapper(open_regular(file), encoding="utf-8", newline="") as table:
+        with io.TextIOWrapper(open_regular(file), encoding="utf-8", newline="") as table:
             reader = csv.DictReader(table)
             rows = [{key: float(value) for key, value in row.items()} for row in reader]
         stages.append((file.parent.name, rows))
@@ -31,11 +42,10 @@ def read_history(run: Path) -> list[tuple[str, list[dict[str, float]]]]:
 
 
 def plot_history(run: Path) -> Path:
-    """Draw identification loss and top-1 accuracy over all epochs of a run.
+    """Draw identification loss and top-1 accuracy over a run's epochs into its `history.png`.
 
     Stage borders are vertical lines with the stage's name; a drop of the learning rate inside a
-    stage is a dotted one with the rate from there on. Gives the path of `history.png`, which
-    stands in the run folder.
+    stage is a dotted one with the rate from there on.
     """
     stages = read_history(run)
     rows = [row for _, stage in stages for row in stage]
@@ -65,7 +75,7 @@ def plot_history(run: Path) -> Path:
 def _draw_curves(
     axes: Axes, rows: list[dict[str, float]], title: str, wanted: tuple[str, str]
 ) -> float:
-    """Draw a number of training and validation; gives the highest one."""
+    """The highest of the numbers drawn, of training and validation."""
     axes.set_title(title)
     highest = 0.0
     for prefix, colour, label in (("", BLUE, TRAINING), ("val_", ORANGE, VALIDATION)):
@@ -93,3 +103,56 @@ def _mark_stages(
             if tell_rates:
                 axes.text(place, 0.02, f" {rates[number]:g}", va="bottom", **style)
         start += len(rows)
+
+
+def draw_model(model: keras.Model, path: Path) -> None:
+    """Draw the layers of a model, a backbone as one box, as `.png`, `.svg` or `.pdf`.
+
+    A file that is there is replaced; UserError where Graphviz is missing or does not work, or the
+    file cannot be written.
+    """
+    if shutil.which("dot") is None:
+        raise UserError(
+            "Graphviz, which draws it, is not installed; install it (Debian, Ubuntu: apt install "
+            "graphviz; macOS: brew install graphviz; Windows: choco install graphviz) and start "
+            "the same command again"
+        )
+    with tempfile.TemporaryDirectory() as folder, written_whole(path) as beside:
+        kind = path.suffix.lower()[1:]
+        picture = Path(folder, f"model.{kind}")
+        try:
+            # pydot prints all that a failing Graphviz says.
+            with contextlib.redirect_stdout(io.StringIO()):
+                keras.utils.plot_model(
+                    model, picture, show_shapes=True, show_layer_names=True, dpi=DPI
+                )
+        except (ImportError, OSError, AssertionError) as error:
+            raise UserError(
+                f"Graphviz is installed, but `dot -T{kind}` does not work; mend it and start the "
+                "same command again"
+            ) from error
+        shutil.copyfile(picture, beside)
+        sign(beside)
+
+
+def write_model_table(model: keras.Model, path: Path) -> None:
+    """Write Keras's summary of a model: all layers, those of a backbone too, and which learn."""
+    lines: list[str] = []
+    with _terminal_of(WIDTH):
+        model.summary(WIDTH, print_fn=lines.append, expand_nested=True, show_trainable=True)
+    with written_whole(path) as file:
+        file.write_text("\n".join(lines), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _terminal_of(columns: int) -> Iterator[None]:
+    """Keras cuts its table at the width of the terminal, whatever width it is asked for."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(columns)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
