@@ -52,8 +52,14 @@ def known_config() -> dict:
 
 def report():
     from finegrain.report.charts import draw_curves, draw_reliability
-    from finegrain.report.measures import measure_notes, measure_rows
-    from finegrain.report.run_record import read_run, run_facts, setting_rows, stage_rows
+    from finegrain.report.run_record import (
+        measure_notes,
+        measure_rows,
+        read_run,
+        run_facts,
+        setting_rows,
+        stage_rows,
+    )
 
     record = read_run(Path("runs/multi"))
     draw_curves(record.stages)

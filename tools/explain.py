@@ -30,7 +30,7 @@ from finegrain.outputs import Output, OutputFile, OutputFolder
 if TYPE_CHECKING:
     import numpy as np
 
-    from finegrain.explain.photograph import Photograph
+    from finegrain.explain.pictures import Photograph
     from finegrain.runs.finished_run import FinishedRun
 
 
@@ -86,9 +86,8 @@ def explain_each(settings: Settings, run: "FinishedRun") -> None:
     """Write a picture for each photograph and print its likeliest classes."""
     import numpy as np
 
-    from finegrain.explain.figures import class_figure, percentage, save_figure
     from finegrain.explain.grad_cam import GradCam
-    from finegrain.explain.photograph import lay_over
+    from finegrain.explain.pictures import class_figure, lay_over, percentage, save_figure
     from finegrain.models.classifier import classifier
 
     asked = None if settings.class_name is None else class_index(run.classes, settings.class_name)
@@ -110,9 +109,8 @@ def explain_each(settings: Settings, run: "FinishedRun") -> None:
 
 def explain_pair(settings: Settings, run: "FinishedRun") -> None:
     """Write one picture of two photographs and print whether they show the same class."""
-    from finegrain.explain.figures import pair_figure, percentage, save_figure
     from finegrain.explain.grad_cam import PairCam
-    from finegrain.explain.photograph import lay_over
+    from finegrain.explain.pictures import lay_over, pair_figure, percentage, save_figure
     from finegrain.models.multi_loss import same_class
 
     if not run.compares_pairs:
@@ -153,7 +151,7 @@ def answer(model, inputs) -> "np.ndarray":
 def readable(paths: Sequence[Path], image_size: tuple[int, int]) -> Iterator["Photograph"]:
     """The photographs one by one; those that cannot be read are named."""
     from finegrain.decode import UnreadableImage
-    from finegrain.explain.photograph import read_photograph
+    from finegrain.explain.pictures import read_photograph
 
     read = 0
     for path in paths:

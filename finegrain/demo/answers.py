@@ -11,7 +11,7 @@ from finegrain.embeddings.nearest import nearest, unit_rows
 from finegrain.embeddings.source import model_source
 from finegrain.embeddings.stored import run_embeddings
 from finegrain.explain.grad_cam import GradCam, PairCam
-from finegrain.explain.photograph import Photograph, lay_over
+from finegrain.explain.pictures import Photograph, lay_over
 from finegrain.models.classifier import classifier
 from finegrain.models.multi_loss import same_class
 from finegrain.runs.finished_run import FinishedRun
@@ -46,8 +46,7 @@ class TrainingImages:
 def open_training_images(run_folder: Path, data: Path | None = None) -> TrainingImages:
     """The training images of a finished run, their embeddings computed where not there yet.
 
-    `data` is where the data set stands now, if it has moved; a `UserError` where it is gone or
-    another.
+    UserError where the data set, which stands in `data` if it has moved, is gone or another.
     """
     folder = open_run_data(run_folder, data).folder
     with run_embeddings(run_folder, data) as features:
@@ -59,13 +58,9 @@ def open_training_images(run_folder: Path, data: Path | None = None) -> Training
 
 @dataclass(frozen=True)
 class PairAnswer:
-    """What a run says of two photographs.
+    """Probability of the same class, cosine of the embeddings, and what speaks for the answer.
 
-    Attributes:
-        same: probability of the same class; None where the run has no head for pairs.
-        cosine: of the two embeddings, -1 to 1.
-        overlays: the two, coloured by what speaks for the likelier answer; None as `same`.
-        says_same: which answer the overlays are of.
+    `same` and `overlays` are None where the run has no head for pairs.
     """
 
     same: float | None
@@ -88,7 +83,7 @@ class Answers:
         self._pair_cam = PairCam(model) if run.compares_pairs else None
 
     def probabilities(self, photo: Photograph) -> np.ndarray:
-        """(C,) probabilities of the classes."""
+        """(C,), of the classes."""
         return ops.convert_to_numpy(self._classify(photo.pixels[None], training=False))[0]
 
     def overlay(self, photo: Photograph, class_index: int) -> np.ndarray:

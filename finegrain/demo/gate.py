@@ -50,10 +50,7 @@ class OwnRequests:
 
 @dataclass
 class UploadLimit:
-    """ASGI middleware that refuses requests of more than so many bytes and sweeps old files.
-
-    The folder is that of uploads and the page's pictures; the oldest files there go first.
-    """
+    """ASGI middleware that refuses long requests and sweeps the oldest of uploads and pictures."""
 
     app: App
     folder: Path

@@ -10,8 +10,7 @@ import numpy as np
 from finegrain.decode import UnreadableImage, open_rgb
 from finegrain.demo.answers import Answers
 from finegrain.demo.photograph_requests import NOT_UPLOADED, uploaded_file
-from finegrain.explain.figures import percentage
-from finegrain.explain.photograph import SHOWN_SIDE, Photograph, read_photograph
+from finegrain.explain.pictures import SHOWN_SIDE, Photograph, percentage, read_photograph
 
 NEIGHBOURS = 6
 THUMBNAIL = 240
@@ -28,12 +27,9 @@ CSS = """
 
 
 def build_page(answers: Answers, uploads: Path, note: str = "") -> gradio.Blocks:
-    """The page of a run.
+    """The page of a run; a note tells the user what is missing.
 
-    Args:
-        answers: what the run says.
-        uploads: the folder that Gradio keeps uploads in; no other file is ever read for a visitor.
-        note: what is missing, in a sentence for the user; empty if nothing is.
+    Of the folder that Gradio keeps uploads in, and of no other, files are read for a visitor.
     """
     run = answers.run
     title = f"{run.folder.resolve().name}: {len(run.classes)} classes"

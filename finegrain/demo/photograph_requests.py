@@ -12,17 +12,14 @@ from starlette.requests import ClientDisconnect, Request
 
 from finegrain.decode import UnreadableImage, open_rgb
 from finegrain.demo.gate import JOIN, UPLOAD, App, Message, Receive, Send, refuse
-from finegrain.explain.photograph import SHOWN_SIDE
+from finegrain.explain.pictures import SHOWN_SIDE
 
 NOT_UPLOADED = "This photograph is not among the uploads; drop it once more."
 NO_FILES = "The upload is no form of files."
 
 
 def uploaded_file(path: Any, folder: Path) -> Path | None:
-    """The regular file at whatever a browser names; None for all that is no upload.
-
-    Links that lead out of the folder of the uploads count as outside.
-    """
+    """The regular file at whatever a browser names, if it is really in the folder of uploads."""
     try:
         real = Path(path).resolve(strict=True)
     except (OSError, TypeError, ValueError, RuntimeError):

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from finegrain.explain.photograph import fitted
+from finegrain.explain.pictures import fitted
 from finegrain.models.backbone import BACKBONE_LAYER
 from finegrain.models.heads import SAME_CLASS
 from finegrain.models.heads.category import CATEGORY
@@ -39,10 +39,7 @@ class _CutModel:
 
 
 class GradCam(_CutModel):
-    """Heat of a class, of a training model or its `classifier`.
-
-    The score is the class's number before the softmax.
-    """
+    """Heat of a class, by its number before the softmax, of a training model or `classifier`."""
 
     def __init__(self, model: keras.Model):
         super().__init__(model)
@@ -50,10 +47,9 @@ class GradCam(_CutModel):
         self._above = keras.Model(self._cut, self._dense.input)
 
     def heats(self, images: np.ndarray, class_indices: Sequence[int] | None = None) -> np.ndarray:
-        """Heat of images (N, H, W, 3) uint8, RGB, of the model's size.
+        """Heat of images (N, H, W, 3) uint8, RGB, of the model's size: (N, h, w) of the map's.
 
-        Asked about are N classes, or the likeliest of each image. Gives (N, h, w) float32, 0 to 1,
-        of the feature map's size; all 0 where no part of the picture speaks for the class.
+        Asked about are N classes, or the likeliest of each image. See `weighted_heat`.
         """
         maps = self._maps(images)
         if class_indices is None:
@@ -74,13 +70,12 @@ class GradCam(_CutModel):
 class PairCam(_CutModel):
     """Heat of two images at once.
 
-    The score is the log odds of "the same class". For "another class" it is differentiated as
-    it stands: hot is what one image has and the other lacks. For "the same class" that would
-    not do: the head takes the square of the embeddings' difference, which has no slope just
-    where the two agree, and elsewhere asks each image for what it lacks. So of the score only
-    that part is differentiated that comes from both images together: the score of the two, less
-    each one's score against an empty map. Of (a - b)^2 that leaves -2ab: hot is what both have
-    and the head goes by. The model is a multi-loss training model.
+    The score is a multi-loss model's log odds of "the same class". For "another class" it is
+    differentiated as it stands: hot is what one image has and the other lacks. For "the same
+    class" that would not do: the square of the embeddings' difference has no slope just where the
+    two agree, and elsewhere asks each image for what it lacks. So only that part is differentiated
+    that comes from both together: the score of the two, less each one's score against an empty
+    map. Of (a - b)^2 that leaves -2ab: hot is what both have and the head goes by.
     """
 
     def __init__(self, model: keras.Model):
@@ -94,8 +89,7 @@ class PairCam(_CutModel):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Heat of two pictures, (H, W, 3) uint8 of any sizes, for the same class or for another.
 
-        Gives two (h, w) float32 arrays, 0 to 1, of the feature map's size; all 0 where nothing
-        speaks for the answer.
+        Each is (h, w) as `GradCam.heats` gives it.
         """
         images = np.stack([fitted(pixels, self.image_size) for pixels in (pixels_1, pixels_2)])
         maps = self._maps(images)
@@ -104,7 +98,6 @@ class PairCam(_CutModel):
         return heat_1, heat_2
 
     def _odds(self, map_1: Tensor, map_2: Tensor) -> Tensor:
-        """(1,) log odds of "the same class"."""
         embeddings = [self._embed(given, training=False) for given in (map_1, map_2)]
         logits = _logits(self._dense, self._difference(embeddings))
         return logits[:, 1] - logits[:, 0]
@@ -121,10 +114,8 @@ def weighted_heat(feature_maps: np.ndarray, slopes: np.ndarray) -> np.ndarray:
     """Grad-CAM's heat (equations 1 and 2).
 
     Each channel of the map counts as much as the score's gradient on it, averaged over all
-    places; what speaks against is cut off. The hottest place of an image gets 1.
-
-    Maps and gradients (N, h, w, D) -> (N, h, w) float32, 0 to 1; all 0 where nothing speaks for
-    the score, or where a number is not finite.
+    places; what speaks against is cut off. Maps and gradients (N, h, w, D) -> (N, h, w) float32,
+    0 to 1 at the hottest place; all 0 where nothing speaks for it, or a number is not finite.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         weights = slopes.astype(np.float64).mean(axis=(1, 2))
@@ -158,11 +149,10 @@ def _map_tensor(model: keras.Model) -> Tensor:
 
 
 def gradients(score: Score, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Gradients of a number with respect to each of several float32 arrays.
+    """Gradients of the sum of a score with respect to float32 arrays; 0 where it has none of one.
 
-    The score is a function of as many tensors, made of `keras.ops` and layers in inference mode,
-    and gives a tensor whose sum is differentiated. Rows of a batch that do not meet in it have each
-    the gradient of their own score. Zeros where the score does not depend on an array.
+    The score is a function of as many tensors, made of `keras.ops` and layers in inference mode.
+    Rows of a batch that do not meet in it have each the gradient of their own score.
     """
     found = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[keras.backend.backend()]
     tensors = [ops.convert_to_tensor(value, dtype="float32") for value in values]

@@ -26,10 +26,7 @@ REQUIREMENTS = "requirements-export.txt"
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What stands inside an exported model for those who use it.
-
-    Classes and category ids stand in the order of the probabilities; input and output are words.
-    """
+    """What stands inside an exported model for those who use it."""
 
     classes: list[str]
     image_size: tuple[int, int]
@@ -47,7 +44,7 @@ class ModelCard:
 
 
 def model_card(run: FinishedRun) -> ModelCard:
-    """The card of a run's classifier."""
+    """What a run's classifier takes and gives."""
     height, width = run.image_size
     return ModelCard(
         classes=run.classes,
@@ -61,10 +58,7 @@ def model_card(run: FinishedRun) -> ModelCard:
 
 
 def served_model(classifier: keras.Model) -> keras.Model:
-    """The classifier on bytes: nobody can feed it pixels of 0 to 1 by mistake.
-
-    `image` (B, H, W, 3) uint8, RGB 0 to 255 -> dict of `probabilities` (B, C) float32.
-    """
+    """The classifier on bytes: nobody can feed it pixels of 0 to 1 by mistake."""
     image = keras.Input(classifier.input_shape[1:], dtype="uint8", name=IMAGE)
     return keras.Model(image, {PROBABILITIES: classifier(image)}, name="served")
 
@@ -76,9 +70,8 @@ class Format:
     Attributes:
         suffix: of the file to write; empty where it is a folder.
         packages: modules it needs besides the project's own requirements.
-        write: write a model of `served_model` with its card to a path; runs on TensorFlow.
-        answer: what the written model makes of images (N, H, W, 3) uint8, computed by the
-            format's own runtime: (N, C) float32.
+        write: write a model of `served_model` with its card; runs on TensorFlow.
+        answer: images (N, H, W, 3) uint8 -> (N, C) float32, by the format's own runtime.
         classes: the class names read back from the written model.
     """
 
@@ -127,10 +120,10 @@ def _take_back(part: Path, output: Path) -> None:
 
 
 def export_run(run: FinishedRun, format: Format, output: Path, images: np.ndarray) -> Agreement:
-    """Export a run's classifier with its class names; Keras must be on TensorFlow.
+    """Export a run's classifier with its class names to a new file; Keras must be on TensorFlow.
 
-    The output must not exist. Images to compare on are (N, H, W, 3) uint8, RGB, N at least 1. A
-    model that cannot be converted or disagrees is refused, and nothing is written.
+    A model that cannot be converted, or disagrees on at least one image, (N, H, W, 3) uint8, RGB,
+    is refused, and nothing is written.
     """
     classifier = run.classifier()
     expected = KerasEngine(classifier).run(images)
@@ -187,6 +180,5 @@ def _write_and_ask(
 
 
 def _reason(error: Exception) -> str:
-    """The line that names what is not supported, else the last one."""
     lines = [line.strip() for line in str(error).splitlines()]
     return next((line for line in lines if "ops:" in line.lower()), one_line(error))[:200]

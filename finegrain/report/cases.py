@@ -28,7 +28,6 @@ class Case:
 
     Attributes:
         bars: (class name, probability, `true`, `predicted` or `other`) of the likeliest.
-        attention: pictures of where the model looks.
         nearest: (picture, class name, similarity, kind as in `bars`) of training photographs.
         remark: what these say; empty without them.
     """
@@ -61,11 +60,9 @@ def least_sure(answers: Answers, most: int) -> np.ndarray:
 def likely_label_errors(answers: Answers) -> np.ndarray:
     """Rows of photographs that are surer of another class than its own photographs are.
 
-    The threshold of a class is the mean probability that its photographs give it. A row counts
-    if its answer is not its label, reaches the threshold of the class answered, and its label's
-    probability stays below the label's threshold. A class without photographs has no threshold,
-    and nothing is counted into it. First come those whose label's probability is furthest below
-    the answer's.
+    As in `RULE`; the threshold of a class is the mean probability that its photographs give it,
+    and nothing is counted into a class without photographs. First come those whose label's
+    probability is furthest below the answer's.
     """
     images = np.bincount(answers.labels, minlength=len(answers.classes))
     sums = np.bincount(answers.labels, answers.true_probability, len(answers.classes))
@@ -92,7 +89,7 @@ def supported_first(
 
 
 def make_case(answers: Answers, row: int, photographs: Photographs, evidence: Evidence) -> Case:
-    """All that is known of one photograph, as far as there are pictures and neighbours of it."""
+    """All that is known of one photograph."""
     path, classes = answers.paths[row], answers.classes
     label, predicted = int(answers.labels[row]), int(answers.predicted[row])
     asked, known = questions_of(answers, [row]), evidence.nearest.get(path, [])

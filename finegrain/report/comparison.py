@@ -18,7 +18,7 @@ class Difference:
 
     Attributes:
         only_this, only_other: photographs that only one of them has right.
-        low, high: 95 % interval of `accuracy - other_accuracy`, by paired bootstrap.
+        low, high: 95 % interval of the accuracies' difference, by paired bootstrap.
         p_value: of McNemar's exact test, that the two err equally often.
     """
 
@@ -61,10 +61,9 @@ def named_answers(record: RunRecord) -> Named:
 def difference(this: Named, other: Named, seed: int = 0) -> Difference | None:
     """Compare two runs; None where they have no photograph of one path and class in common.
 
-    The bootstrap draws photographs with replacement, both runs' answers together; all that
-    counts is how many are drawn of those that one, the other, or neither alone has right, so
-    these three numbers are drawn. McNemar 1947, "Note on the sampling error of the difference
-    between correlated proportions or percentages", with the exact binomial distribution.
+    The bootstrap would draw photographs, both runs' answers together; all that counts is how many
+    one, the other, or neither alone has right, so these three numbers are drawn. McNemar 1947,
+    "Note on the sampling error of the difference between correlated proportions or percentages".
     """
     common = sorted(this.keys() & other.keys())
     if not common:

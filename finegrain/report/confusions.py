@@ -59,12 +59,11 @@ def confused_pairs(counts: sparse.csr_array, most: int) -> list[ConfusedPair]:
 def look_alike_order(counts: sparse.csr_array) -> np.ndarray:
     """(C,) class indices, ordered by hierarchical clustering of their confusions.
 
-    Classes are alike if their photographs get the same answers: each class is described by the
-    shares in which it is given to others and others to it; average linkage on the cosine distance
-    of these rows makes a tree, whose leaves are put so that neighbours differ least (Bar-Joseph
-    et al. 2001, "Fast optimal leaf ordering for hierarchical clustering"). Classes without any
-    mistake follow last, in their own order, and so do those beyond the `MOST_CLUSTERED` most
-    confused.
+    Each class is described by the shares in which it is given to others and others to it; average
+    linkage on the cosine distance of these rows makes a tree, whose leaves are put so that
+    neighbours differ least (Bar-Joseph et al. 2001, "Fast optimal leaf ordering for hierarchical
+    clustering"). Classes without any mistake, or beyond the `MOST_CLUSTERED` most confused, follow
+    last, in their own order.
     """
     chosen = np.sort(most_confused(counts, MOST_CLUSTERED))
     others = np.setdiff1d(np.arange(counts.shape[0]), chosen)

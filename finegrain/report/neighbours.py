@@ -1,8 +1,7 @@
 """Training photographs that the model finds most like others, and copies across the split.
 
-A copy of a validation photograph among the training ones makes the score too good. img2keras.py
-keeps the copies it finds on one side; this looks again at what the model finds most alike, and so
-also sees mirrored and cropped copies, and splits that were made otherwise.
+Copies make the score too good. img2keras.py keeps those it finds on one side; this looks again at
+what the model finds most alike, and so sees mirrored and cropped ones, and splits made otherwise.
 """
 
 from collections.abc import Sequence
@@ -80,8 +79,7 @@ def equal_files(table: pd.DataFrame, split: str) -> list[Copy]:
 def like_pictures(features: FeatureFile, split: str, photographs: Photographs) -> list[Copy]:
     """Pairs of a held-out and a training photograph whose pictures correlate.
 
-    Of each held-out photograph the nearest training photograph is a candidate, if the cosine of
-    their embeddings is at least `LEAST_SIMILARITY`; the `MOST_CHECKED` nearest candidates are
+    The `MOST_CHECKED` pairs of nearest embeddings whose cosine is at least `LEAST_SIMILARITY` are
     looked at. They are copies if their 16 x 16 grey thumbnails, one of them mirrored or not,
     correlate with at least `LIKE`. Photographs that cannot be read are passed over.
     """

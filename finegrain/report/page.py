@@ -10,8 +10,13 @@ from markupsafe import Markup
 
 from finegrain.report.cases import RULE
 from finegrain.report.comparison import Difference, Disagreement
-from finegrain.report.measures import measure_notes, measure_rows
-from finegrain.report.run_record import run_facts, setting_rows, stage_rows
+from finegrain.report.run_record import (
+    measure_notes,
+    measure_rows,
+    run_facts,
+    setting_rows,
+    stage_rows,
+)
 from finegrain.report.run_view import RunView
 from finegrain.whole_files import written_whole
 

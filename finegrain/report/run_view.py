@@ -30,9 +30,8 @@ from finegrain.report.confusions import (
 )
 from finegrain.report.evidence import gather_evidence
 from finegrain.report.matrix_drawing import draw_matrix, draw_overview
-from finegrain.report.measures import Measure, measures_of
 from finegrain.report.photographs import Picture
-from finegrain.report.run_record import RunRecord
+from finegrain.report.run_record import Measure, RunRecord, measures_of
 
 # With more classes the matrix shows the most confused ones.
 MOST_IN_MATRIX = 60

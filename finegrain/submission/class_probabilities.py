@@ -10,14 +10,10 @@ from finegrain.errors import UserError
 
 @dataclass(frozen=True)
 class ClassProbabilities:
-    """Class probabilities in which every number carries its image's id and its class's name.
-
-    No two of the N ids are alike, nor two of the C classes.
-    """
+    """(N,C) float32 of N unlike image ids and C unlike class names."""
 
     ids: list[str]
     classes: list[str]
-    # (N,C) float32, 0 to 1
     probabilities: np.ndarray
 
     def __post_init__(self) -> None:
@@ -40,29 +36,20 @@ class ClassProbabilities:
         return ClassProbabilities(self.ids, list(classes), columns)
 
     def most_probable(self) -> list[str]:
-        """The name of each row's most probable class."""
+        """A class name for each row."""
         return [self.classes[column] for column in self.probabilities.argmax(axis=1)]
 
 
 def mean_of(tables: Sequence[ClassProbabilities]) -> ClassProbabilities:
-    """Average several models' answers for the same images, matched by id and by class name.
-
-    The tables, at least one, have the same ids and the same classes, each in any order; those of
-    the first one are kept.
-    """
-    first = tables[0]
-    aligned = [
-        table.with_ids(first.ids).with_classes(first.classes).probabilities for table in tables
-    ]
+    """Average several models' answers for the same ids and classes, which stand in any order."""
+    ids, classes = tables[0].ids, tables[0].classes
+    aligned = [table.with_ids(ids).with_classes(classes).probabilities for table in tables]
     mean = np.mean(aligned, axis=0, dtype="float64").astype("float32")
-    return ClassProbabilities(first.ids, first.classes, mean)
+    return ClassProbabilities(ids, classes, mean)
 
 
 def check_same_classes(named_classes: dict[str, Sequence[str]]) -> None:
-    """Refuse to average models that tell different classes apart.
-
-    Classes, in any order, go by the name of the model, which is its run folder.
-    """
+    """Refuse to average models, named by their run folders, that tell different classes apart."""
     (first, expected), *others = named_classes.items()
     for name, classes in others:
         lacks, adds = set(expected) - set(classes), set(classes) - set(expected)

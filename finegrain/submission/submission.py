@@ -22,18 +22,16 @@ KAGGLE_CLIP = (0.005, 0.995)
 
 @dataclass(frozen=True)
 class SampleSubmission:
-    """Which ids a leaderboard wants, in which order, under which names."""
+    """Which ids a leaderboard wants in its first column, in which order, and its column names."""
 
     path: Path
-    # column names; the first one is the id's
     header: list[str]
-    # the first column, as written there
     ids: list[str]
 
     def image_ids(self, known: Collection[str]) -> list[str]:
         """The known id of the image behind each row; `1.jpg` may stand for the image `1`.
 
-        Each row has an image, and each image one row at most; else a UserError.
+        UserError for a row without an image, or an image with two rows.
         """
         known = set(known)
         found = [row if row in known else _without_suffix(row) for row in self.ids]
@@ -94,22 +92,15 @@ def write_submission(
 ) -> int:
     """Write a submission, replacing one of the same name, and say how many rows it has.
 
-    - `baidu`: `label<TAB>id`, no header.
+    - `baidu`: `label<TAB>id`, no header, and no sample.
     - `kaggle-label`: `id,label`; of two classes, as in cats against dogs, the probability of the
       second one, clipped; of more classes, or without a clip, the most probable one.
     - `probabilities`: `id,<class>,...`, one column a class, in the shortest digits that keep it.
 
-    Args:
-        table: the answers; rows that a sample does not ask for are left out.
-        output: its folder is made where it is missing.
-        submission_format: one of the above.
-        sample: gives header, ids, and their order; not for `baidu`.
-        clip: smallest and largest probability. None where classes are a JSON's category ids:
-            leaderboards that came with a JSON want one of them of two, too, and no probability.
-
-    Raises:
-        UserError: the sample does not fit the format, the classes or the images; an id or a
-            class name that the format cannot carry; a file that cannot be written.
+    A sample gives header, ids, and their order. There is no clip where classes are a JSON's
+    category ids: leaderboards that came with a JSON want one of them of two, too, and no
+    probability. UserError where the sample does not fit the format, the classes or the images, the
+    format cannot carry an id or a class name, or the file cannot be written.
     """
     check_sample_fits(submission_format, sample, table.classes)
     header = None

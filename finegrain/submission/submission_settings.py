@@ -33,7 +33,7 @@ class SubmissionSettings:
     openvino: bool = True
 
     def outputs(self) -> list[Output]:
-        """What is written."""
+        """The submission."""
         return [OutputFile("--output", self.output)]
 
     def check(self) -> None:

@@ -40,13 +40,9 @@ def open_runs(folders: Sequence[Path]) -> list[FinishedRun]:
 def submit(settings: SubmissionSettings, runs: Sequence[FinishedRun]) -> None:
     """Predict a folder of images with each run, average, write the submission, say so.
 
-    Everything that can be wrong with the user's files is looked at before the first model is
-    loaded. An image that cannot be decoded gets the class prior, the share of each class among
-    the run's training images, and a warning: leaderboards refuse a short file.
-
-    Raises:
-        UserError: see `unlabelled_images`, `read_sample_submission` and `write_submission`; two
-            runs call a class by different category ids.
+    Everything that can be wrong with the user's files (UserError) is looked at before the first
+    model is loaded. An image that cannot be decoded gets the class prior, the share of each class
+    among the run's training images, and a warning: leaderboards refuse a short file.
     """
     images = unlabelled_images(settings.images, runs[0].classes)
     print(f"images  {len(images)} in {settings.images}")
@@ -70,10 +66,7 @@ def submit(settings: SubmissionSettings, runs: Sequence[FinishedRun]) -> None:
 
 
 def _category_ids(runs: Sequence[FinishedRun]) -> dict[str, str] | None:
-    """Class name -> category id, by which submissions call the classes of a JSON's data set.
-
-    None where no run knows of ids, and submissions take the names.
-    """
+    """Class name -> category id of the JSON behind the data set; None where no run knows of one."""
     knowing = [(run, run.category_ids) for run in runs if run.category_ids is not None]
     if not knowing:
         return None

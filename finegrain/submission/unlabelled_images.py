@@ -17,14 +17,10 @@ from finegrain.errors import UserError
 def unlabelled_images(folder: Path, classes: Collection[str] = ()) -> dict[str, Path]:
     """List a folder of test images, or the images of a JSON such as FGVC's `test.json`.
 
-    The id of an image in a folder is its file name without the suffix. Files that are hidden or
-    have no image suffix are left out; so are subfolders, unless they hold training classes.
-
-    Gives id -> path, sorted as a person sorts: `2` before `10`; of a JSON, in its own order.
-
-    Raises:
-        UserError: no such folder, no images in it, two images with one id, or images that
-            stand in class folders.
+    Gives id -> path, sorted as a person sorts: `2` before `10`; of a JSON, in its own order. The
+    id of an image in a folder is its file name without the suffix. Files that are hidden or have
+    no image suffix are left out, and so are subfolders. UserError for no such folder, no images
+    in it, two images with one id, or images in folders of the training classes.
     """
     if not folder.exists():
         raise UserError(f"there is no folder {folder}; --images takes the folder of test images")

@@ -13,7 +13,7 @@ from finegrain.decode import read_pixels
 from finegrain.demo.answers import Answers, TrainingImages, open_training_images
 from finegrain.errors import UserError
 from finegrain.explain.grad_cam import GradCam, PairCam
-from finegrain.explain.photograph import lay_over, read_photograph
+from finegrain.explain.pictures import lay_over, read_photograph
 from finegrain.models.classifier import embedder
 from finegrain.models.multi_loss import same_class
 from finegrain.runs.finished_run import open_finished_run

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from finegrain.explain.grad_cam import GradCam, PairCam, weighted_heat
-from finegrain.explain.photograph import lay_over
+from finegrain.explain.pictures import lay_over
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import classifier, embedder, softmax_model

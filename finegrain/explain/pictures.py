@@ -1,18 +1,68 @@
-"""Answers as pictures: the photograph, its heat, and the probabilities."""
+"""A photograph as people and models see it, coloured by its heat, and beside the answers."""
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
+from finegrain.decode import open_rgb, read_pixels
 from finegrain.whole_files import written_whole
 
+SHOWN_SIDE = 800
+STRENGTH = 0.55
+COLOURS = "turbo"
 LONGEST_NAME = 40
-INK = "#33691e"
-PALE = "#aed581"
+INK, PALE = "#33691e", "#aed581"
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A file decoded to (h, w, 3) uint8, RGB, for people and as in training for the model."""
+
+    path: Path
+    shown: np.ndarray
+    pixels: np.ndarray
+
+
+def read_photograph(path: Path, image_size: tuple[int, int]) -> Photograph:
+    """Decode a file for people and for a model of (height, width) pixels, or UnreadableImage."""
+    image = open_rgb(path, at_least=(SHOWN_SIDE, SHOWN_SIDE))
+    image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    return Photograph(path, np.asarray(image), read_pixels(path, image_size))
+
+
+def fitted(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture squeezed to (height, width) pixels, as `read_pixels` squeezes photographs."""
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+        raise ValueError(f"`pixels` must be (H,W,3) uint8. Received: {pixels.dtype} {pixels.shape}")
+    if pixels.shape[:2] == tuple(size):
+        return pixels
+    height, width = size
+    image = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(image)
+
+
+def lay_over(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Colour a picture by its heat, from blue over green and yellow to red; cold is left alone.
+
+    Pixels are (H, W, 3) uint8, RGB, heat (h, w) float, 0 to 1, over the whole picture.
+    """
+    height, width = pixels.shape[:2]
+    warmth = Image.fromarray(heat.astype(np.float32))
+    spread = np.asarray(warmth.resize((width, height), Image.Resampling.BICUBIC)).clip(0, 1)
+    colours = matplotlib.colormaps[COLOURS](spread)[..., :3] * 255
+    spread = spread[..., None]
+    # A yellow flower and yellow heat would pass for one another.
+    grey = pixels.mean(axis=2, keepdims=True)
+    paled = pixels + (grey - pixels) * np.minimum(1, 3 * spread)
+    share = STRENGTH * np.minimum(1, 2 * spread)
+    return np.rint(paled * (1 - share) + colours * share).astype(np.uint8)
 
 
 def class_figure(
@@ -20,8 +70,7 @@ def class_figure(
 ) -> Figure:
     """A photograph, the parts that speak for the class asked about, and the likeliest classes.
 
-    Photograph and overlay are (h, w, 3) uint8, RGB; answers are (name, probability), the likeliest
-    first.
+    Pictures are (h, w, 3) uint8, RGB; answers are (name, probability), the likeliest first.
     """
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 0.8))
@@ -80,7 +129,7 @@ def percentage(probability: float) -> str:
 
 
 def shortened(name: str) -> str:
-    """A name that fits beside a bar."""
+    """To fit beside a bar."""
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
