@@ -29,10 +29,7 @@ class Batches(Protocol):
         """Batches an epoch, as many in every one."""
 
     def batch(self, epoch: int, step: int) -> tuple[Any, ...]:
-        """Inputs and (B, C) float32 targets of a batch, `step` 0 to `steps() - 1`.
-
-        Targets are shares of the classes that sum to 1 a row: one-hot, or soft.
-        """
+        """Inputs of a batch, and (B, C) float32 targets: shares of the classes, 1 in all a row."""
 
 
 @dataclass(eq=False)

@@ -31,10 +31,8 @@ def image_embedding(
 class Stem(NamedTuple):
     """Keras tensors that all models of the project begin with.
 
-    Attributes:
-        image: (B, H, W, 3), RGB 0 to 255.
-        embedding: (B, D) float32.
-        features: (B, `hidden` or D) float32, what the last layer learns the classes from.
+    The image is (B, H, W, 3), RGB 0 to 255, the embedding (B, D) float32, and the features, from
+    which the last layer learns the classes, (B, `hidden` or D) float32.
     """
 
     image: Tensor

@@ -17,13 +17,12 @@ def XceptionSmall(  # noqa: N802 - named like its neighbours in keras.applicatio
 ) -> keras.Model:
     """Xception (Chollet 2017, arXiv 1610.02357) without its classifier, `width` times as wide.
 
-    At the default width it is small enough for its weights to ship with the project.
-
-    The 14 blocks, the order of the layers and the layer names are those of
+    At the default width it is small enough for its weights to ship with the project. It turns
+    (B, H, W, 3) in [-1, 1] into features (B, h, w, C) of 1/32 of the size, C = 2048 at width 1 and
+    512 at width 0.25. The 14 blocks, the order of the layers and the layer names are those of
     `keras.applications.Xception`, so that layer 105 and "block12_sepconv1_act" name the same
     places. The four projections beside blocks 2, 3, 4 and 13, which have no name there, are
-    called "block2_residual", "block2_residual_bn" and so on. It makes of (B, H, W, 3) in [-1, 1]
-    features (B, h, w, C) of 1/32 of the size, C = 2048 at width 1 and 512 at width 0.25.
+    called "block2_residual", "block2_residual_bn" and so on.
 
     Args:
         width: channels relative to Xception's, above 0, rounded to a multiple of 8, at least 8.

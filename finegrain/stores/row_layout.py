@@ -75,8 +75,7 @@ def write_layout(
 def table_bytes(columns: Columns) -> int:
     """Bytes that columns take in an HDF5 file, with its own bookkeeping; more rather than less.
 
-    To make sure of them beforehand: when the disk fills as HDF5 closes a file, it prints what
-    nobody can catch.
+    When the disk fills as HDF5 closes a file, it prints what nobody can catch.
     """
     texts = (
         len(entry.encode("utf-8", "surrogatepass")) if isinstance(entry, str) else 0

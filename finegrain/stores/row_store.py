@@ -87,12 +87,10 @@ class RowStore:
         columns: Columns | None = None,
         notes: Mapping[str, Any] | None = None,
     ) -> "RowStore":
-        """Make an empty store.
+        """Make an empty store for rows of some kinds, N = `rows[split]` in each split.
 
         Args:
             key: what the rows are made from, as JSON values; also written as attributes.
-            kinds: kind of data -> what its rows are.
-            rows: split -> number of rows N.
             columns: name -> split -> N entries (text or integers) that describe the rows, in
                 datasets `<name>/<split>`.
             notes: further attributes, JSON values, in which makers of the same rows may differ.

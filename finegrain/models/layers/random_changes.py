@@ -26,7 +26,7 @@ class RandomChange(Float32Layer):
         return self.change(image) if training else image
 
     def change(self, image: Tensor) -> Tensor:
-        """Change images (B, H, W, 3) float32 by parameters drawn for each."""
+        """Images (B, H, W, 3) float32, each changed by parameters of its own."""
         raise NotImplementedError
 
     def uniform(self, shape: tuple[int, ...], middle: float, reach: float) -> Tensor:
@@ -102,10 +102,7 @@ class RandomAffine(RandomChange):
 
 @keras.saving.register_keras_serializable(package="finegrain")
 class RandomColour(RandomChange):
-    """Change each image's brightness, contrast and saturation at random, as `recoloured` does.
-
-    Args: as `finegrain.images.augmentation.Augmentation`'s, 0 to 1.
-    """
+    """Change images' colours at random, as `recoloured` does, in `Augmentation`'s ranges."""
 
     SETTINGS = (*COLOURS, "seed")
 
