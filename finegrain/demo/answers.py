@@ -44,10 +44,7 @@ class TrainingImages:
 
 
 def open_training_images(run_folder: Path, data: Path | None = None) -> TrainingImages:
-    """The training images of a finished run, their embeddings computed where not there yet.
-
-    UserError where the data set, which stands in `data` if it has moved, is gone or another.
-    """
+    """A finished run's training images; UserError where the data set is gone or another."""
     folder = open_run_data(run_folder, data).folder
     with run_embeddings(run_folder, data) as features:
         rows = features.splits["train"]
@@ -58,10 +55,7 @@ def open_training_images(run_folder: Path, data: Path | None = None) -> Training
 
 @dataclass(frozen=True)
 class PairAnswer:
-    """Probability of the same class, cosine of the embeddings, and what speaks for the answer.
-
-    `same` and `overlays` are None where the run has no head for pairs.
-    """
+    """Probability of the same class, and pictures of why: None where there is no pair head."""
 
     same: float | None
     cosine: float

@@ -33,7 +33,6 @@ class PhotographRequests:
     """ASGI middleware that looks into the requests which Gradio would act on too readily.
 
     It keeps whatever is sent; and it reads, or fetches, whatever a request for an answer names.
-    Uploads lie in the folder; the length of requests is bounded already.
     """
 
     def __init__(self, app: App, folder: Path):

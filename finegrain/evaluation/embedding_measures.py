@@ -64,10 +64,7 @@ def _draw(
 
 
 def equal_error_rate(scores: np.ndarray, same: np.ndarray) -> float:
-    """The error where as large a share of negative pairs is accepted as of positive ones refused.
-
-    Scores (P,) are of both kinds; the ROC curve is straight between its points.
-    """
+    """As large a share of negative pairs is accepted as of positive ones refused; scores (P,)."""
     accepted, found, _ = roc_curve(same, scores, drop_intermediate=False)
     return float(np.interp(0.0, accepted + found - 1, accepted))
 
@@ -131,10 +128,7 @@ class PairCurve:
 
 @dataclass(frozen=True)
 class NeighbourRanks:
-    """What each query found, (Q,): images by row, which have another one of their class.
-
-    Ranks are of the first image of the query's class, from 1.
-    """
+    """What each query, a row number, found, (Q,); first: rank of an image of its class, from 1."""
 
     queries: np.ndarray
     first: np.ndarray

@@ -35,15 +35,11 @@ class About:
     """What is judged, for evaluation.json: a run's model and a folder of images."""
 
     run: Path
-    # the stage that model.keras is from
-    model_from: str | None
-    # inside the model, 1 if none
-    temperature: float
-    # SHA-256 of model.keras
-    model_digest: str
+    model_from: str | None  # the stage that model.keras is from
+    temperature: float  # inside the model, 1 if none
+    model_digest: str  # SHA-256 of model.keras
     data: Path
-    # of the data set; None for a folder that is none
-    data_digest: str | None
+    data_digest: str | None  # of the data set; None for a folder that is none
 
 
 def write_answers(

@@ -20,15 +20,12 @@ FOLDER_SPLIT = "images"
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """N images whose class is known."""
+    """N images whose class is known; names are relative to their folder, with `/`."""
 
-    # what they are called in the table
     split: str
     paths: Sequence[Path]
-    # relative to their folder, with `/`
     names: Sequence[str]
-    # (N,) class indices
-    labels: np.ndarray
+    labels: np.ndarray  # (N,) class indices
 
 
 @dataclass(frozen=True)

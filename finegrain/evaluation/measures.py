@@ -16,10 +16,7 @@ Taking = Callable[[Any], tuple[float, Statistic]]
 
 @dataclass(frozen=True)
 class Measure:
-    """Its name in evaluation.json, titles for the terminal and for the report, and how it is taken.
-
-    The report shows it in percent, or as a plain number.
-    """
+    """Its name in evaluation.json, and titles for the terminal and for the report."""
 
     name: str
     title: str
@@ -101,10 +98,7 @@ MEASURES = {measure.name: measure for measure in (*CLASS_MEASURES, *COMPARISONS)
 def taken(
     measures: Sequence[Measure], evidence: Any, images: int
 ) -> dict[str, dict[str, float | None]]:
-    """Measures of one kind of evidence, with 95 % bootstrap intervals over its images.
-
-    `low` and `high` are None where no draw has the measure.
-    """
+    """Measures with 95 % bootstrap intervals over the images, None where no draw has one."""
     found = {measure.name: measure.of(evidence) for measure in measures}
     bounds = intervals({name: draws for name, (_, draws) in found.items()}, images)
     both = {name: interval or (None, None) for name, interval in bounds.items()}

@@ -42,11 +42,7 @@ def read_history(run: Path) -> list[tuple[str, list[dict[str, float]]]]:
 
 
 def plot_history(run: Path) -> Path:
-    """Draw identification loss and top-1 accuracy over a run's epochs into its `history.png`.
-
-    Stage borders are vertical lines with the stage's name; a drop of the learning rate inside a
-    stage is a dotted one with the rate from there on.
-    """
+    """Draw a run's identification loss, top-1 accuracy, stages and rate drops: `history.png`."""
     stages = read_history(run)
     rows = [row for _, stage in stages for row in stage]
     figure = Figure(figsize=(9, 4), layout="constrained")

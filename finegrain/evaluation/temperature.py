@@ -39,10 +39,7 @@ def head_weights(model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
 
 
 def divide_logits(model: keras.Model, temperature: float) -> None:
-    """Make the model answer softmax(z / T): T goes into the softmax's kernel and bias.
-
-    A T of 1 / T before takes it back, but for the last digit of a float32.
-    """
+    """Make the model answer softmax(z / T); 1 / T takes it back, but for the last digit."""
     head = model.get_layer(CATEGORY)
     head.set_weights([weights / np.float32(temperature) for weights in head.get_weights()])
 
@@ -102,19 +99,13 @@ def answers_from_embeddings(
 
 
 def model_temperature(run_folder: Path, digest: str | None = None) -> float:
-    """The temperature inside a run's model, 1 where it was never calibrated, or trained on since.
-
-    The record goes by the model's digest, which callers may know already.
-    """
+    """The temperature inside a run's model, 1 where never calibrated, or trained on since."""
     known = _record(run_folder)
     return known.get(digest or file_digest(run_folder / MODEL), 1.0) if known else 1.0
 
 
 def replace_model(run_folder: Path, model: keras.Model, temperature: float) -> str:
-    """Write a run's float32 model, whole or not at all, and give the digest of model.keras.
-
-    Its softmax is divided by the temperature already.
-    """
+    """Write a run's calibrated float32 model, whole or not at all; gives model.keras's digest."""
     with written_whole(run_folder / MODEL, 5 * model.count_params()) as beside:
         model.save(beside)
         digest = file_digest(beside)

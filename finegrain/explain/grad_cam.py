@@ -87,10 +87,7 @@ class PairCam(_CutModel):
     def heats(
         self, pixels_1: np.ndarray, pixels_2: np.ndarray, same: bool = True
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Heat of two pictures, (H, W, 3) uint8 of any sizes, for the same class or for another.
-
-        Each is (h, w) as `GradCam.heats` gives it.
-        """
+        """Heat of two pictures, (H, W, 3) uint8 of any sizes: two (h, w), as `GradCam.heats`."""
         images = np.stack([fitted(pixels, self.image_size) for pixels in (pixels_1, pixels_2)])
         maps = self._maps(images)
         slopes = gradients(self._shared if same else self._apart, [maps[:1], maps[1:]])

@@ -49,10 +49,7 @@ def fitted(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def lay_over(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Colour a picture by its heat, from blue over green and yellow to red; cold is left alone.
-
-    Pixels are (H, W, 3) uint8, RGB, heat (h, w) float, 0 to 1, over the whole picture.
-    """
+    """Colour a picture, (H, W, 3) uint8, by its heat, (h, w) of 0 to 1; cold is left alone."""
     height, width = pixels.shape[:2]
     warmth = Image.fromarray(heat.astype(np.float32))
     spread = np.asarray(warmth.resize((width, height), Image.Resampling.BICUBIC)).clip(0, 1)
@@ -68,10 +65,7 @@ def lay_over(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
 def class_figure(
     photo: np.ndarray, overlay: np.ndarray, asked: str, answers: Sequence[tuple[str, float]]
 ) -> Figure:
-    """A photograph, the parts that speak for the class asked about, and the likeliest classes.
-
-    Pictures are (h, w, 3) uint8, RGB; answers are (name, probability), the likeliest first.
-    """
+    """A photograph, what speaks for the class asked about, and answers, the likeliest first."""
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 0.8))
     _show(left, photo, "")

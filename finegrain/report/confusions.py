@@ -106,10 +106,7 @@ class ClassRow:
 def class_rows(
     counts: sparse.csr_array, classes: Sequence[str], training: Sequence[int]
 ) -> list[ClassRow]:
-    """Rows of at most `MOST_ROWS` of C classes, the worst recognised first.
-
-    `training` has a number of photographs for each class, or none where it is not known.
-    """
+    """At most `MOST_ROWS` of C classes, the worst recognised first; `training` may be empty."""
     right, images, answered = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
     wrong = counts.tocoo()
     off = wrong.row != wrong.col
@@ -158,7 +155,7 @@ def _named(found: np.ndarray, classes: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Side:
-    """One class of a pair: photographs taken for the other class, and recognised most surely."""
+    """A class of a pair: photographs taken for the other one, and recognised most surely."""
 
     name: str
     mistaken: list[Picture]

@@ -38,12 +38,10 @@ Question = tuple[str, int]
 class Evidence:
     """Pictures and neighbours of some rows, and copies across the split."""
 
-    # coloured by what speaks for a class
     attention: dict[Question, Picture] = field(default_factory=dict)
     nearest: dict[str, list[Neighbour]] = field(default_factory=dict)
     copies: list[Copy] = field(default_factory=list)
-    # how copies were looked for; empty if not at all
-    looked_for_copies: str = ""
+    looked_for_copies: str = ""  # how; empty if not at all
 
 
 def gather_evidence(

@@ -43,8 +43,7 @@ class Copy:
 
     path: str
     training_path: str
-    # `equal file`, `same picture` or `mirrored`
-    kind: str
+    kind: str  # `equal file`, `same picture` or `mirrored`
 
 
 def nearest_training(
@@ -79,9 +78,9 @@ def equal_files(table: pd.DataFrame, split: str) -> list[Copy]:
 def like_pictures(features: FeatureFile, split: str, photographs: Photographs) -> list[Copy]:
     """Pairs of a held-out and a training photograph whose pictures correlate.
 
-    The `MOST_CHECKED` pairs of nearest embeddings whose cosine is at least `LEAST_SIMILARITY` are
-    looked at. They are copies if their 16 x 16 grey thumbnails, one of them mirrored or not,
-    correlate with at least `LIKE`. Photographs that cannot be read are passed over.
+    The `MOST_CHECKED` most similar pairs of nearest neighbours, of a cosine of `LEAST_SIMILARITY`
+    or more, are looked at. They are copies if their 16 x 16 grey thumbnails, one of them mirrored
+    or not, correlate with at least `LIKE`. Photographs that cannot be read are passed over.
     """
     return [
         Copy(path, other, kind)

@@ -29,10 +29,7 @@ class SampleSubmission:
     ids: list[str]
 
     def image_ids(self, known: Collection[str]) -> list[str]:
-        """The known id of the image behind each row; `1.jpg` may stand for the image `1`.
-
-        UserError for a row without an image, or an image with two rows.
-        """
+        """The id of the image of each row, each its own; `1.jpg` may stand for the image `1`."""
         known = set(known)
         found = [row if row in known else _without_suffix(row) for row in self.ids]
         missing = [row for row, image in zip(self.ids, found, strict=True) if image not in known]
