@@ -64,7 +64,7 @@ def _draw(
 
 
 def equal_error_rate(scores: np.ndarray, same: np.ndarray) -> float:
-    """As large a share of negative pairs is accepted as of positive ones refused; scores (P,)."""
+    """An error where as large a share of negative pairs is accepted as of positive ones refused."""
     accepted, found, _ = roc_curve(same, scores, drop_intermediate=False)
     return float(np.interp(0.0, accepted + found - 1, accepted))
 
