@@ -55,7 +55,7 @@ def open_training_images(run_folder: Path, data: Path | None = None) -> Training
 
 @dataclass(frozen=True)
 class PairAnswer:
-    """Probability of the same class, and pictures of why: None where there is no pair head."""
+    """Probability of the same class, and pictures of why; both None without a head for pairs."""
 
     same: float | None
     cosine: float

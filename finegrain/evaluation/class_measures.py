@@ -79,7 +79,7 @@ def calibration_error(confidences: np.ndarray, correct: np.ndarray) -> tuple[flo
 
 
 def reliability(confidences: np.ndarray, correct: np.ndarray) -> list[dict[str, Any]]:
-    """The reliability diagram: edges, number of images and their means of each bin."""
+    """The reliability diagram: each bin's edges, number of images, and means (None if empty)."""
     edges, bins = np.linspace(0, 1, BINS + 1), _bins(confidences)
     counts = np.bincount(bins, minlength=BINS)
     sums = [np.bincount(bins, np.asarray(of, "float64"), BINS) for of in (confidences, correct)]

@@ -128,7 +128,7 @@ class PairCurve:
 
 @dataclass(frozen=True)
 class NeighbourRanks:
-    """What each query, a row number, found, (Q,); first: rank of an image of its class, from 1."""
+    """What queries (row numbers) found, (Q,): the rank, from 1, of the first of their class."""
 
     queries: np.ndarray
     first: np.ndarray
