@@ -167,32 +167,55 @@ def test_fixed_views_train_and_new_views_go_direct(data, tmp_path, capsys):
     assert "new augmented views" in capsys.readouterr().out
 
 
-def test_a_stage_begun_from_a_store_goes_on_without_it(data, folder, stored, tmp_path):
-    class Stop(Exception):
-        pass
+class Stop(Exception):
+    """Stands in for a kill after the first epoch that is made final."""
 
-    def stop_after_an_epoch(folder):
-        original = folder.save_epoch
 
-        def save(*arguments):
-            original(*arguments)
-            raise Stop
+def stop_after_an_epoch(folder):
+    original = folder.save_epoch
 
-        folder.save_epoch = save
-        return folder
+    def save(*arguments):
+        original(*arguments)
+        raise Stop
 
-    _, whole, _ = stored
+    folder.save_epoch = save
+    return folder
+
+
+def begin(tmp_path, stage, feed, name, objective="multi-loss"):
+    """Train a new model for an epoch, and stop without a word."""
+    folder = stop_after_an_epoch(StageFolder(tmp_path / name, {}))
     with pytest.raises(Stop):
-        train_stage(
-            new_model(),
-            find_objective("multi-loss"),
-            FROZEN,
-            feed(data, folder / "cache"),
-            stop_after_an_epoch(StageFolder(tmp_path / "resumed", {})),
-        )
+        train_stage(new_model(objective), find_objective(objective), stage, feed, folder)
+
+
+def test_a_stage_begun_from_a_store_goes_on_without_it(data, folder, stored, tmp_path):
+    _, whole, _ = stored
+    begin(tmp_path, FROZEN, feed(data, folder / "cache"), "resumed")
     _, resumed = train(tmp_path, FROZEN, feed(data), name="resumed")
     assert len(resumed) == FROZEN.epochs
     np.testing.assert_allclose(losses(resumed), losses(whole), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "schedule,objective", [("cosine", "softmax"), ("one-cycle", "arcface"), ("plateau", "softmax")]
+)
+def test_a_stage_resumes_in_the_midst_of_any_schedule(
+    schedule, objective, data, folder, stored, tmp_path
+):
+    stage = replace(
+        UNFROZEN, schedule=schedule, epochs=3, warm_up_epochs=0.5, head_rate=10.0, lower_rate=0.5
+    )
+    cached = feed(data, folder / "cache")
+    weights, whole = train(tmp_path, stage, cached, "whole", objective)
+    begin(tmp_path, stage, cached, "resumed", objective)
+    again, resumed = train(tmp_path, stage, cached, "resumed", objective)
+    rates = [row["learning_rate"] for row in resumed]
+    assert rates == [row["learning_rate"] for row in whole] and len(rates) == 3
+    assert (len(set(rates)) == 1) == (schedule == "plateau")
+    np.testing.assert_array_equal(losses(resumed), losses(whole))
+    for ours, others in zip(again, weights, strict=True):
+        np.testing.assert_array_equal(ours, others)
 
 
 def test_mixed_batches_go_direct_and_teach_soft_labels(data, tmp_path, capsys):
