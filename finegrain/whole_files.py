@@ -2,12 +2,13 @@
 
 import contextlib
 import errno
+import io
 import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from finegrain.errors import UserError
@@ -48,6 +49,17 @@ def written_whole(path: Path, expected_bytes: int = 0) -> Iterator[Path]:
         if isinstance(error, RuntimeError):
             raise
         raise UserError(f"{path} could not be written ({error.strerror or error})") from error
+
+
+def write_encoded(path: Path, encode: Callable[[io.BytesIO], object]) -> None:
+    """Write whole what `encode` gives, a picture say, which comes to be in memory first.
+
+    Pillow takes a write that a full disk cut short for a whole one. Errors as `written_whole`.
+    """
+    held = io.BytesIO()
+    encode(held)
+    with written_whole(path) as beside:
+        beside.write_bytes(held.getvalue())
 
 
 @contextlib.contextmanager

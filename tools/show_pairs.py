@@ -7,6 +7,7 @@ partner. Look at it before a long training: wrong labels and too strong augmenta
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -46,7 +47,7 @@ def main(settings: Settings) -> None:
     from finegrain.training.feed import Feed, check_feed, fitting_batch_size
     from finegrain.training.pairs import PairGenerator
     from finegrain.training.stage import Stage
-    from finegrain.whole_files import written_whole
+    from finegrain.whole_files import write_encoded
 
     data = open_data_set(settings.data)
     size = (settings.image_size, settings.image_size)
@@ -78,8 +79,7 @@ def main(settings: Settings) -> None:
                 transform=axes[1, place].transAxes,
             )
     stream.close()
-    with written_whole(settings.output) as file:
-        figure.savefig(file, dpi=90, format="png")
+    write_encoded(settings.output, partial(figure.savefig, dpi=90, format="png"))
     print(f"pairs drawn to {settings.output}")
 
 

@@ -12,6 +12,7 @@ embeddings are computed once and stored in the run folder; stopped at any moment
 goes on. The search is exact, and for a million images takes the time of reading their embeddings.
 """
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -149,8 +150,11 @@ def draw(settings: Settings, index: "SimilarIndex", nearest: "Nearest") -> None:
             tiles.append(Tile(known.path, known.label or known.path.name, note))
         sheet.append(tiles)
     picture = contact_sheet(sheet[:MOST_ROWS])
+    # Pillow takes a write that a full disk cut short for a whole one.
+    held = io.BytesIO()
+    picture.save(held, FORMATS[settings.output.suffix.lower()], quality=90)
     with written_whole(settings.output) as beside:
-        picture.save(beside, FORMATS[settings.output.suffix.lower()], quality=90)
+        beside.write_bytes(held.getvalue())
         sign(beside)
     left_out = f", without the last {len(sheet) - MOST_ROWS}" if len(sheet) > MOST_ROWS else ""
     print(f"\nwrote    {settings.output}{left_out}")

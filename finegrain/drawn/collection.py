@@ -29,7 +29,7 @@ from finegrain.drawn.photo import draw_photo
 from finegrain.errors import UserError
 from finegrain.flags import CountOrZero, Seed
 from finegrain.outputs import Output, OutputFile, OutputFolder
-from finegrain.whole_files import remove_partials, written_whole
+from finegrain.whole_files import remove_partials, write_encoded, written_whole
 
 # Test pictures are numbered from here, so that no number of training pictures reaches them.
 _FIRST_TEST_INDEX = 1_000_000
@@ -83,8 +83,8 @@ def write_photos(
         if not path.exists():
             rng = np.random.default_rng([seed, label, index])
             photo = draw_photo(breed, rng)
-            with written_whole(path) as beside, beside.open("wb") as file:
-                photo.save(file, "JPEG", quality=int(rng.integers(35, 93)))
+            quality = int(rng.integers(35, 93))
+            write_encoded(path, functools.partial(photo.save, format="JPEG", quality=quality))
         written.append((path.name, label))
     return written
 

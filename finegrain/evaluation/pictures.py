@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from finegrain.own_pictures import sign
 from finegrain.regular_file import open_regular
 from finegrain.runs.plateau import rate_drops
 from finegrain.runs.stage_folder import HISTORY
-from finegrain.whole_files import written_whole
+from finegrain.whole_files import write_encoded, written_whole
 
 PICTURE, MODEL_PICTURE, MODEL_TABLE = "history.png", "model.png", "model.txt"
 BLUE, ORANGE, GREY = "#1f6fb2", "#d9730d", "#6f6f6f"
@@ -63,8 +64,7 @@ def plot_history(run: Path) -> Path:
     figure.legend(
         [lines[label] for label in told], told, loc="outside lower center", ncols=3, frameon=False
     )
-    with written_whole(run / PICTURE) as file:
-        figure.savefig(file, dpi=130)
+    write_encoded(run / PICTURE, partial(figure.savefig, dpi=130, format="png"))
     return run / PICTURE
 
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from finegrain.decode import open_rgb, read_pixels
-from finegrain.whole_files import written_whole
+from finegrain.whole_files import write_encoded
 
 SHOWN_SIDE = 800
 STRENGTH = 0.55
@@ -109,8 +110,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     with warnings.catch_warnings():
         # Names in scripts that Matplotlib's font lacks are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        with written_whole(path) as file:
-            figure.savefig(file, dpi=110, format="png")
+        write_encoded(path, partial(figure.savefig, dpi=110, format="png"))
 
 
 def percentage(probability: float) -> str:
