@@ -1,9 +1,11 @@
 """How every command of the project starts and how it ends."""
 
+import atexit
 import errno
 import io
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn, TypeVar
@@ -58,6 +60,9 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
         again = shlex.join(["python", *sys.argv])
         print(f"\nstopped; what is finished is kept, go on with: {again}", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
+    finally:
+        # Called first at the end; then libraries clear away, and Ctrl-C has nothing to stop.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 
 def _end_with(sentence: str) -> NoReturn:
