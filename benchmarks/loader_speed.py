@@ -185,8 +185,8 @@ def profile_table(settings: Settings) -> str:
             "decode and resize": lambda n: read_pixels(photos.paths[n], shape[:2]),
             "decode, resize and store": photos.pixels.read,
             "read from the store": photos.pixels.read,
-            "draw parameters": lambda n: photos.transform.draw(shape, n),
-            "draw parameters and warp": lambda n: photos.transform(pixels, n),
+            "draw parameters": lambda n: photos.augmentation.draw(n),
+            "draw parameters and warp": lambda n: photos.augmentation.apply(pixels, n),
             "copy into the batch": lambda n: np.stack([pixels]),
         }
         lines = ["| one photograph | ms |", "|---|---|"]

@@ -21,12 +21,9 @@ def make_data_set(parts: KeptParts, source: Path, photos: int, valid_fraction: f
         script(
             folder,
             "img2keras.py",
-            "--source",
-            folder / "photos",
-            "--output",
-            folder / "data",
-            "--valid-fraction",
-            valid_fraction,
+            source=folder / "photos",
+            output=folder / "data",
+            valid_fraction=valid_fraction,
         )
         return {"photos": placed}
 
@@ -42,14 +39,10 @@ def make_fresh_weights(parts: KeptParts, plan: Plan) -> Path:
         script(
             folder,
             "benchmarks/fresh_weights.py",
-            "--data",
-            plan.data,
-            "--output",
-            folder / name,
-            "--backbone",
-            plan.backbone,
-            "--image-size",
-            plan.image_size,
+            data=plan.data,
+            output=folder / name,
+            backbone=plan.backbone,
+            image_size=plan.image_size,
         )
         return {}
 
@@ -85,14 +78,10 @@ def measure_loader(parts: KeptParts, plan: Plan) -> list[Row]:
         script(
             folder,
             "benchmarks/loader_speed.py",
-            "--data",
-            plan.data,
-            "--image-size",
-            plan.image_size,
-            "--batch-size",
-            plan.batch_size,
-            "--json",
-            folder / "loaders.json",
+            data=plan.data,
+            image_size=plan.image_size,
+            batch_size=plan.batch_size,
+            json=folder / "loaders.json",
         )
         return json.loads((folder / "loaders.json").read_text(encoding="utf-8"))
 
@@ -123,21 +112,16 @@ def our_part(kind: str, seed: int, openvino: bool) -> str:
 
 def measure_profile(parts: KeptParts, plan: Plan, seed: int, openvino: bool) -> str:
     """Where the seconds of a measured training go, as Markdown."""
-    boundary = ["--unfreeze-from", plan.unfreeze_from] if plan.unfreeze_from else []
 
     def measure(folder: Path) -> dict:
         script(
             folder,
             "benchmarks/forward_rates.py",
-            "--backbone",
-            plan.backbone,
-            "--image-size",
-            plan.image_size,
-            "--batch-size",
-            plan.batch_size,
-            *boundary,
-            "--json",
-            folder / "rates.json",
+            backbone=plan.backbone,
+            image_size=plan.image_size,
+            batch_size=plan.batch_size,
+            unfreeze_from=plan.unfreeze_from,
+            json=folder / "rates.json",
         )
         return json.loads((folder / "rates.json").read_text(encoding="utf-8"))
 

@@ -106,11 +106,13 @@ def test_it_measures_what_is_not_measured_yet(script, drawn_data, tmp_path):
 @pytest.mark.parametrize("openvino", [True, False])
 def test_the_scripts_know_the_flags_they_are_given(augmented, openvino, tmp_path, monkeypatch):
     from side_by_side import plan as planning
+    from side_by_side.commands import command
 
     commands = []
 
-    def record(folder, name, *arguments):
-        commands.append((name, [str(argument) for argument in arguments]))
+    def record(folder, name, **flags):
+        script, *arguments = command(name, **flags)
+        commands.append((script, arguments))
         return planning.Cost(1.0, 1.0, 1)
 
     monkeypatch.setattr(planning, "script", record)
@@ -139,11 +141,11 @@ def test_the_scripts_know_the_flags_they_are_given(augmented, openvino, tmp_path
     assert {settings.cache for settings in given} == {tmp_path / "cache"}
     assert (froze.seed, froze.frozen_epochs, froze.precision) == (3, 10, "mixed_bfloat16")
     if augmented:
-        assert froze.augmentation() is not None and froze.views == 4
+        assert froze.rotation > 0 and froze.views == 4
         assert not froze.unfrozen_augmentation and froze.unfrozen_epochs == 5
         assert tricks[0].epochs == 5
     else:
-        assert froze.augmentation() is None and froze.unfrozen_epochs == 0
+        assert froze.stages("last")[0].augmentation is None and froze.unfrozen_epochs == 0
 
 
 def test_forward_rates_of_every_engine(script, tmp_path):

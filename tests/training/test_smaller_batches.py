@@ -14,6 +14,7 @@ from finegrain.runs.plateau import judge
 from finegrain.runs.stage_folder import StageFolder
 from finegrain.training.accumulated_optimizer import model_in_parts
 from finegrain.training.batches import training_parts
+from finegrain.training.objectives import find_objective
 from finegrain.training.smaller_batches import (
     fit_in_memory,
     is_out_of_memory,
@@ -22,6 +23,7 @@ from finegrain.training.smaller_batches import (
 )
 
 BATCH, STEPS, CLASSES = 8, 2, 3
+SPLIT = find_objective("softmax").split
 COMPILE = {"loss": "categorical_crossentropy", "metrics": ["accuracy"]}
 
 
@@ -107,7 +109,7 @@ def train(path, epochs, limits):
         batches = batches_from(folder.epochs * STEPS)
         fitted = model_in_parts(model, parts, COMPILE)
         fitted.fit(
-            (b for b in (training_parts(batches, parts) if parts > 1 else batches)),
+            (b for b in (training_parts(batches, SPLIT, parts) if parts > 1 else batches)),
             steps_per_epoch=STEPS * parts,
             initial_epoch=folder.epochs,
             epochs=epochs,
