@@ -16,6 +16,7 @@ from finegrain.errors import UserError
 from finegrain.flags import flag_values
 from finegrain.locks import folder_held
 from finegrain.own_pictures import is_own_picture
+from finegrain.regular_file import open_regular
 from finegrain.whole_files import remove_partials
 
 DATA_SET, RUN, STORES, FEATURES = "a data set", "a run", "a folder of stores", "exported features"
@@ -51,6 +52,7 @@ class OutputFile:
     is_picture: bool = False  # whether it may replace a picture that we drew
     own_names: tuple[str, ...] = ()  # files of a run that this command may replace
     replaces: tuple[str, ...] = TABLES  # endings, in lower case, of what it may have written
+    told_by: bytes = b""  # what the first 4 kB of those hold, if it is not any such file
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,9 @@ def _why_not(output: OutputFile, path: Path, inputs: Iterable[Path]) -> str | No
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES and not (output.is_picture and is_own_picture(path)):
         return "would replace an image that this project did not draw"
-    if not output.is_picture and suffix not in output.replaces:
+    with open_regular(path) as file:
+        told = output.told_by in file.read(4096)
+    if not output.is_picture and not (suffix in output.replaces and told):
         return "would replace a file that this command did not write"
     return None
 

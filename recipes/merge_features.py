@@ -120,7 +120,7 @@ class Settings:
         """What is written."""
         return [
             OutputFile("--output", self.output),
-            OutputFile("--scores", self.scores, replaces=("", ".json")),
+            OutputFile("--scores", self.scores, replaces=("", ".json"), told_by=b'"chosen"'),
             OutputFile("--plot", self.plot, is_picture=True),
         ]
 

@@ -261,3 +261,13 @@ def test_two_commands_for_one_data_set_make_it_once(tmp_path):
     listed = set(pd.read_csv(output / "manifest.csv")["path"])
     tables = {"manifest.csv", "classes.json", "duplicates.csv", "unreadable.csv"}
     assert set(contents(output)) == listed | tables
+
+
+def test_a_table_told_by_its_content_is_replaced_and_no_other(tmp_path):
+    scores = OutputFile("--scores", tmp_path / "a.json", replaces=(".json",), told_by=b'"chosen"')
+    check_output_file(scores, [])
+    scores.path.write_text('{"merged": {"seconds": 1, "chosen": "epoch 1"}}')
+    check_output_file(scores, [])
+    scores.path.write_text('{"annotations": []}')
+    with pytest.raises(UserError, match=r"a\.json would replace a file that this command did not"):
+        check_output_file(scores, [])
