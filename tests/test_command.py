@@ -73,3 +73,30 @@ def test_what_a_command_reads_its_flags_with_loads_no_keras():
         env={**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'tools'}"},
     )
     assert done.returncode == 0, done.stderr
+
+
+INTERRUPTED_AT_THE_END = """
+import atexit, os, signal, sys
+from dataclasses import dataclass
+from finegrain.command import run_command
+
+@dataclass
+class Nothing:
+    "A command without flags."
+
+# As libraries clear away what they made.
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+sys.argv = ["command.py"]
+run_command(lambda _: print("done"), Nothing)
+"""
+
+
+def test_ctrl_c_while_libraries_clear_away_leaves_no_traceback():
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_AT_THE_END],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")

@@ -126,3 +126,30 @@ def test_hdf5_that_meets_a_full_disk_as_it_closes_ends_in_a_sentence(tmp_path):
     with pytest.raises(RuntimeError, match="another"), written_whole(tmp_path / "store.h5"):
         raise RuntimeError("another")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_picture_that_a_full_disk_cuts_short_takes_no_place(tmp_path):
+    """Limits on the size of files stand for a full disk: the write that meets them is cut short."""
+    lines = """
+import resource, sys
+from functools import partial
+from pathlib import Path
+import numpy as np
+from PIL import Image
+from finegrain.errors import UserError
+from finegrain.whole_files import write_encoded
+noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+try:
+    write_encoded(Path(sys.argv[1]), partial(Image.fromarray(noise).save, format="JPEG"))
+except UserError as error:
+    sys.exit(f"refused: {error}")
+"""
+    pytest.importorskip("resource")
+    path = tmp_path / "noise.jpg"
+    for limit, status in ((2000, 1), (100_000, 0)):
+        words = [sys.executable, "-c", lines, str(path), str(limit)]
+        done = subprocess.run(words, capture_output=True, text=True)
+        assert done.returncode == status, done.stderr
+        assert ("refused: " in done.stderr) == bool(status)
+        assert path.exists() == (status == 0)

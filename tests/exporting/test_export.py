@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import zipfile
 from dataclasses import replace
 
@@ -159,3 +160,12 @@ def test_half_of_an_export_that_was_killed_goes_and_nobody_elses(tmp_path):
     weights.write_text("somebody's own")
     with pytest.raises(UserError, match=r"model\.bin exists already"):
         check_output(FORMATS["openvino"], output)
+
+
+def test_the_lock_of_a_kill_after_the_last_rename_goes(tmp_path):
+    output, left = tmp_path / "m.onnx", tmp_path / ".0123abcd.lock.m.onnx"
+    output.write_bytes(b"whole")
+    left.write_text(json.dumps({"host": socket.gethostname(), "process": 1}))
+    with pytest.raises(UserError, match="exists already"):
+        check_output(FORMATS["onnx"], output)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]

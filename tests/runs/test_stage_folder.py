@@ -95,6 +95,18 @@ def test_a_missing_or_damaged_checkpoint_is_named(tmp_path):
         folder.load_best(small_model())
 
 
+def test_a_checkpoint_that_hdf5_cannot_look_into_is_named(tmp_path, monkeypatch):
+    folder, model = StageFolder(tmp_path, SETTINGS), small_model()
+    train_epochs(folder, model, [3.0])
+
+    def fail(*_):
+        raise RuntimeError("Unable to synchronously check link existence")
+
+    monkeypatch.setattr(model, "load_weights", fail)
+    with pytest.raises(UserError, match=r"epoch-0001\.weights\.h5 is missing or damaged"):
+        folder.load_best(model)
+
+
 def test_an_unfinished_stage_is_not_taken_for_a_finished_one(tmp_path):
     with pytest.raises(UserError, match="no finished stage"):
         StageFolder.finished_before(tmp_path)
