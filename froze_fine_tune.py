@@ -22,7 +22,6 @@ On 100 dog breeds this was reported to take the top-1 error from 0.2235 to 0.211
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from finegrain.command import load_keras, run_command
 from finegrain.flags import (
@@ -35,10 +34,9 @@ from finegrain.flags import (
     ShearDegrees,
     StageEpochs,
 )
+from finegrain.images.augmentation import Augmentation
 from finegrain.training.settings import TrainingSettings
-
-if TYPE_CHECKING:
-    from finegrain.training.stage import Stage
+from finegrain.training.stage import Stage
 
 
 @dataclass
@@ -82,11 +80,8 @@ class Settings(TrainingSettings):
     # share of batches made of positive pairs
     positive_rate: Probability = 0.25
 
-    def stages(self, unfreeze_from: str) -> "list[Stage]":
+    def stages(self, unfreeze_from: str) -> list[Stage]:
         """Stage 1 trains both heads alone, stage 2 the last blocks too."""
-        from finegrain.images.augmentation import Augmentation
-        from finegrain.training.stage import Stage
-
         augmentation = Augmentation(self.rotation, self.shear, self.zoom, self.horizontal_flip)
         frozen = Stage(
             name="1-frozen",

@@ -18,7 +18,7 @@ On 100 dog breeds (18,300 images, top-1 error of the leaderboard) this recipe wa
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from finegrain.command import load_keras, run_command
 from finegrain.flags import (
@@ -30,10 +30,9 @@ from finegrain.flags import (
     StageEpochs,
     Width,
 )
+from finegrain.images.augmentation import Augmentation
 from finegrain.training.settings import TrainingSettings
-
-if TYPE_CHECKING:
-    from finegrain.training.stage import Stage
+from finegrain.training.stage import Stage
 
 
 @dataclass
@@ -77,11 +76,8 @@ class Settings(TrainingSettings):
     # width of a ReLU layer between embedding and softmax, with a dropout of its own; 0 for none
     hidden: Width = 0
 
-    def stages(self, unfreeze_from: str) -> "list[Stage]":
+    def stages(self, unfreeze_from: str) -> list[Stage]:
         """Stage 1 trains the softmax alone, stage 2 the last blocks too."""
-        from finegrain.images.augmentation import Augmentation
-        from finegrain.training.stage import Stage
-
         augmentation = Augmentation(self.rotation, self.shear, self.zoom, self.horizontal_flip)
         frozen = Stage(
             name="1-frozen",

@@ -40,7 +40,7 @@ The second would have 2048 x 2048 products an image; `--compact` squeezes them i
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Interval
 
@@ -59,10 +59,9 @@ from finegrain.flags import (
     StageEpochs,
     Width,
 )
+from finegrain.images.augmentation import Augmentation
 from finegrain.training.settings import TrainingSettings
-
-if TYPE_CHECKING:
-    from finegrain.training.stage import Stage
+from finegrain.training.stage import Stage
 
 
 @dataclass(kw_only=True)
@@ -132,11 +131,8 @@ class Settings(TrainingSettings):
     # on a plateau: end a part after so many epochs without a better validation loss; 0 never does
     stop_patience: Patience = 5
 
-    def stages(self, unfreeze_from: str) -> "list[Stage]":
+    def stages(self, unfreeze_from: str) -> list[Stage]:
         """Part 1 trains the head alone, part 2 all layers or the last ones."""
-        from finegrain.images.augmentation import Augmentation
-        from finegrain.training.stage import Stage
-
         augmentation = Augmentation(self.rotation, self.shear, self.zoom, self.horizontal_flip)
         frozen = Stage(
             name="1-frozen",

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from finegrain.flags import (
     BatchSize,
@@ -17,9 +17,7 @@ from finegrain.flags import (
 )
 from finegrain.outputs import RUN, Output, OutputFolder
 from finegrain.runs.run_config import defaults_of
-
-if TYPE_CHECKING:
-    from finegrain.training.stage import Stage
+from finegrain.training.stage import Stage
 
 # Flags that came later with a default other than what was done before: what was done before.
 HELD_BEFORE = {"views": 0}
@@ -81,7 +79,7 @@ class TrainingSettings:
         """What is written."""
         return [OutputFolder("--run", self.run, RUN)]
 
-    def stages(self, unfreeze_from: str) -> "list[Stage]":
+    def stages(self, unfreeze_from: str) -> list[Stage]:
         """The stages of the recipe, in their order; each script says them.
 
         Args:
