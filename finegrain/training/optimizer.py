@@ -23,10 +23,10 @@ def stage_optimizer(model: keras.Model, stage: Stage, steps: int) -> keras.optim
     """
     if not 0 < stage.learning_rate < float("inf"):
         raise UserError(f"the learning rate must be above 0, but is {stage.learning_rate}")
-    groups = {times: group for times, group in _groups(model, stage) if group}
+    groups = dict(_groups(model, stage))
+    if set(groups) <= {1.0}:
+        return _optimizer(stage, optimizer_rate(stage, steps))
     optimizers = [_optimizer(stage, optimizer_rate(stage, steps, times)) for times in groups]
-    if len(groups) <= 1:
-        return optimizers[0] if optimizers else _optimizer(stage, stage.learning_rate)
     return GroupedOptimizer(optimizers, list(groups.values()), list(groups))
 
 

@@ -86,6 +86,18 @@ def test_a_stage_groups_heads_and_halves_of_the_trained_blocks():
     assert sum(counts.values()) == 3 * 2 + len(model.trainable_variables)
 
 
+def test_heads_alone_keep_their_times_of_a_rate_that_falls():
+    model, stage = small_model(), Stage("1", None, "adam", 0.1, 1, head_rate=10.0)
+    freeze_for_stage(model, stage)
+    optimizer = stage_optimizer(model, stage, steps=1)
+    optimizer.build(model.trainable_variables)
+    (heads,) = optimizer.optimizers
+    assert float(heads.learning_rate) == pytest.approx(1.0)
+    optimizer.learning_rate = 0.01
+    assert float(heads.learning_rate) == pytest.approx(0.1)
+    assert float(optimizer.learning_rate) == pytest.approx(0.01)
+
+
 def test_without_groups_it_is_a_plain_optimizer():
     model = small_model()
     stage = Stage("2", "block_13_expand", "sgd", 0.1, 1)
