@@ -1,6 +1,7 @@
 """How every command of the project starts and how it ends."""
 
 import atexit
+import dataclasses
 import errno
 import io
 import os
@@ -8,7 +9,8 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from itertools import pairwise
+from typing import Any, NoReturn, TypeVar
 
 import tyro
 
@@ -34,7 +36,7 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
     (`finegrain.flags`). A `UserError` is printed as one sentence with exit status 2; Ctrl-C ends
     with status 130 and says how to go on. The dataclass's docstring opens `--help`.
     """
-    settings = tyro.cli(settings_type)
+    settings = _parsed(settings_type)
     # A file name that the terminal cannot show must not end a run.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -63,6 +65,26 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
     finally:
         # Called first at the end; then libraries clear away, and Ctrl-C has nothing to stop.
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+
+
+def _parsed(settings_type: type[Settings]) -> Settings:
+    """The settings of the command line; where these name a recipe, its defaults are the recipe's.
+
+    A type with recipes has a class method `recipes`: name -> the defaults that it sets, by field.
+    """
+    recipes: dict[str, dict[str, Any]] = getattr(settings_type, "recipes", dict)()
+    words = [part for word in sys.argv[1:] for part in word.split("=", 1)]
+    named = [after for word, after in pairwise(words) if word == "--recipe"]
+    defaults = recipes.get(named[-1]) if named else None
+    if not defaults:
+        return tyro.cli(settings_type)
+    required = [
+        field.name
+        for field in dataclasses.fields(settings_type)  # type: ignore[arg-type]
+        if field.default is field.default_factory is dataclasses.MISSING
+    ]
+    missing = dict.fromkeys(required, tyro.MISSING)
+    return tyro.cli(settings_type, default=settings_type(**missing, **defaults))
 
 
 def _end_with(sentence: str) -> NoReturn:

@@ -40,6 +40,7 @@ Share = Annotated[float, Interval(ge=0, lt=1)]
 ProperShare = Annotated[float, Interval(gt=0, lt=1)]
 Probability = Annotated[float, Interval(ge=0, le=1)]
 # Augmented views of an image.
+WarmUpEpochs = Annotated[float, Interval(ge=0, le=10_000)]
 MixupAlpha = Annotated[float, Interval(ge=0, le=10)]
 Degrees = Annotated[float, Interval(ge=0, le=180)]
 ShearDegrees = Annotated[float, Interval(ge=0, lt=90)]

@@ -100,3 +100,41 @@ def test_ctrl_c_while_libraries_clear_away_leaves_no_traceback():
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+@dataclass
+class WithRecipes:
+    """A command whose recipes set defaults."""
+
+    folder: str
+    recipe: str = "slow"
+    rate: float = 1.0
+    steps: int = 5
+
+    @classmethod
+    def recipes(cls):
+        return {"slow": {}, "fast": {"rate": 9.0, "steps": 2}}
+
+
+@pytest.mark.parametrize(
+    "words,rate,steps",
+    [
+        ("--folder a", 1.0, 5),
+        ("--folder a --recipe slow", 1.0, 5),
+        ("--folder a --recipe fast", 9.0, 2),
+        ("--recipe=fast --folder a --steps 7", 9.0, 7),
+        ("--steps 7 --folder a --recipe fast", 9.0, 7),
+    ],
+)
+def test_a_recipe_sets_what_is_not_given(words, rate, steps, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["command.py", *words.split()])
+    found = []
+    run_command(found.append, WithRecipes)
+    assert (found[0].folder, found[0].rate, found[0].steps) == ("a", rate, steps)
+
+
+def test_what_a_recipe_leaves_open_is_still_wanted(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["command.py", "--recipe", "fast"])
+    with pytest.raises(SystemExit):
+        run_command(print, WithRecipes)
+    assert "--folder" in capsys.readouterr().err

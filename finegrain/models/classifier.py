@@ -68,14 +68,16 @@ def softmax_model(
     classes: int,
     *heads: Any,
     activation: str | None = SOFTMAX,
+    from_zero: bool = False,
     **named_heads: Any,
 ) -> keras.Model:
     """The softmax-only baseline: `image` (B, H, W, 3) -> `category` (B, C) probabilities.
 
-    With `activation=None` logits, as training wants them; otherwise see `stem`.
+    With `activation=None` logits, as training wants them. See `category_head` and `stem`.
     """
     image, _, features = stem(backbone, spec, classes, *heads, **named_heads)
-    return keras.Model(image, category_head(features, classes, activation), name="softmax")
+    category = category_head(features, classes, activation, from_zero)
+    return keras.Model(image, category, name="softmax")
 
 
 def classifier(model: keras.Model) -> keras.Model:

@@ -25,6 +25,7 @@ def multi_loss_model(
     classes: int,
     *heads: Any,
     activation: str | None = SOFTMAX,
+    from_zero: bool = False,
     **named_heads: Any,
 ) -> keras.Model:
     """The model of the recipe, pairs compared by their embeddings.
@@ -38,7 +39,7 @@ def multi_loss_model(
     partner = keras.Input((), dtype="int32", name=PARTNER)
     partner_embedding = TakePartner(name="take_partner")([embedding, partner])
     outputs = {
-        CATEGORY: category_head(features, classes, activation),
+        CATEGORY: category_head(features, classes, activation, from_zero),
         SAME_CLASS: same_class_head(embedding, partner_embedding, activation),
     }
     return keras.Model({"image": image, PARTNER: partner}, outputs, name="multi_loss")

@@ -27,6 +27,7 @@ class RunSettings(Typed):
     dropout: Share = 0.5
     jit: Literal["auto", "on", "off"] = "auto"
     unfreeze_from: str | None = None
+    head_from_zero: bool = False
     model: str | None = None
     # Of `recipes/bird_fine_tune.py` and `single_model.py --hidden`.
     head: str | None = None

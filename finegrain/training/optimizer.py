@@ -25,17 +25,27 @@ def stage_optimizer(model: keras.Model, stage: Stage, steps: int) -> keras.optim
         raise UserError(f"the learning rate must be above 0, but is {stage.learning_rate}")
     groups = dict(_groups(model, stage))
     if set(groups) <= {1.0}:
-        return _optimizer(stage, optimizer_rate(stage, steps))
-    optimizers = [_optimizer(stage, optimizer_rate(stage, steps, times)) for times in groups]
+        return _optimizer(stage, optimizer_rate(stage, steps), model.trainable_variables)
+    optimizers = [
+        _optimizer(stage, optimizer_rate(stage, steps, times), group)
+        for times, group in groups.items()
+    ]
     return GroupedOptimizer(optimizers, list(groups.values()), list(groups))
 
 
-def _optimizer(stage: Stage, rate: Any) -> keras.optimizers.Optimizer:
+def _optimizer(
+    stage: Stage, rate: Any, learning: Sequence[keras.Variable]
+) -> keras.optimizers.Optimizer:
+    if stage.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=stage.weight_decay)
+        # Loshchilov & Hutter 2019, arXiv 1711.05101; biases and norms are as large as it takes.
+        optimizer.exclude_from_weight_decay([v for v in learning if len(v.shape) < 2])
+        return optimizer
     if stage.optimizer == "adam":
         return keras.optimizers.Adam(rate)
     if stage.optimizer == "sgd":
         return keras.optimizers.SGD(rate, momentum=stage.momentum)
-    raise UserError(f"the optimizer must be adam or sgd, but is {stage.optimizer!r}")
+    raise UserError(f"the optimizer must be adam, adamw or sgd, but is {stage.optimizer!r}")
 
 
 def _groups(model: keras.Model, stage: Stage) -> list[tuple[float, list[keras.Variable]]]:

@@ -206,4 +206,5 @@ def _build(
         hidden_dropout=settings.hidden_dropout,
         seed=settings.seed,
         memory_gb=memory_gb,
+        from_zero=settings.head_from_zero,
     )

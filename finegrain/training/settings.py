@@ -22,7 +22,7 @@ from finegrain.training.stage import Stage
 # Flags that came later with a default other than what was done before: what was done before.
 HELD_BEFORE = {"views": 0}
 # Flags that change nothing in the result, so a run may go on with other values.
-FREE_FLAGS = ("data", "run", "workers", "cache", "cache_gb", "memory_gb")
+FREE_FLAGS = ("recipe", "data", "run", "workers", "cache", "cache_gb", "memory_gb")
 
 
 @dataclass

@@ -3,9 +3,8 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from annotated_types import Interval
 from pydantic import TypeAdapter, ValidationError
 
 from finegrain.errors import UserError
@@ -19,6 +18,7 @@ from finegrain.flags import (
     Share,
     StageEpochs,
     Views,
+    WarmUpEpochs,
 )
 from finegrain.images.augmentation import Augmentation
 from finegrain.images.batch_changes import BatchChange, Mixup
@@ -33,10 +33,12 @@ class Stage:
         name: also the name of its folder in the run.
         unfreeze_from: first backbone layer to train, a name or an index; None trains the heads
             alone.
-        optimizer: `adam` or `sgd`.
+        optimizer: `adam`, `adamw` or `sgd`.
         learning_rate: the largest that the schedule takes.
         epochs: at most so many.
         momentum: of SGD.
+        weight_decay: of AdamW, for kernels and not for biases and norms.
+        label_smoothing: share of every label that is spread over all classes.
         augmentation: of the training images, or None.
         mixup: alpha of `Mixup`, which changes whole batches; 0 leaves them as they are.
         views: so many augmented views of each image, drawn once; 0 draws new ones every epoch.
@@ -59,6 +61,8 @@ class Stage:
     learning_rate: LearningRate
     epochs: StageEpochs
     momentum: Share = 0.9
+    weight_decay: Share = 0.0
+    label_smoothing: Share = 0.0
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     mixup: MixupAlpha = 0.0
     views: Views = 0
@@ -67,7 +71,7 @@ class Stage:
     positive_rate: Probability = 0.25
     train_batch_norm: bool = False
     schedule: str = "plateau"
-    warm_up_epochs: Annotated[float, Interval(ge=0, le=10_000)] = 1.0
+    warm_up_epochs: WarmUpEpochs = 1.0
     head_rate: LearningRate = 1.0
     lower_rate: LearningRate = 1.0
     reduce_factor: ProperShare = 0.1

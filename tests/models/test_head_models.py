@@ -148,3 +148,9 @@ def test_an_unknown_head_is_answered_with_the_nearest_names():
         find_head("bilinaer")
     with pytest.raises(UserError, match="known: plain, attention, se, cbam, bilinear"):
         find_head("xyz")
+
+
+def test_a_softmax_from_zero_takes_all_classes_for_alike():
+    model = softmax_model(tiny_backbone(), SPEC, 3, from_zero=True)
+    answers = keras.ops.convert_to_numpy(model(np.full((2, *model.input_shape[1:]), 9.0)))
+    np.testing.assert_allclose(answers, 1 / 3, rtol=1e-6)

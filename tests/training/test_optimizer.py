@@ -106,8 +106,25 @@ def test_without_groups_it_is_a_plain_optimizer():
 
 
 def test_an_unknown_optimizer_is_refused():
-    with pytest.raises(UserError, match="must be adam or sgd"):
+    with pytest.raises(UserError, match="must be adam, adamw or sgd"):
         stage_optimizer(small_model(), Stage("1", None, "lion", 0.1, 1), steps=1)
+
+
+def test_weight_decay_shrinks_kernels_and_nothing_else():
+    model = small_model()
+    stage = Stage("2", "block_13_expand", "adamw", 0.1, 1, weight_decay=0.5, train_batch_norm=True)
+    freeze_for_stage(model, stage)
+    optimizer = stage_optimizer(model, stage, steps=1)
+    variables = model.trainable_variables
+    optimizer.build(variables)
+    before = [keras.ops.convert_to_numpy(variable) for variable in variables]
+    optimizer.apply([keras.ops.zeros_like(variable) for variable in variables], variables)
+    shrunk = 0
+    for variable, old in zip(variables, before, strict=True):
+        times = 1 - 0.1 * 0.5 if old.ndim > 1 else 1.0
+        shrunk += old.ndim > 1
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(variable), times * old, rtol=1e-5)
+    assert 0 < shrunk < len(variables)
 
 
 ON_JAX = """

@@ -30,10 +30,19 @@ def category_features(
     return keras.layers.Dropout(dropout, dtype="float32", name="category_dropout")(embedding)
 
 
-def category_head(features: Tensor, classes: int, activation: str | None = SOFTMAX) -> Tensor:
+def category_head(
+    features: Tensor, classes: int, activation: str | None = SOFTMAX, from_zero: bool = False
+) -> Tensor:
     """(B, C) Keras tensor named `category`, from `category_features`.
 
-    Float32 probabilities, or with `activation=None`, as training wants them, logits.
+    Float32 probabilities, or with `activation=None`, as training wants them, logits. From zero it
+    starts with all classes alike, so that nothing random is passed down to the backbone.
     """
-    dense = keras.layers.Dense(classes, activation=activation, dtype="float32", name=CATEGORY)
+    dense = keras.layers.Dense(
+        classes,
+        activation=activation,
+        kernel_initializer="zeros" if from_zero else "glorot_uniform",
+        dtype="float32",
+        name=CATEGORY,
+    )
     return dense(features)

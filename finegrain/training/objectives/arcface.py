@@ -30,6 +30,8 @@ class ArcFace(Objective):
         self, backbone: keras.Model, spec: BackboneSpec, classes: int, **heads: Any
     ) -> keras.Model:
         """`image` (B, H, W, 3) -> (B, C) cosines, times the scale."""
+        # Cosines need a direction to begin with.
+        heads.pop("from_zero", None)
         image, _, features = stem(backbone, spec, classes, **heads)
         direction = UnitLength(name=DIRECTION)(features)
         logits = CosineLogits(classes, SCALE, name=CATEGORY)(direction)

@@ -10,6 +10,7 @@ from finegrain.models.heads import SAME_CLASS
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.multi_loss import PARTNER, multi_loss_model
 from finegrain.training.objectives.objective import Objective, dealt, take
+from finegrain.training.objectives.softmax import identification_loss
 from finegrain.training.pairs import pair_batch, random_negative_partners, same_class_targets
 from finegrain.training.stage import Stage
 
@@ -32,9 +33,9 @@ class MultiLoss(Objective):
     def compile_arguments(self, stage: Stage) -> dict[str, Any]:
         """Both cross-entropies, weighted as the stage says."""
         weights = {CATEGORY: stage.category_weight, SAME_CLASS: stage.same_class_weight}
-        loss = keras.losses.CategoricalCrossentropy
+        verification_loss = keras.losses.CategoricalCrossentropy(from_logits=True)
         return {
-            "loss": {name: loss(from_logits=True) for name in weights},
+            "loss": {CATEGORY: identification_loss(stage), SAME_CLASS: verification_loss},
             "loss_weights": weights,
             "metrics": {name: ["accuracy"] for name in weights},
         }

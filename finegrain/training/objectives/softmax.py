@@ -10,6 +10,16 @@ from finegrain.training.objectives.objective import Objective
 from finegrain.training.stage import Stage
 
 
+def identification_loss(stage: Stage) -> keras.losses.Loss:
+    """Cross-entropy of class logits, its labels smoothed as the stage says.
+
+    Szegedy et al. 2016, arXiv 1512.00567, section 7.
+    """
+    return keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=stage.label_smoothing
+    )
+
+
 class Softmax(Objective):
     """The baseline: the identification loss alone."""
 
@@ -23,5 +33,4 @@ class Softmax(Objective):
 
     def compile_arguments(self, stage: Stage) -> dict[str, Any]:
         """The cross-entropy of the class."""
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True)
-        return {"loss": loss, "metrics": ["accuracy"]}
+        return {"loss": identification_loss(stage), "metrics": ["accuracy"]}
