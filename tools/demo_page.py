@@ -57,14 +57,14 @@ def main(settings: Settings) -> None:
     check(settings)
     silence_reports()
     load_keras()
-    from finegrain.demo.answers import Answers
+    from finegrain.demo.answers import DemoModels
     from finegrain.runs.finished_run import open_finished_run
 
     run = open_finished_run(settings.run)
     images, note = None, ""
     if not settings.no_nearest:
         images, note = training_images(settings)
-    answers = Answers(run, images)
+    answers = DemoModels(run, images)
     with tempfile.TemporaryDirectory(prefix="finegrain-demo-", ignore_cleanup_errors=True) as kept:
         # Gradio reads it when it is imported.
         os.environ["GRADIO_TEMP_DIR"] = kept

@@ -63,7 +63,7 @@ class PairAnswer:
     says_same: bool
 
 
-class Answers:
+class DemoModels:
     """The models that a finished run's answers come from; one thread at a time."""
 
     def __init__(self, run: FinishedRun, training_images: TrainingImages | None = None):

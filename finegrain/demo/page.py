@@ -8,7 +8,7 @@ import gradio
 import numpy as np
 
 from finegrain.decode import UnreadableImage, open_rgb
-from finegrain.demo.answers import Answers
+from finegrain.demo.answers import DemoModels
 from finegrain.demo.photograph_requests import NOT_UPLOADED, uploaded_file
 from finegrain.explain.pictures import SHOWN_SIDE, Photograph, percentage, read_photograph
 
@@ -26,7 +26,7 @@ CSS = """
 """
 
 
-def build_page(answers: Answers, uploads: Path, note: str = "") -> gradio.Blocks:
+def build_page(answers: DemoModels, uploads: Path, note: str = "") -> gradio.Blocks:
     """The page of a run; a note tells the user what is missing.
 
     Of the folder that Gradio keeps uploads in, and of no other, files are read for a visitor.
@@ -44,7 +44,7 @@ def build_page(answers: Answers, uploads: Path, note: str = "") -> gradio.Blocks
     return page
 
 
-def _one_photograph(answers: Answers, uploads: Path) -> None:
+def _one_photograph(answers: DemoModels, uploads: Path) -> None:
     with gradio.Row():
         given = _upload("Drop a photograph", uploads)
         heat = _picture("What speaks for the likeliest class")
@@ -68,7 +68,7 @@ def _one_photograph(answers: Answers, uploads: Path) -> None:
     given.change(answer, given, [label, heat, nearest], **ONE_AT_A_TIME)
 
 
-def _two_photographs(answers: Answers, uploads: Path) -> None:
+def _two_photographs(answers: DemoModels, uploads: Path) -> None:
     with gradio.Row():
         givens = [_upload(label, uploads) for label in ("One photograph", "Another photograph")]
     label = gradio.Label(label="Do they show the same class?")
@@ -121,7 +121,7 @@ def _picture(label: str) -> gradio.Image:
     return gradio.Image(label=label, interactive=False, height=320, buttons=["fullscreen"])
 
 
-def _read(path: Path, answers: Answers) -> Photograph:
+def _read(path: Path, answers: DemoModels) -> Photograph:
     try:
         return read_photograph(path, answers.run.image_size)
     except UnreadableImage as error:
@@ -132,7 +132,7 @@ def _refusal(message: str, title: str = "Error") -> gradio.Error:
     return gradio.Error(message, title=title, print_exception=False)
 
 
-def _gallery(answers: Answers, photo: Photograph) -> list[tuple[np.ndarray, str]]:
+def _gallery(answers: DemoModels, photo: Photograph) -> list[tuple[np.ndarray, str]]:
     shown = []
     for near in answers.nearest(photo, NEIGHBOURS):
         try:

@@ -1,56 +1,21 @@
 """How good are the answers to "which class?", and 80 % sure ones right in 80 of 100 cases?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.metrics import f1_score
 
+from finegrain.evaluation.answers import Answers
 from finegrain.evaluation.bootstrap import PERCENTILES, Statistic, counted
-from finegrain.evaluation.metrics import log_losses
-from finegrain.runs.predictions import TOP
 
 BINS = 15
 
 
-@dataclass(frozen=True)
-class ClassAnswers:
-    """What is measured of a model's answers to N images; arrays (N,).
-
-    They are class indices, whether the true class is among the five most probable ones, the
-    probability of the predicted class, and `log_losses` of the true one.
-    """
-
-    true: np.ndarray
-    predicted: np.ndarray
-    among_five: np.ndarray
-    confidences: np.ndarray
-    losses: np.ndarray
-
-    @property
-    def correct(self) -> np.ndarray:
-        """(N,) bool."""
-        return self.true == self.predicted
-
-
-def class_answers(rows: pd.DataFrame, classes: Sequence[str]) -> ClassAnswers:
-    """The answers in a table of `read_predictions`, whose classes are all among those given."""
-    index = {name: number for number, name in enumerate(classes)}
-    return ClassAnswers(
-        rows["true"].map(index).to_numpy(np.int64),
-        rows["predicted"].map(index).to_numpy(np.int64),
-        rows["true_rank"].to_numpy() <= TOP,
-        rows["probability"].to_numpy("float64"),
-        log_losses(rows["true_probability"].to_numpy()),
-    )
-
-
-def macro_f1(answers: ClassAnswers) -> tuple[float, Statistic]:
+def macro_f1(answers: Answers) -> tuple[float, Statistic]:
     """Mean F1 of the classes that an image is of or was taken for; of a draw, that occur in it."""
-    value = f1_score(answers.true, answers.predicted, average="macro", zero_division=0)
-    present, both = np.unique([answers.true, answers.predicted], return_inverse=True)
+    value = f1_score(answers.labels, answers.predicted, average="macro", zero_division=0)
+    present, both = np.unique([answers.labels, answers.predicted], return_inverse=True)
     count, (true, predicted) = len(present), both.reshape(2, -1)
     right = np.where(true == predicted, true, count)
 
@@ -95,7 +60,7 @@ def reliability(confidences: np.ndarray, correct: np.ndarray) -> list[dict[str, 
     ]
 
 
-def per_class(answers: ClassAnswers, classes: Sequence[str]) -> dict[str, dict[str, Any]]:
+def per_class(answers: Answers, classes: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What became of the images of each class, and of those `predicted` to be of it.
 
     The interval of `accuracy` (recall) is the bootstrap's over the class's images, whose exact
@@ -106,7 +71,7 @@ def per_class(answers: ClassAnswers, classes: Sequence[str]) -> dict[str, dict[s
 
     images, named, hits = (
         np.bincount(of, minlength=len(classes))
-        for of in (answers.true, answers.predicted, answers.true[answers.correct])
+        for of in (answers.labels, answers.predicted, answers.labels[answers.right])
     )
     tried = np.maximum(images, 1)
     low, high = (binom.ppf(p / 100, tried, hits / tried) for p in PERCENTILES)

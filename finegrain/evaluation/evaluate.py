@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from finegrain.embeddings.nearest import unit_rows
+from finegrain.evaluation.answers import answers_of
 from finegrain.evaluation.bootstrap import drawn_rows
-from finegrain.evaluation.class_measures import class_answers, per_class, reliability
+from finegrain.evaluation.class_measures import per_class, reliability
 from finegrain.evaluation.embedding_measures import (
     PairCurve,
     PairScore,
@@ -44,7 +45,7 @@ def evaluate_split(
     Pairs and neighbours are measured where there are embeddings (`answered`), the pairwise head
     where the model has one. Of a measure that is None, `missing` says why.
     """
-    found, answers = _Found(), class_answers(rows, classes)
+    found, answers = _Found(), answers_of(rows, classes)
     if len(rows):
         found.take(CLASS_MEASURES, answers, len(rows))
     else:
@@ -59,7 +60,7 @@ def evaluate_split(
         "measures": found.measures,
         "missing": found.missing,
         "per_class": per_class(answers, classes),
-        "reliability": reliability(answers.confidences, answers.correct),
+        "reliability": reliability(answers.probability, answers.right),
         "notes": found.notes,
     }
 

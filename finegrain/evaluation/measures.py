@@ -62,9 +62,9 @@ def _recall(rank: int) -> Measure:
     )
 
 
-# Of `ClassAnswers`.
+# Of `Answers`.
 CLASS_MEASURES = (
-    Measure("top1_accuracy", "accuracy of the first answer", "Top-1 accuracy", _mean_of("correct")),
+    Measure("top1_accuracy", "accuracy of the first answer", "Top-1 accuracy", _mean_of("right")),
     Measure(
         "top5_accuracy", "true class among the first five", "Top-5 accuracy", _mean_of("among_five")
     ),
@@ -74,7 +74,7 @@ CLASS_MEASURES = (
         "expected_calibration_error",
         "calibration error",
         "Expected calibration error",
-        lambda answers: calibration_error(answers.confidences, answers.correct),
+        lambda answers: calibration_error(answers.probability, answers.right),
     ),
 )
 # Of `PairCurve`.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finegrain.report.answers import Answers
+from finegrain.evaluation.answers import Answers
 from finegrain.report.evidence import Evidence, questions_of
 from finegrain.report.neighbours import Neighbour
 from finegrain.report.photographs import Photographs, Picture

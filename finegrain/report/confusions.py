@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from finegrain.report.answers import Answers
+from finegrain.evaluation.answers import Answers
 from finegrain.report.photographs import Photographs, Picture
 
 MOST_ROWS = 1_000

@@ -12,8 +12,8 @@ from finegrain.decode import UnreadableImage, open_rgb, read_pixels
 from finegrain.embeddings.feature_file import FeatureFile
 from finegrain.embeddings.stored import EMBEDDINGS, run_embeddings
 from finegrain.errors import UserError
+from finegrain.evaluation.answers import Answers
 from finegrain.explain.pictures import lay_over
-from finegrain.report.answers import Answers
 from finegrain.report.neighbours import (
     Copy,
     Neighbour,

@@ -6,10 +6,10 @@ from typing import Any
 
 from finegrain.datasets.manifest import CLASSES, read_class_names
 from finegrain.errors import UserError
+from finegrain.evaluation.answers import Answers, answers_of
 from finegrain.evaluation.evaluation_file import EVALUATION, read_evaluation
 from finegrain.evaluation.measures import MEASURES
 from finegrain.evaluation.pictures import read_history
-from finegrain.report.answers import Answers, answers_of
 from finegrain.report.photographs import Photographs
 from finegrain.runs.predictions import PREDICTIONS, read_sound_predictions
 from finegrain.runs.run_folder import MODEL, RunFolder, read_results
@@ -104,7 +104,7 @@ def _read_answers(record: RunRecord, split: str | None) -> None:
         )
     wanted = SPLITS_LOOKED_AT if split is None else (split,)
     record.split = next((name for name in wanted if name in present), wanted[0])
-    answers = answers_of(table, record.split, record.classes)
+    answers = answers_of(table[table["split"] == record.split], record.classes)
     if answers.unknown:
         record.notes.append(
             f"{answers.unknown} rows of {PREDICTIONS} are left out: {CLASSES} lacks their class."

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from markupsafe import Markup
 
-from finegrain.report.answers import Answers
+from finegrain.evaluation.answers import Answers
 from finegrain.report.cases import (
     Case,
     least_sure,

@@ -10,7 +10,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from finegrain.datasets.manifest import open_data_set
 from finegrain.decode import read_pixels
-from finegrain.demo.answers import Answers, TrainingImages, open_training_images
+from finegrain.demo.answers import DemoModels, TrainingImages, open_training_images
 from finegrain.errors import UserError
 from finegrain.explain.grad_cam import GradCam, PairCam
 from finegrain.explain.pictures import lay_over, read_photograph
@@ -38,7 +38,7 @@ def ask(model, *inputs):
 def test_one_photograph(run, data):
     photo = read_photograph(data.paths("valid")[0], run.image_size)
     np.testing.assert_array_equal(photo.pixels, read_pixels(photo.path, (SIDE, SIDE)))
-    answers = Answers(run)
+    answers = DemoModels(run)
     np.testing.assert_allclose(answers.probabilities(photo), ask(run.classifier(), photo.pixels))
     expected = lay_over(photo.shown, GradCam(run.model()).heat(photo.pixels, 2))
     np.testing.assert_array_equal(answers.overlay(photo, 2), expected)
@@ -49,7 +49,7 @@ def test_the_nearest_training_images(run, data):
     images = open_training_images(run.folder)
     assert len(images.paths) == len(data.paths("train"))
     path = data.paths("train")[3]
-    near = Answers(run, images).nearest(read_photograph(path, run.image_size), 5)
+    near = DemoModels(run, images).nearest(read_photograph(path, run.image_size), 5)
     assert near[0].path == path and near[0].similarity == pytest.approx(1, abs=1e-4)
     assert near[0].name == data.classes[data.labels("train")[3]]
     embed = embedder(run.model())
@@ -77,7 +77,7 @@ def test_without_the_data_set_there_are_no_neighbours(run, tmp_path):
 def test_two_photographs_by_the_pair_head(run, data):
     paths = data.paths("valid")
     photos = [read_photograph(path, run.image_size) for path in (paths[0], paths[-1])]
-    found = Answers(run).pair(*photos)
+    found = DemoModels(run).pair(*photos)
     pixels = [photo.pixels for photo in photos]
     assert found.same == pytest.approx(float(ask(same_class(run.model()), *pixels)[1]), abs=1e-5)
     assert found.says_same == (found.same >= 0.5)
@@ -91,6 +91,6 @@ def test_two_photographs_by_the_pair_head(run, data):
 def test_two_photographs_without_a_pair_head(drawn_data, data, tmp_path):
     run = open_finished_run(make_run(tmp_path / "softmax", drawn_data, "softmax"))
     photo = read_photograph(data.paths("valid")[0], run.image_size)
-    found = Answers(run).pair(photo, photo)
+    found = DemoModels(run).pair(photo, photo)
     assert found.same is None and found.overlays is None
     assert found.cosine == pytest.approx(1, abs=1e-5)

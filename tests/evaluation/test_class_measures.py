@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
+from finegrain.evaluation.answers import answers_of
 from finegrain.evaluation.class_measures import (
     calibration_error,
-    class_answers,
     macro_f1,
     per_class,
     reliability,
@@ -28,7 +28,7 @@ def table_of(probabilities, labels):
 
 
 def measured(table, classes):
-    return taken(CLASS_MEASURES, class_answers(table, classes), len(table))
+    return taken(CLASS_MEASURES, answers_of(table, classes), len(table))
 
 
 def drawn(images, classes, kind, seed):
@@ -86,7 +86,7 @@ def test_each_class_as_scikit_learn_reports_it(images, classes, kind, seed):
     report = metrics.precision_recall_fscore_support(
         labels, probabilities.argmax(axis=1), labels=range(classes), zero_division=0
     )
-    for place, found in enumerate(per_class(class_answers(table, names), names).values()):
+    for place, found in enumerate(per_class(answers_of(table, names), names).values()):
         precision, recall, f1, support = (some[place] for some in report)
         assert found["images"] == support
         assert (found["accuracy"] or 0) == pytest.approx(recall)
@@ -99,7 +99,7 @@ def test_each_class_as_scikit_learn_reports_it(images, classes, kind, seed):
 def test_the_interval_of_a_class_is_that_of_drawing_its_images_again():
     probabilities = np.array([[0.9, 0.1]] * 14 + [[0.2, 0.8]] * 6, "float32")
     table, names = table_of(probabilities, np.zeros(20, int))
-    found = per_class(class_answers(table, names), names)["class 0"]
+    found = per_class(answers_of(table, names), names)["class 0"]
     rng = np.random.default_rng(0)
     correct = probabilities.argmax(axis=1) == 0
     draws = correct[rng.integers(0, 20, (20000, 20))].mean(axis=1)
@@ -112,7 +112,7 @@ def test_macro_f1_of_each_draw_is_that_of_scikit_learn(images, classes, kind, se
     probabilities, labels = drawn(images, classes, kind, seed)
     predicted = probabilities.argmax(axis=1)
     draws = np.random.default_rng(seed).integers(0, images, (7, images))
-    _, statistic = macro_f1(class_answers(*table_of(probabilities, labels)))
+    _, statistic = macro_f1(answers_of(*table_of(probabilities, labels)))
     found = statistic(draws)
     for value, draw in zip(found, draws, strict=True):
         expected = metrics.f1_score(labels[draw], predicted[draw], average="macro", zero_division=0)
@@ -136,7 +136,7 @@ def test_ten_thousand_classes_take_little_memory():
     )
     tracemalloc.start()
     found = measured(table, names)
-    classes = per_class(class_answers(table, names), names)
+    classes = per_class(answers_of(table, names), names)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found["top1_accuracy"]["value"] == (table["true"] == table["predicted"]).mean()

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finegrain.report.answers import Answers
+from finegrain.evaluation.answers import Answers
 from finegrain.report.cases import likely_label_errors, supported_first
 from finegrain.report.neighbours import Neighbour
 

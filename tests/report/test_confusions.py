@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from finegrain.report.answers import Answers
+from finegrain.evaluation.answers import Answers
 from finegrain.report.confusions import (
     class_notes,
     class_rows,

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from finegrain.evaluation.metrics import log_losses
 from finegrain.runs.predictions import NO_CLASS, TOP
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """The answers for the N photographs of one split.
+    """A model's answers for N photographs whose class is known.
 
     Attributes:
         classes: C names in index order; `paths` (N,) are str.
@@ -40,15 +41,24 @@ class Answers:
         """(N,) bool."""
         return self.labels == self.predicted
 
+    @property
+    def among_five(self) -> np.ndarray:
+        """(N,) bool, whether the class of a photograph is one of its five most probable ones."""
+        return (self.top == self.labels[:, None]).any(axis=1)
 
-def answers_of(table: pd.DataFrame, split: str, classes: Sequence[str]) -> Answers:
-    """The answers of one split, in the order of the table from `read_sound_predictions`."""
+    @property
+    def losses(self) -> np.ndarray:
+        """(N,) float64, `log_losses` of the photographs' own classes."""
+        return log_losses(self.true_probability)
+
+
+def answers_of(rows: pd.DataFrame, classes: Sequence[str]) -> Answers:
+    """The answers in rows from `read_sound_predictions`, in their order."""
     index_of = {name: number for number, name in enumerate(classes)}
 
     def indices(names: pd.Series) -> np.ndarray:
-        return np.array([index_of.get(name, NO_CLASS) for name in names], np.int64)
+        return names.map(index_of).fillna(NO_CLASS).to_numpy(np.int64)
 
-    rows = table[table["split"] == split]
     labels, predicted = indices(rows["true"]), indices(rows["predicted"])
     known = (labels != NO_CLASS) & (predicted != NO_CLASS)
     rows = rows[known]
