@@ -123,11 +123,9 @@ def main(settings: Settings) -> None:
 
     session = start_session(settings, "multi-loss")
     print_budget(session, session.stages)
-    frozen, unfrozen = session.stages
-    session.train(frozen)
-    close_stage(session, frozen, is_final=False)
-    session.train(unfrozen)
-    close_stage(session, unfrozen, is_final=True)
+    for stage in session.stages:
+        session.train(stage)
+        close_stage(session, stage, is_final=stage is session.stages[-1])
 
 
 if __name__ == "__main__":

@@ -179,11 +179,9 @@ def main(settings: Settings) -> None:
     pairs = settings.pair_loss == "verification"
     session = start_session(settings, "multi-loss" if pairs else "softmax")
     print_budget(session, session.stages)
-    frozen, unfrozen = session.stages
-    session.train(frozen)
-    close_stage(session, frozen, is_final=False)
-    session.train(unfrozen)
-    close_stage(session, unfrozen, is_final=True)
+    for stage in session.stages:
+        session.train(stage)
+        close_stage(session, stage, is_final=stage is session.stages[-1])
 
 
 def complete(settings: Settings, model) -> Settings:

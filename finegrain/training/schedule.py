@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from finegrain.errors import UserError
+from finegrain.errors import no_such
 from finegrain.runs.plateau import Verdict, judge
 from finegrain.tensor import Tensor
 from finegrain.training.stage import Stage
@@ -75,7 +75,7 @@ def find_schedule(name: str) -> Schedule:
     """
     by_name = {row.name: row for row in ROWS}
     if name not in by_name:
-        raise UserError(f"there is no schedule {name}; choose one of {', '.join(by_name)}")
+        raise no_such("schedule", name, name, {key: key for key in by_name})
     return by_name[name]
 
 
@@ -121,6 +121,3 @@ class _BySteps(keras.optimizers.schedules.LearningRateSchedule):
         return self.rate * self.factor(
             ops.cast(step, "float32"), float(self.all_steps), float(self.warm_up_steps)
         )
-
-    def get_config(self) -> dict[str, Any]:
-        raise NotImplementedError("a stage makes its schedule anew")

@@ -92,13 +92,13 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         data,
         (side, side),
         fitting_batch_size(settings.batch_size, data),
-        settings.seed,
-        settings.images_per_class,
-        settings.workers,
-        settings.cache or cache_beside(settings.run),
-        settings.cache_gb,
-        settings.openvino,
-        settings.augment_on,
+        seed=settings.seed,
+        images_per_class=settings.images_per_class,
+        workers=settings.workers,
+        cache=settings.cache or cache_beside(settings.run),
+        cache_gb=settings.cache_gb,
+        openvino=settings.openvino,
+        augment_on=settings.augment_on,
     )
     check_feed(feed)
     precision = settings.precision
@@ -167,9 +167,9 @@ def reopen_session(
         data,
         size,
         fitting_batch_size(settings.batch_size, data),
-        settings.seed,
-        settings.images_per_class,
-        workers,
+        seed=settings.seed,
+        images_per_class=settings.images_per_class,
+        workers=workers,
         **stores,
     )
     computing = set_up_computing(config.precision, settings.jit, settings.seed)

@@ -60,6 +60,17 @@ def test_a_soft_label_takes_its_share_of_the_margin():
     assert float(found) == pytest.approx(expected, rel=1e-4)
 
 
+def test_smoothed_labels_share_behind_the_margin():
+    cosines = (SCALE * random_cosines(1)).astype("float32")
+    one_hot = np.eye(5, dtype="float32")[[2]]
+    moved = np.cos(np.arccos(cosines / SCALE) + MARGIN)
+    logits = np.where(one_hot == 1, SCALE * moved, cosines)
+    shares = 0.9 * one_hot + 0.02
+    expected = -(shares * (logits - np.log(np.exp(logits).sum()))).sum()
+    found = ArcFaceLoss(SCALE, MARGIN, label_smoothing=0.1)(one_hot, cosines)
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(0)

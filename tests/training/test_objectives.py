@@ -25,5 +25,7 @@ def test_smoothed_labels_share_with_all_classes():
 
 
 def test_an_unknown_objective_is_refused():
-    with pytest.raises(UserError, match="no objective triplet; choose one of softmax, multi-loss"):
+    with pytest.raises(
+        UserError, match="no objective named 'triplet'; known: softmax, multi-loss, arcface"
+    ):
         find_objective("triplet")

@@ -66,5 +66,7 @@ def test_only_a_plateau_ends_a_stage_early():
 
 
 def test_an_unknown_schedule_is_refused():
-    with pytest.raises(UserError, match="no schedule sawtooth; choose one of plateau"):
+    with pytest.raises(
+        UserError, match="no schedule named 'sawtooth'; known: plateau, cosine, one-cycle"
+    ):
         find_schedule("sawtooth")

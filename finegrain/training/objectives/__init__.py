@@ -1,6 +1,6 @@
 """What a training learns: an objective a file, and the table of them."""
 
-from finegrain.errors import UserError
+from finegrain.errors import no_such
 from finegrain.training.objectives.arcface import ArcFace
 from finegrain.training.objectives.multi_loss import MultiLoss
 from finegrain.training.objectives.objective import Objective
@@ -17,5 +17,5 @@ def find_objective(name: str) -> Objective:
     """
     by_name = {row.name: row for row in ROWS}
     if name not in by_name:
-        raise UserError(f"there is no objective {name}; choose one of {', '.join(by_name)}")
+        raise no_such("objective", name, name, {key: key for key in by_name})
     return by_name[name]

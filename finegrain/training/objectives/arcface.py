@@ -38,8 +38,9 @@ class ArcFace(Objective):
         return keras.Model(image, logits, name=self.name)
 
     def compile_arguments(self, stage: Stage) -> dict[str, Any]:
-        """Cross-entropy with the margin."""
-        return {"loss": ArcFaceLoss(SCALE, MARGIN), "metrics": ["accuracy"]}
+        """Cross-entropy with the margin, its labels smoothed as the stage says."""
+        loss = ArcFaceLoss(SCALE, MARGIN, stage.label_smoothing)
+        return {"loss": loss, "metrics": ["accuracy"]}
 
     def finished(self, model: keras.Model) -> keras.Model:
         """A plain softmax on the direction: the margin is for training only."""
@@ -59,15 +60,18 @@ class ArcFaceLoss(keras.losses.Loss):
         scale: of the cosines.
         margin: radians. Where the angle and it make more than half a turn, the cosine falls on
             in a straight line instead.
+        label_smoothing: share of every label that is spread over all classes, behind the margin.
 
     Call arguments:
         y_true: (B, C) one-hot or soft; a soft label takes its share of the margin.
         y_pred: (B, C) cosines times the scale.
     """
 
-    def __init__(self, scale: float, margin: float, **kwargs: Any) -> None:
+    def __init__(
+        self, scale: float, margin: float, label_smoothing: float = 0.0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.scale, self.margin = scale, margin
+        self.scale, self.margin, self.label_smoothing = scale, margin, label_smoothing
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         cosine = ops.clip(y_pred / self.scale, -1.0, 1.0)
@@ -77,7 +81,10 @@ class ArcFaceLoss(keras.losses.Loss):
         straight = cosine - self.margin * math.sin(self.margin)
         moved = ops.where(cosine > -math.cos(self.margin), further, straight)
         logits = y_pred + y_true * self.scale * (moved - cosine)
-        return ops.categorical_crossentropy(y_true, logits, from_logits=True)
+        spread = self.label_smoothing / ops.shape(y_true)[-1]
+        smoothed = (1 - self.label_smoothing) * y_true + spread
+        return ops.categorical_crossentropy(smoothed, logits, from_logits=True)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "scale": self.scale, "margin": self.margin}
+        names = ("scale", "margin", "label_smoothing")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

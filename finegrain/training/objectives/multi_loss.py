@@ -19,7 +19,7 @@ class MultiLoss(Objective):
     """Identification and verification loss together: Zheng et al. 2016, arXiv 1611.05666."""
 
     name = "multi-loss"
-    heads = {CATEGORY: None, SAME_CLASS: 2}
+    heads = (CATEGORY, SAME_CLASS)
     loss = f"val_{CATEGORY}_loss"
     accuracy = f"val_{CATEGORY}_accuracy"
     smallest_part = 2

@@ -10,6 +10,7 @@ import numpy as np
 
 from finegrain.errors import UserError
 from finegrain.models.backbone_table import BackboneSpec
+from finegrain.models.heads.category import CATEGORY
 from finegrain.models.model_precision import in_full_precision
 from finegrain.training.stage import Stage
 
@@ -21,15 +22,14 @@ class Objective(ABC):
 
     Attributes:
         name: also the recipe that a run records.
-        heads: names of the outputs that the finished model keeps, and their width; None for one
-            number a class.
+        heads: names of the outputs that the finished model keeps.
         loss, accuracy: columns of the history that judge an epoch and tell how good it was; the
             identification loss in every objective, so that runs can be compared.
         smallest_part: images that a batch can be cut down to.
     """
 
     name: ClassVar[str]
-    heads: ClassVar[dict[str, int | None]] = {"category": None}
+    heads: ClassVar[tuple[str, ...]] = (CATEGORY,)
     loss: ClassVar[str] = "val_loss"
     accuracy: ClassVar[str] = "val_accuracy"
     smallest_part: ClassVar[int] = 1
