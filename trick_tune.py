@@ -74,6 +74,8 @@ def main(settings: Settings) -> None:
         session.load_finished("2-unfrozen"),
         name="3-retrained",
         augmentation=None,
+        mixup=0.0,
+        schedule="plateau",
         optimizer="sgd",
         learning_rate=settings.learning_rate,
         epochs=settings.epochs,

@@ -1,4 +1,4 @@
-"""Look-alike birds: two-part fine-tuning of one of seven models with a head of its own.
+"""Look-alike birds: fine-tuning one of seven models with a head of its own, in two stages.
 
     python recipes/bird_fine_tune.py --data data/birds --run runs/birds \\
         --model efficientnet_b3_attention
@@ -20,8 +20,8 @@ stand together (bilinear pooling). Reported for CUB-200-2011, 200 birds of 11,78
 Those are validation accuracies of one run each, by others, SE and CBAM reported as one; what we
 measured stands in the README.
 
-Part 1 trains the head alone for 3 epochs by Adam, from the frozen backbone's feature maps, which
-are computed once and stored. Part 2 trains all layers, or those from `--unfreeze-from` on, by Adam
+Stage 1 trains the head alone for 3 epochs by Adam, from the frozen backbone's feature maps, which
+are computed once and stored. Stage 2 trains all layers, or those from `--unfreeze-from` on, by Adam
 with a rate of 1e-4 for up to 30 epochs: the rate falls to a fifth after 4 epochs without a better
 validation loss, training stops after 5, and the best epoch is kept. BatchNormalization of the
 backbone stays as it was pretrained (`--train-batch-norm`).
@@ -40,32 +40,27 @@ The second would have 2048 x 2048 products an image; `--compact` squeezes them i
 """
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
 from finegrain.flags import (
-    Degrees,
     Gigabytes,
     ImageSize,
-    LearningRate,
     LossWeight,
     Patience,
     Probability,
     ProperShare,
     Share,
-    ShearDegrees,
     StageEpochs,
     Width,
 )
-from finegrain.images.augmentation import Augmentation
-from finegrain.training.settings import TrainingSettings
-from finegrain.training.stage import Stage
+from finegrain.training.stage_settings import StageSettings
 
 
 @dataclass(kw_only=True)
-class Settings(TrainingSettings):
+class Settings(StageSettings):
     """Fine-tune one of the bird models: first its head, then all layers.
 
     The same command, started again, goes on after the last finished epoch.
@@ -98,71 +93,24 @@ class Settings(TrainingSettings):
     same_class_weight: LossWeight = 0.5
     # share of batches made of positive pairs
     positive_rate: Probability = 0.25
-    # at most so many epochs of part 1, the head alone by Adam
+    # first backbone layer that stage 2 trains, a name or an index; by default all
+    unfreeze_from: str | None = "0"
+    # at most so many epochs of stage 1, the head alone by Adam; 0 leaves it out
     frozen_epochs: StageEpochs = 3
-    # learning rate of part 1
-    frozen_learning_rate: LearningRate = 1e-3
-    # at most so many epochs of part 2
-    unfrozen_epochs: StageEpochs = 30
-    # learning rate of part 2
-    unfrozen_learning_rate: LearningRate = 1e-4
-    # optimizer of part 2
-    unfrozen_optimizer: Literal["adam", "sgd"] = "adam"
-    # momentum of SGD
-    momentum: Share = 0.9
-    # first backbone layer that part 2 trains, a name or an index; by default all
-    unfreeze_from: str = "0"
-    # augmentation: largest rotation either way, degrees
-    rotation: Degrees = 45.0
-    # augmentation: largest shear either way, degrees
-    shear: ShearDegrees = 0.2
-    # augmentation: zoom between 1 - zoom and 1 + zoom
-    zoom: Share = 0.2
-    # augmentation: mirror every second image
-    horizontal_flip: bool = True
-    # augment in part 2 too
-    unfrozen_augmentation: bool = True
-    # what becomes of the learning rate: plateau (see below), cosine or one-cycle
-    schedule: str = "plateau"
+    # optimizer of stage 2
+    unfrozen_optimizer: Literal["sgd", "adam", "adamw"] = "adam"
     # on a plateau the learning rate falls to this share of itself
     reduce_factor: ProperShare = 0.2
     # after so many epochs without a better validation loss; 0 never does
     reduce_patience: Patience = 4
-    # on a plateau: end a part after so many epochs without a better validation loss; 0 never does
+    # on a plateau: end a stage after so many epochs without a better validation loss; 0 never does
     stop_patience: Patience = 5
 
-    def stages(self, unfreeze_from: str) -> list[Stage]:
-        """Part 1 trains the head alone, part 2 all layers or the last ones."""
-        augmentation = Augmentation(self.rotation, self.shear, self.zoom, self.horizontal_flip)
-        frozen = Stage(
-            name="1-frozen",
-            unfreeze_from=None,
-            optimizer="adam",
-            learning_rate=self.frozen_learning_rate,
-            epochs=self.frozen_epochs,
-            momentum=self.momentum,
-            augmentation=augmentation,
-            mixup=self.mixup,
-            views=self.views,
-            same_class_weight=self.same_class_weight,
-            positive_rate=self.positive_rate,
-            train_batch_norm=self.train_batch_norm,
-            schedule=self.schedule,
-            reduce_factor=self.reduce_factor,
-            reduce_patience=self.reduce_patience,
-            stop_patience=self.stop_patience,
-        )
-        unfrozen = replace(
-            frozen,
-            name="2-unfrozen",
-            unfreeze_from=unfreeze_from,
-            optimizer=self.unfrozen_optimizer,
-            learning_rate=self.unfrozen_learning_rate,
-            epochs=self.unfrozen_epochs,
-            augmentation=augmentation if self.unfrozen_augmentation else None,
-            views=self.unfrozen_views,
-        )
-        return [frozen, unfrozen]
+    @classmethod
+    def recipes(cls) -> dict[str, dict[str, Any]]:
+        """What `--recipe` sets of the flags that are not given: here the last blocks too."""
+        recipes = super().recipes()
+        return recipes | {"modern": recipes["modern"] | {"unfreeze_from": None}}
 
 
 def main(settings: Settings) -> None:

@@ -9,7 +9,6 @@ from finegrain.flags import (
     CountOrZero,
     Gigabytes,
     ImageSize,
-    MixupAlpha,
     Seed,
     Share,
     Threads,
@@ -54,8 +53,6 @@ class TrainingSettings:
     views: Views = 4
     # the same for the unfrozen stage, where a stored view takes more disk (Xception: 0.5 MB)
     unfrozen_views: Views = 0
-    # mixup: lay each image over another of its batch, in shares from Beta(alpha, alpha); 0 does not
-    mixup: MixupAlpha = 0.0
     # class-balanced batches: so many images of each class in a batch; 0 draws plain batches
     images_per_class: CountOrZero = 0
     # folder of what is computed once and stored; by default `cache` beside the run folder, for

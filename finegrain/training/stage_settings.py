@@ -1,0 +1,124 @@
+"""The flags that the stages of a training are made of, and what `--recipe` sets of them."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+from finegrain.flags import (
+    Degrees,
+    LearningRate,
+    MixupAlpha,
+    Patience,
+    ProperShare,
+    Share,
+    ShearDegrees,
+    StageEpochs,
+    WarmUpEpochs,
+)
+from finegrain.images.augmentation import Augmentation
+from finegrain.training.settings import TrainingSettings
+from finegrain.training.stage import Stage
+
+# Sources: AdamW arXiv 1711.05101, cosine 1608.03983, warm-up 1706.02677, smoothing 1512.00567.
+MODERN = {
+    "frozen_epochs": 0,
+    "unfrozen_epochs": 12,
+    "unfrozen_optimizer": "adamw",
+    "unfrozen_learning_rate": 3e-4,
+    "weight_decay": 0.02,
+    "label_smoothing": 0.1,
+    "head_rate": 10.0,
+    "head_from_zero": True,
+    "dropout": 0.3,
+    "schedule": "cosine",
+    "unfrozen_views": 4,
+}
+
+
+@dataclass
+class StageSettings(TrainingSettings):
+    """Two stages, of which each training script has its own numbers.
+
+    Stage 1 freezes the backbone and trains the heads by Adam; stage 2 trains the last blocks too.
+    A flag of the same name as a field of `Stage` holds for both.
+    """
+
+    # original: the numbers of the sources. modern: no frozen stage, 12 epochs by AdamW along a
+    # cosine, heads from zero and ten times as fast; it sets the flags below that are not given
+    recipe: Literal["original", "modern"] = "original"
+    # at most so many epochs of stage 1, the backbone frozen, by Adam; 0 leaves it out
+    frozen_epochs: StageEpochs = 30
+    # learning rate of stage 1
+    frozen_learning_rate: LearningRate = 1e-3
+    # at most so many epochs of stage 2, the last blocks unfrozen
+    unfrozen_epochs: StageEpochs = 30
+    # learning rate of stage 2
+    unfrozen_learning_rate: LearningRate = 1e-4
+    # optimizer of stage 2
+    unfrozen_optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    # momentum of SGD
+    momentum: Share = 0.9
+    # weight decay of AdamW, of kernels alone
+    weight_decay: Share = 0.0
+    # the heads learn at so many times the learning rate
+    head_rate: LearningRate = 1.0
+    # begin with a softmax of zeros instead of random numbers
+    head_from_zero: bool = False
+    # share of every label that is spread over all classes
+    label_smoothing: Share = 0.0
+    # augmentation: largest rotation either way, degrees
+    rotation: Degrees = 45.0
+    # augmentation: largest shear either way, degrees
+    shear: ShearDegrees = 0.2
+    # augmentation: zoom between 1 - zoom and 1 + zoom
+    zoom: Share = 0.2
+    # augmentation: mirror every second image
+    horizontal_flip: bool = True
+    # augment in stage 2 too
+    unfrozen_augmentation: bool = True
+    # mixup: lay each image over another of its batch, in shares from Beta(alpha, alpha); 0 does not
+    mixup: MixupAlpha = 0.0
+    # what becomes of the learning rate: plateau (see below), cosine or one-cycle
+    schedule: str = "plateau"
+    # epochs in which the rate of cosine rises
+    warm_up_epochs: WarmUpEpochs = 1.0
+    # on a plateau the learning rate falls to this share of itself
+    reduce_factor: ProperShare = 0.1
+    # after so many epochs without a better validation loss; 0 never does
+    reduce_patience: Patience = 3
+    # on a plateau: end a stage after so many epochs without a better validation loss; 0 never does
+    stop_patience: Patience = 3
+
+    def stages(self, unfreeze_from: str) -> list[Stage]:
+        """Stage 1 trains the heads alone, stage 2 the backbone's last layers too."""
+        augmentation = Augmentation(self.rotation, self.shear, self.zoom, self.horizontal_flip)
+        here = {field.name for field in fields(self)}
+        shared = {
+            field.name: getattr(self, field.name) for field in fields(Stage) if field.name in here
+        }
+        frozen = Stage(
+            **shared
+            | {
+                "name": "1-frozen",
+                "unfreeze_from": None,
+                "optimizer": "adam",
+                "learning_rate": self.frozen_learning_rate,
+                "epochs": self.frozen_epochs,
+                "augmentation": augmentation,
+            }
+        )
+        unfrozen = replace(
+            frozen,
+            name="2-unfrozen",
+            unfreeze_from=unfreeze_from,
+            optimizer=self.unfrozen_optimizer,
+            learning_rate=self.unfrozen_learning_rate,
+            epochs=self.unfrozen_epochs,
+            augmentation=augmentation if self.unfrozen_augmentation else None,
+            views=self.unfrozen_views,
+        )
+        return [frozen, unfrozen] if self.frozen_epochs else [unfrozen]
+
+    @classmethod
+    def recipes(cls) -> dict[str, dict[str, Any]]:
+        """What `--recipe` sets of the flags that are not given."""
+        return {"original": {}, "modern": MODERN}
