@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
 from finegrain.errors import UserError
 from finegrain.models.backbone import BACKBONE_LAYER
@@ -25,26 +26,29 @@ def stage_optimizer(model: keras.Model, stage: Stage, steps: int) -> keras.optim
         raise UserError(f"the learning rate must be above 0, but is {stage.learning_rate}")
     groups = dict(_groups(model, stage))
     if set(groups) <= {1.0}:
-        return _optimizer(stage, optimizer_rate(stage, steps), model.trainable_variables)
+        clip = stage.clip_norm or None
+        return _optimizer(stage, optimizer_rate(stage, steps), model.trainable_variables, clip)
     optimizers = [
         _optimizer(stage, optimizer_rate(stage, steps, times), group)
         for times, group in groups.items()
     ]
-    return GroupedOptimizer(optimizers, list(groups.values()), list(groups))
+    return GroupedOptimizer(optimizers, list(groups.values()), list(groups), stage.clip_norm)
 
 
 def _optimizer(
-    stage: Stage, rate: Any, learning: Sequence[keras.Variable]
+    stage: Stage, rate: Any, learning: Sequence[keras.Variable], clip: float | None = None
 ) -> keras.optimizers.Optimizer:
     if stage.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=stage.weight_decay)
+        optimizer = keras.optimizers.AdamW(
+            rate, weight_decay=stage.weight_decay, global_clipnorm=clip
+        )
         # Loshchilov & Hutter 2019, arXiv 1711.05101; biases and norms are as large as it takes.
         optimizer.exclude_from_weight_decay([v for v in learning if len(v.shape) < 2])
         return optimizer
     if stage.optimizer == "adam":
-        return keras.optimizers.Adam(rate)
+        return keras.optimizers.Adam(rate, global_clipnorm=clip)
     if stage.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=stage.momentum)
+        return keras.optimizers.SGD(rate, momentum=stage.momentum, global_clipnorm=clip)
     raise UserError(f"the optimizer must be adam, adamw or sgd, but is {stage.optimizer!r}")
 
 
@@ -79,6 +83,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         optimizers: one a group, not yet built.
         groups: the variables of each.
         times: the rate of each, as a multiple of the stage's.
+        clip_norm: largest norm of the gradients of all groups together, 0 for any. Groups that
+            clipped by themselves would turn the step as a whole.
     """
 
     def __init__(
@@ -86,11 +92,13 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         optimizers: Sequence[keras.optimizers.Optimizer],
         groups: Sequence[Sequence[keras.Variable]],
         times: Sequence[float],
+        clip_norm: float = 0.0,
         name: str = "grouped",
     ):
         # The rates are the optimizers' own; Keras wants one.
         super().__init__(learning_rate=0.0, name=name)
         self.optimizers, self.times = list(optimizers), list(times)
+        self.clip_norm = clip_norm
         self._group_of = {id(v): number for number, group in enumerate(groups) for v in group}
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
@@ -132,31 +140,21 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         grads: Sequence[Tensor | None],
         trainable_variables: Sequence[keras.Variable] | None = None,
     ) -> None:
-        """One step of every group. TensorFlow and PyTorch."""
+        """One step of every group."""
         variables = list(trainable_variables or self._trainable_variables)
         self.build(variables)
+        if self.clip_norm:
+            grads = clipped(grads, self.clip_norm)
         for optimizer, places in zip(self.optimizers, self._places, strict=True):
             optimizer.apply([grads[place] for place in places], [variables[p] for p in places])
 
-    def stateless_apply(
-        self,
-        optimizer_variables: Sequence[Tensor],
-        grads: Sequence[Tensor | None],
-        trainable_variables: Sequence[Tensor],
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """The same as `apply`, by values instead of variables. JAX."""
-        own = len(self._variables)
-        after, state = list(trainable_variables), list(optimizer_variables[:own])
-        start = own
-        for optimizer, places in zip(self.optimizers, self._places, strict=True):
-            end = start + len(optimizer.variables)
-            stepped, kept = optimizer.stateless_apply(
-                optimizer_variables[start:end],
-                [grads[place] for place in places],
-                [trainable_variables[place] for place in places],
-            )
-            for place, value in zip(places, stepped, strict=True):
-                after[place] = value
-            state += kept
-            start = end
-        return after, state
+
+def clipped(gradients: Sequence[Tensor | None], most: float) -> list[Tensor | None]:
+    """Gradients scaled down by one factor where their norm as one vector is above `most`.
+
+    Pascanu et al. 2013, arXiv 1211.5063, section 3.2.
+    """
+    squares = [ops.sum(ops.square(one)) for one in gradients if one is not None]
+    norm = ops.sqrt(sum(squares))
+    factor = most / ops.maximum(norm, most)
+    return [None if one is None else one * factor for one in gradients]

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from finegrain.errors import UserError
 from finegrain.flags import (
+    ClipNorm,
     LearningRate,
     LossWeight,
     MixupAlpha,
@@ -38,6 +39,7 @@ class Stage:
         epochs: at most so many.
         momentum: of SGD.
         weight_decay: of AdamW, for kernels and not for biases and norms.
+        clip_norm: largest norm of the gradients of a step, all together; 0 for any.
         label_smoothing: share of every label that is spread over all classes.
         augmentation: of the training images, or None.
         mixup: alpha of `Mixup`, which changes whole batches; 0 leaves them as they are.
@@ -62,6 +64,7 @@ class Stage:
     epochs: StageEpochs
     momentum: Share = 0.9
     weight_decay: Share = 0.0
+    clip_norm: ClipNorm = 0.0
     label_smoothing: Share = 0.0
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     mixup: MixupAlpha = 0.0

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from finegrain.flags import (
+    ClipNorm,
     Degrees,
     LearningRate,
     MixupAlpha,
@@ -59,6 +60,8 @@ class StageSettings(TrainingSettings):
     momentum: Share = 0.9
     # weight decay of AdamW, of kernels alone
     weight_decay: Share = 0.0
+    # scale the gradients of a step down where their norm, all together, is above this; 0 never does
+    clip_norm: ClipNorm = 0.0
     # the heads learn at so many times the learning rate
     head_rate: LearningRate = 1.0
     # begin with a softmax of zeros instead of random numbers

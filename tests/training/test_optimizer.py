@@ -13,7 +13,8 @@ from finegrain.errors import UserError
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
-from finegrain.training.optimizer import GroupedOptimizer, stage_optimizer
+from finegrain.training.accumulated_optimizer import AccumulatedOptimizer
+from finegrain.training.optimizer import GroupedOptimizer, clipped, stage_optimizer
 from finegrain.training.stage import Stage
 from finegrain.training.train_stage import freeze_for_stage
 
@@ -63,6 +64,70 @@ def test_a_lower_rate_reaches_all_groups():
     grouped.learning_rate = 0.001
     assert [float(one.learning_rate) for one in optimizers] == pytest.approx([0.001, 0.01])
     assert float(grouped.learning_rate) == pytest.approx(0.001)
+
+
+def plain_sgd(clip_norm):
+    """Three variables in two groups, the second at ten times the rate; and the variables."""
+    weights = variables()
+    optimizers = [keras.optimizers.SGD(0.1), keras.optimizers.SGD(1.0)]
+    return GroupedOptimizer(optimizers, [weights[:1], weights[1:]], [1.0, 10.0], clip_norm), weights
+
+
+WRAPPERS = {
+    "plain": lambda inner: (inner, 1, 1.0),
+    "in parts": lambda inner: (AccumulatedOptimizer(inner, 2), 2, 1.0),
+    "scaled": lambda inner: (keras.optimizers.LossScaleOptimizer(inner, 64.0), 1, 64.0),
+    "scaled, in parts": lambda inner: (
+        AccumulatedOptimizer(keras.optimizers.LossScaleOptimizer(inner, 64.0), 2),
+        2,
+        64.0,
+    ),
+}
+
+
+@pytest.mark.parametrize("most", [0.5, 100.0])
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_a_step_is_clipped_by_its_norm_over_all_groups(wrapper, most):
+    grouped, weights = plain_sgd(most)
+    optimizer, parts, scale = WRAPPERS[wrapper](grouped)
+    optimizer.build(weights)
+    given = [gradients(part) for part in range(parts)]
+    for part in given:
+        optimizer.apply([keras.ops.convert_to_tensor(scale * g) for g in part], weights)
+    step = np.mean(given, axis=0)
+    step *= min(1.0, most / np.linalg.norm(step))
+    expected = np.array([[1.0], [2.0], [3.0]]) - np.array([[0.1], [1.0], [1.0]]) * step
+    np.testing.assert_allclose([keras.ops.convert_to_numpy(w) for w in weights], expected, 1e-5)
+
+
+def test_a_gradient_that_is_not_there_is_not_clipped():
+    ones = keras.ops.ones(3)
+    first, none, last = clipped([ones, None, ones], 1.0)
+    assert none is None
+    np.testing.assert_allclose([first, last], np.full((2, 3), 6**-0.5), rtol=1e-6)
+
+
+@pytest.mark.parametrize("head_rate", [1.0, 10.0])
+def test_a_stage_clips_in_one_group_and_in_several(head_rate):
+    model = small_model()
+    stage = Stage(
+        "2", "block_16_expand", "sgd", 0.1, 1, momentum=0.0, head_rate=head_rate, clip_norm=0.3
+    )
+    freeze_for_stage(model, stage)
+    learning = model.trainable_variables
+    before = [keras.ops.convert_to_numpy(variable) for variable in learning]
+    optimizer = stage_optimizer(model, stage, steps=1)
+    optimizer.build(learning)
+    optimizer.apply([keras.ops.ones_like(variable) for variable in learning], learning)
+    count = sum(old.size for old in before)
+    for place, old in enumerate(before):
+        # The last two are kernel and bias of the softmax.
+        times = head_rate if place >= len(before) - 2 else 1.0
+        np.testing.assert_allclose(
+            old - keras.ops.convert_to_numpy(learning[place]),
+            np.full_like(old, 0.1 * times * 0.3 / count**0.5),
+            atol=1e-6,
+        )
 
 
 def small_model():
@@ -135,7 +200,7 @@ rng = np.random.default_rng(1)
 model.set_weights([rng.normal(size=weight.shape) for weight in model.get_weights()])
 first, second = (layer.trainable_variables for layer in model.layers)
 optimizers = [keras.optimizers.Adam(0.01), keras.optimizers.Adam(0.1)]
-model.compile(GroupedOptimizer(optimizers, [first, second], [1.0, 10.0]), "mse")
+model.compile(GroupedOptimizer(optimizers, [first, second], [1.0, 10.0], 0.5), "mse")
 x = np.random.default_rng(0).normal(size=(16, 4)); y = x[:, :2] * 3
 model.fit(x, y, epochs=4, batch_size=4, shuffle=False, verbose=0)
 print(",".join(f"{v:.5f}" for weights in model.get_weights() for v in weights.ravel()))
