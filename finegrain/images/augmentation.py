@@ -5,12 +5,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from finegrain.images.image_changes import COLOURS, affine, recoloured
+from finegrain.images.image_changes import (
+    COLOURS,
+    WHOLE,
+    Box,
+    affine,
+    crop_box,
+    cropped,
+    recoloured,
+)
 from finegrain.images.warp import warp
 
 
 class Drawn(NamedTuple):
-    """The changes of one image; see `affine` and `recoloured`."""
+    """The changes of one image; see `affine`, `recoloured` and `cropped`."""
 
     theta: float
     shear: float
@@ -18,6 +26,7 @@ class Drawn(NamedTuple):
     zoom_y: float
     flip: bool
     colours: tuple[float, ...]
+    crop: Box
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,8 @@ class Augmentation:
         horizontal_flip: mirror every second image.
         brightness, contrast, saturation: factor between 1 - it and 1 + it, 0 to 1; see
             `finegrain.images.image_changes.recoloured`.
+        crop_area: smallest share of the image's area that a crop shows, below 1; 0 crops nothing.
+            Then the other changes are those of the crop.
     """
 
     rotation: float = 45.0
@@ -40,6 +51,7 @@ class Augmentation:
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
+    crop_area: float = 0.0
 
     @property
     def changes_anything(self) -> bool:
@@ -52,9 +64,9 @@ class Augmentation:
         return any(getattr(self, name) for name in COLOURS)
 
     def ranges(self) -> dict[str, Any]:
-        """The ranges as JSON values, for keys of stores, the oldest of which have no colours."""
-        ranges = asdict(self)
-        return {key: value for key, value in ranges.items() if value or key not in COLOURS}
+        """The ranges as JSON values, for keys of stores, the oldest of which have but these."""
+        oldest = ("rotation", "shear", "zoom", "horizontal_flip")
+        return {key: value for key, value in asdict(self).items() if value or key in oldest}
 
     def draw(self, seed: int) -> Drawn:
         """The changes that a seed stands for: `ImageDataGenerator.get_random_transform`'s."""
@@ -69,12 +81,16 @@ class Augmentation:
         random.random_sample()
         reaches = (getattr(self, name) for name in COLOURS)
         colours = tuple(random.uniform(1 - reach, 1 + reach) for reach in reaches)
-        return Drawn(theta, shear, zoom_x, zoom_y, flip, colours)
+        # Whatever came later is drawn later: a seed keeps standing for what it stood for.
+        numbers = random.random_sample(4)
+        crop = crop_box(np, self.crop_area, numbers) if self.crop_area else WHOLE
+        return Drawn(theta, shear, zoom_x, zoom_y, flip, colours, crop)
 
     def apply(self, image: np.ndarray, seed: int) -> np.ndarray:
         """A new image (H, W, 3) uint8 or float32, 0 to 255, as a seed (0 to 2**32 - 1) says."""
         drawn = self.draw(seed)
-        rows = affine(np, *drawn[:4], *image.shape[:2])
+        height, width = image.shape[:2]
+        rows = cropped(affine(np, *drawn[:4], height, width), drawn.crop, height, width)
         changed = warp(image, rows, flip_columns=drawn.flip)
         if not self.changes_colours:
             return changed

@@ -11,9 +11,14 @@ from finegrain.tensor import Tensor
 
 # Two rows of an affine map (x, y, 1) -> (x, y): numbers, or tensors of one number an image.
 Affine = tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]
+# A rectangle: left, top, width and height in shares of the image's, numbers or tensors alike.
+Box = tuple[Any, Any, Any, Any]
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 # What `recoloured` changes, in its order.
 COLOURS = ("brightness", "contrast", "saturation")
+# How much wider than high a crop may be, and the other way round (torchvision's; the image is 1).
+CROP_ASPECT = 4 / 3
 # How bright red, green and blue look (ITU-R BT.601).
 GREY = (0.299, 0.587, 0.114)
 
@@ -50,6 +55,45 @@ def affine(
     x0 = cos * shift_x - sin * shift_y + centre_x - xx * centre_x - xy * centre_y
     y0 = sin * shift_x + cos * shift_y + centre_y - yx * centre_x - yy * centre_y
     return (xx, xy, x0), (yx, yy, y0)
+
+
+def crop_box(xp: Any, smallest: float, draws: Any) -> Box:
+    """A random crop that shows from the share `smallest` of an image's area to all of it.
+
+    Szegedy et al. 2015, arXiv 1409.4842, section 6. `draws` are those of `_box`.
+    """
+    return _box(xp, smallest, 1.0, CROP_ASPECT, draws)
+
+
+def _box(xp: Any, smallest: float, largest: float, aspect: float, draws: Any) -> Box:
+    """A random rectangle inside an image.
+
+    Any area from `smallest` to `largest` is as likely, and so is the logarithm of any aspect that
+    fits inside, up to `aspect` either way; so nothing needs to be drawn again.
+
+    Args:
+        xp: `numpy` or `keras.ops`.
+        draws: four numbers from 0 to 1, or tensors: of area, aspect, left and top.
+    """
+    area = smallest + (largest - smallest) * draws[0]
+    widest = xp.minimum(math.log(aspect), -xp.log(area))
+    # The root of the aspect.
+    stretch = xp.exp((draws[1] - 0.5) * widest)
+    width, height = xp.sqrt(area) * stretch, xp.sqrt(area) / stretch
+    return draws[2] * (1 - width), draws[3] * (1 - height), width, height
+
+
+def cropped(rows: Affine, box: Box, height: int, width: int) -> Affine:
+    """The map whose source is a box of the image, drawn as large as the image.
+
+    Beside the box the map still finds what the image shows there.
+    """
+    left, top, wide, high = box
+    (xx, xy, x0), (yx, yy, y0) = rows
+    # Edges of pixels, not their centres, are what falls on the edges of the box.
+    from_left, from_top = left * width + (wide - 1) / 2, top * height + (high - 1) / 2
+    across = xx * wide, xy * wide, x0 * wide + from_left
+    return across, (yx * high, yy * high, y0 * high + from_top)
 
 
 def mirrored(rows: Affine, axis: int, size: int, flip: Any) -> Affine:

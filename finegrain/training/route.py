@@ -98,6 +98,7 @@ def augmenting(model: keras.Model, augmentation: Augmentation) -> keras.Model:
         augmentation.shear,
         augmentation.zoom,
         augmentation.horizontal_flip,
+        augmentation.crop_area,
         name="augment",
     )(image)
     if augmentation.changes_colours:

@@ -76,6 +76,14 @@ class StageSettings(TrainingSettings):
     zoom: Share = 0.2
     # augmentation: mirror every second image
     horizontal_flip: bool = True
+    # augmentation: brightness between 1 - it and 1 + it
+    brightness: Share = 0.0
+    # augmentation: contrast between 1 - it and 1 + it
+    contrast: Share = 0.0
+    # augmentation: saturation of colours between 1 - it and 1 + it
+    saturation: Share = 0.0
+    # augmentation: random crops, which show at least this share of the image's area; 0 crops none
+    crop_area: Share = 0.0
     # augment in stage 2 too
     unfrozen_augmentation: bool = True
     # mixup: lay each image over another of its batch, in shares from Beta(alpha, alpha); 0 does not
@@ -93,7 +101,7 @@ class StageSettings(TrainingSettings):
 
     def stages(self, unfreeze_from: str) -> list[Stage]:
         """Stage 1 trains the heads alone, stage 2 the backbone's last layers too."""
-        augmentation = Augmentation(self.rotation, self.shear, self.zoom, self.horizontal_flip)
+        ranges = {field.name: getattr(self, field.name) for field in fields(Augmentation)}
         here = {field.name for field in fields(self)}
         shared = {
             field.name: getattr(self, field.name) for field in fields(Stage) if field.name in here
@@ -106,7 +114,7 @@ class StageSettings(TrainingSettings):
                 "optimizer": "adam",
                 "learning_rate": self.frozen_learning_rate,
                 "epochs": self.frozen_epochs,
-                "augmentation": augmentation,
+                "augmentation": Augmentation(**ranges),
             }
         )
         unfrozen = replace(
@@ -116,7 +124,7 @@ class StageSettings(TrainingSettings):
             optimizer=self.unfrozen_optimizer,
             learning_rate=self.unfrozen_learning_rate,
             epochs=self.unfrozen_epochs,
-            augmentation=augmentation if self.unfrozen_augmentation else None,
+            augmentation=frozen.augmentation if self.unfrozen_augmentation else None,
             views=self.unfrozen_views,
         )
         return [frozen, unfrozen] if self.frozen_epochs else [unfrozen]

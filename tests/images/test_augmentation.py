@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from finegrain.images.augmentation import Augmentation
 from finegrain.images.drop_in import ImageDataGenerator
+from finegrain.images.image_changes import WHOLE
 
 
 def keras_generator(augmentation: Augmentation) -> ImageDataGenerator:
@@ -97,6 +98,17 @@ def test_a_run_begun_before_there_were_colours_goes_on():
     stage = asdict(Stage("frozen", None, "adam", 1e-3, 2, augmentation=Augmentation(rotation=9.0)))
     before = {**stage, "augmentation": Augmentation(rotation=9.0).ranges()}
     assert completed(before, defaults_of(Stage)) == stage
+
+
+def test_crops_leave_all_other_draws_as_they_were():
+    image = np.random.default_rng(0).integers(0, 255, (20, 24, 3)).astype(np.uint8)
+    plain, crops = Augmentation(), Augmentation(crop_area=0.2)
+    assert crops.ranges() == {**plain.ranges(), "crop_area": 0.2}
+    for seed in range(6):
+        assert crops.draw(seed)._replace(crop=WHOLE) == plain.draw(seed)
+        assert not np.array_equal(crops.apply(image, seed), plain.apply(image, seed))
+    alone = Augmentation(0.0, 0.0, 0.0, False, crop_area=0.2)
+    assert alone.changes_anything and not alone.changes_colours
 
 
 @pytest.mark.parametrize("colour", ["brightness", "contrast", "saturation"])

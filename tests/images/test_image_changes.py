@@ -3,9 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
-from finegrain.images.image_changes import affine, mirrored, recoloured
+from finegrain.images.image_changes import WHOLE, affine, crop_box, cropped, mirrored, recoloured
+from finegrain.images.warp import warp
 
 COUNT, HEIGHT, WIDTH = 6, 9, 13
 
@@ -75,6 +78,40 @@ def test_mirrored_turns_places_round(axis, size):
     other[axis] = size - 1 - place[axis]
     np.testing.assert_allclose(np.array(mirrored(rows, axis, size, True)) @ place, rows @ other)
     assert mirrored(rows, axis, size, False) == rows
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.floats(1e-6, 0.999), st.lists(st.floats(0, 1), min_size=4, max_size=4))
+def test_a_crop_lies_inside_with_the_area_that_was_drawn(smallest, draws):
+    left, top, width, height = crop_box(np, smallest, draws)
+    assert min(left, top) >= -1e-12 and max(left + width, top + height) <= 1 + 1e-12
+    assert width * height == pytest.approx(smallest + (1 - smallest) * draws[0])
+    assert 3 / 4 - 1e-9 <= width / height <= 4 / 3 + 1e-9
+
+
+def test_crops_reach_every_edge_and_aspect():
+    draws = np.random.default_rng(0).random((4, 4000))
+    left, top, width, height = crop_box(np, 0.1, draws)
+    assert max(left.min(), top.min()) < 0.01
+    assert min((left + width).max(), (top + height).max()) > 0.99
+    small = width * height < 0.7
+    aspects = np.log(width / height)[small]
+    assert aspects.mean() == pytest.approx(0, abs=0.02)
+    assert aspects.min() < -0.27 and aspects.max() > 0.27
+
+
+def test_a_crop_is_pillows():
+    pixels = numbers()[0][0].astype("uint8")
+    box = (0.2, 0.1, 0.5, 0.7)
+    rows = cropped(affine(np, 0, 0, 1, 1, HEIGHT, WIDTH), box, HEIGHT, WIDTH)
+    edges = (0.2 * WIDTH, 0.1 * HEIGHT, 0.7 * WIDTH, 0.8 * HEIGHT)
+    expected = Image.fromarray(pixels).resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR, edges)
+    assert np.abs(warp(pixels, rows).astype(int) - np.asarray(expected)).max() <= 1
+
+
+def test_a_crop_of_everything_changes_no_digit():
+    rows = affine(np, 20.0, 5.0, 0.9, 1.2, HEIGHT, WIDTH)
+    assert cropped(rows, WHOLE, HEIGHT, WIDTH) == rows
 
 
 @pytest.mark.parametrize("place,name", list(enumerate(("Brightness", "Contrast", "Color"))))

@@ -11,7 +11,7 @@ import pytest
 
 from finegrain.images.augmentation import Augmentation
 from finegrain.images.drop_in import ImageDataGenerator
-from finegrain.images.image_changes import recoloured
+from finegrain.images.image_changes import WHOLE, recoloured
 from finegrain.models.layers import RandomAffine, RandomColour
 
 COUNT = 8
@@ -79,6 +79,34 @@ def test_draws_from_the_generators_distributions():
     assert abs(np.corrcoef(drawn[2], drawn[3])[0, 1]) < 0.1
 
 
+@pytest.mark.parametrize("size", [(33, 33), (24, 40)])
+def test_crops_as_the_cpu_does(size):
+    images, augmentation = photos(*size), Augmentation(20.0, 5.0, 0.1, True, crop_area=0.3)
+    drawn = [augmentation.draw(seed) for seed in range(COUNT)]
+    expected = [augmentation.apply(image.astype("float32"), i) for i, image in enumerate(images)]
+    columns = [np.array(column, "float32") for column in list(zip(*drawn, strict=True))[:5]]
+    crop = tuple(np.array([one.crop for one in drawn], "float32").T)
+    warped = RandomAffine().warp(keras.ops.cast(images, "float32"), *columns, crop)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(warped), expected, atol=0.02)
+
+
+def test_crops_are_drawn_last_and_only_if_asked_for():
+    images = photos(16, 16)
+    plain, crops = RandomAffine(seed=3), RandomAffine(crop_area=0.3, seed=3)
+    for ours, theirs in zip(crops.draw(5), plain.draw(5), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    state = keras.ops.convert_to_numpy(plain.seed_generator.state)
+    assert plain.draw_crop(5) == WHOLE
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(plain.seed_generator.state), state)
+    left, top, width, height = (keras.ops.convert_to_numpy(one) for one in crops.draw_crop(4000))
+    area = width * height
+    assert 0.3 <= area.min() < 0.31 and 0.99 < area.max() <= 1.001
+    assert area.mean() == pytest.approx(0.65, abs=0.02)
+    assert min(left.min(), top.min()) > -1e-5 and (left + width).max() < 1.00001
+    assert crops(images, training=True).shape == images.shape
+    assert crops.get_config()["crop_area"] == 0.3
+
+
 def small_model(layer):
     image = keras.Input((16, 16, 3), name="image")
     return keras.Model(image, layer(image))
@@ -118,7 +146,7 @@ def test_works_inside_fit_with_short_batches_under_mixed_precision(tmp_path):
     )
 
 
-@pytest.mark.parametrize("wrong", [{"zoom": 1.0}, {"rotation": -1.0}])
+@pytest.mark.parametrize("wrong", [{"zoom": 1.0}, {"rotation": -1.0}, {"crop_area": 1.0}])
 def test_ranges_that_cannot_be_are_refused(wrong):
     with pytest.raises(ValueError, match="Received: rotation="):
         RandomAffine(**wrong)
@@ -160,10 +188,10 @@ def test_jax_warps_alike():
             "no:cacheprovider",
             __file__,
             "-k",
-            "image_data_generator or training_only",
+            "image_data_generator or the_cpu_does or training_only",
         ],
         capture_output=True,
         text=True,
         env={**os.environ, "KERAS_BACKEND": "jax"},
     )
-    assert done.returncode == 0 and "6 passed" in done.stdout, done.stdout
+    assert done.returncode == 0 and "8 passed" in done.stdout, done.stdout

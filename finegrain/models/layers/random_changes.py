@@ -5,7 +5,16 @@ from typing import Any
 import keras
 from keras import ops
 
-from finegrain.images.image_changes import COLOURS, affine, mirrored, recoloured
+from finegrain.images.image_changes import (
+    COLOURS,
+    WHOLE,
+    Box,
+    affine,
+    crop_box,
+    cropped,
+    mirrored,
+    recoloured,
+)
 from finegrain.models.layers.float32_layer import Float32Layer
 from finegrain.tensor import Tensor
 
@@ -38,17 +47,18 @@ class RandomChange(Float32Layer):
 
 @keras.saving.register_keras_serializable(package="finegrain")
 class RandomAffine(RandomChange):
-    """Rotate, shear, zoom and mirror each image at random, in one bilinear warp.
+    """Crop, rotate, shear, zoom and mirror each image at random, in one bilinear warp.
 
     Ranges, distributions and the order of the changes are those of Keras's
     `ImageDataGenerator` with `fill_mode="nearest"`, and so is its centre, which in an image that
     is not square lies where its sides change places. Pictures agree with the generator's up to
     rounding; the draws are the layer's own.
 
-    Args: as `finegrain.images.augmentation.Augmentation`'s, none negative, and `zoom` below 1.
+    Args: as `finegrain.images.augmentation.Augmentation`'s, none negative, and `zoom` and
+        `crop_area` below 1.
     """
 
-    SETTINGS = ("rotation", "shear", "zoom", "horizontal_flip", "seed")
+    SETTINGS = ("rotation", "shear", "zoom", "horizontal_flip", "crop_area", "seed")
 
     def __init__(
         self,
@@ -56,20 +66,23 @@ class RandomAffine(RandomChange):
         shear: float = 0.2,
         zoom: float = 0.2,
         horizontal_flip: bool = True,
+        crop_area: float = 0.0,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(seed, **kwargs)
-        if min(rotation, shear, zoom) < 0 or zoom >= 1:
+        if min(rotation, shear, zoom, crop_area) < 0 or max(zoom, crop_area) >= 1:
             raise ValueError(
-                "`rotation`, `shear` and `zoom` must not be negative, and `zoom` below 1. "
-                f"Received: rotation={rotation}, shear={shear}, zoom={zoom}"
+                "`rotation`, `shear`, `zoom` and `crop_area` must not be negative, and `zoom` and "
+                f"`crop_area` below 1. Received: rotation={rotation}, shear={shear}, zoom={zoom}, "
+                f"crop_area={crop_area}"
             )
         self.rotation, self.shear, self.zoom = rotation, shear, zoom
-        self.horizontal_flip = horizontal_flip
+        self.horizontal_flip, self.crop_area = horizontal_flip, crop_area
 
     def change(self, image: Tensor) -> Tensor:
-        return self.warp(image, *self.draw(ops.shape(image)[0]))
+        count = ops.shape(image)[0]
+        return self.warp(image, *self.draw(count), self.draw_crop(count))
 
     def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Random parameters of `count` images, as `warp` takes them."""
@@ -80,6 +93,12 @@ class RandomAffine(RandomChange):
         flip = self.uniform((count,), 0.5, 0.5) < (0.5 if self.horizontal_flip else 0.0)
         return theta, shear, zoom_x, zoom_y, flip
 
+    def draw_crop(self, count: int) -> Box:
+        """Random crops of `count` images: boxes of tensors (B,), or `WHOLE` without any crops."""
+        if not self.crop_area:
+            return WHOLE
+        return crop_box(ops, self.crop_area, [self.uniform((count,), 0.5, 0.5) for _ in range(4)])
+
     def warp(
         self,
         image: Tensor,
@@ -88,11 +107,13 @@ class RandomAffine(RandomChange):
         zoom_x: Tensor,
         zoom_y: Tensor,
         flip: Tensor,
+        crop: Box = WHOLE,
     ) -> Tensor:
-        """Images (B, H, W, 3) float32 changed by parameters (B,) of `affine`, then mirrored."""
+        """Images (B, H, W, 3) float32 cropped, changed by parameters (B,) of `affine`, mirrored."""
         height, width = image.shape[1:3]
         theta, shear = ops.cast(theta, "float32"), ops.cast(shear, "float32")
         rows = affine(ops, theta, shear, zoom_x, zoom_y, height, width)
+        rows = cropped(rows, crop, height, width)
         rows = mirrored(rows, 0, width, ops.cast(flip, "float32"))
         x, y = (ops.arange(size, dtype="float32") for size in (width, height))
         x, y = ops.reshape(x, (1, 1, width)), ops.reshape(y, (1, height, 1))
