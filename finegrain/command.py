@@ -8,7 +8,9 @@ import os
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any, NoReturn, TypeVar
 
@@ -36,15 +38,16 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
     (`finegrain.flags`). A `UserError` is printed as one sentence with exit status 2; Ctrl-C ends
     with status 130 and says how to go on. The dataclass's docstring opens `--help`.
     """
-    settings = _parsed(settings_type)
     # A file name that the terminal cannot show must not end a run.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # Imports what --help need not wait for.
-    from finegrain.outputs import outputs_ready
-
+    sys.unraisablehook = partial(_interrupt_again, sys.unraisablehook)
     try:
+        settings = _parsed(settings_type)
+        # Imports what --help need not wait for.
+        from finegrain.outputs import outputs_ready
+
         check_flags(settings)
         with outputs_ready(settings):
             main(settings)
@@ -85,6 +88,14 @@ def _parsed(settings_type: type[Settings]) -> Settings:
     ]
     missing = dict.fromkeys(required, tyro.MISSING)
     return tyro.cli(settings_type, default=settings_type(**missing, **defaults))
+
+
+def _interrupt_again(otherwise: Callable[[Any], Any], unraisable: Any) -> None:
+    """Let a Ctrl-C come again that Python could not raise, in a weak reference's callback."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        threading.Timer(0.01, signal.raise_signal, [signal.SIGINT]).start()
+    else:
+        otherwise(unraisable)
 
 
 def _end_with(sentence: str) -> NoReturn:

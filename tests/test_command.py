@@ -91,6 +91,50 @@ run_command(lambda _: print("done"), Nothing)
 """
 
 
+LOST = """
+import os, signal, time, weakref
+from dataclasses import dataclass
+from finegrain.command import run_command
+
+@dataclass
+class Nothing:
+    "A command without flags."
+
+def main(settings):
+    # What a weak reference calls cannot raise, so Python would print this Ctrl-C and go on.
+    thing = Nothing()
+    watching = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    del thing
+    time.sleep(20)
+    print("went on")
+
+run_command(main, Nothing)
+"""
+
+
+def test_a_ctrl_c_that_python_cannot_raise_comes_again():
+    done = subprocess.run(
+        [sys.executable, "-c", LOST],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130 and done.stdout == ""
+    assert "stopped;" in done.stderr and "Exception ignored" not in done.stderr
+
+
+def test_ctrl_c_while_flags_are_read_ends_like_any_other(monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tyro.cli", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        run_command(_fail, Nothing)
+    assert caught.value.code == 130 and "go on with" in capsys.readouterr().err
+
+
 def test_ctrl_c_while_libraries_clear_away_leaves_no_traceback():
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED_AT_THE_END],
