@@ -24,11 +24,9 @@ from statistics import mean
 from typing import Any
 
 from side_by_side.commands import call
+from side_by_side.data_sets import make_data_set
 
 from finegrain.command import run_command
-from finegrain.datasets.layouts import find_layout
-from finegrain.datasets.layouts.layout import list_source
-from finegrain.datasets.manifest import MANIFEST
 from finegrain.errors import UserError
 from finegrain.flags import BatchSize, ImageSize, Seed, Share
 from finegrain.whole_files import written_whole
@@ -117,7 +115,9 @@ def main(settings: Settings) -> None:
     places = [(name, seed) for name in sources for seed in settings.seeds]
     if settings.train:
         for name, seed in places:
-            make_data_set(settings, name, sources[name], seed)
+            data = place(settings, name, seed) / "data"
+            fractions = settings.valid_fraction, settings.test_fraction
+            make_data_set(sources[name], data, seed, *fractions)
         # A row is whole in all sets and seeds before the next begins.
         for row in rows:
             for name, seed in places:
@@ -152,22 +152,6 @@ def chosen_rows(only: Sequence[str]) -> list[Row]:
 def place(settings: Settings, name: str, seed: int) -> Path:
     """The folder of a source's data set and runs of one seed."""
     return settings.output / name / f"seed-{seed}"
-
-
-def make_data_set(settings: Settings, name: str, source: Path, seed: int) -> None:
-    data = place(settings, name, seed) / "data"
-    if (data / MANIFEST).exists():
-        return
-    # An official split has test images already.
-    drawn = find_layout(list_source(source)).official_split is None
-    call(
-        "img2keras.py",
-        source=source,
-        output=data,
-        seed=seed,
-        valid_fraction=settings.valid_fraction,
-        test_fraction=settings.test_fraction if drawn else None,
-    )
 
 
 def train(settings: Settings, row: Row, name: str, seed: int) -> None:

@@ -3,9 +3,10 @@
     python benchmarks/recipe_results.py --source PHOTOS --output runs/results-dogs \\
         --backbone mobilenet_v2 --weights FILE --image-size 160
 
-For each seed it makes a data set with a split of its own (so the test images differ too), trains
-the softmax and the multi-loss model with single_model.py and froze_fine_tune.py, retrains both
-with trick_tune.py, and prints test errors as mean and range over the seeds. Beside them stands what
+For each seed it makes a data set, with the official split where the photographs come with one and
+else with a split of the seed's own, so that the test images differ too. On it, it trains the
+softmax and the multi-loss model with single_model.py and froze_fine_tune.py, retrains both with
+trick_tune.py, and prints test errors as mean and range over the seeds. Beside them stands what
 needs no training of a network: logistic regression on the embeddings of the frozen backbone, on
 the same splits. --no-recipes measures that alone. It runs the commands a user would type, as
 processes of their own, and shows them. Stopped, the same command goes on.
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from side_by_side.commands import call
+from side_by_side.data_sets import make_data_set
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
@@ -64,8 +66,9 @@ class Settings:
     frozen_epochs: StageEpochs = 10
     unfrozen_epochs: StageEpochs = 10
     unfrozen_learning_rate: LearningRate = 1e-4
-    # stored views an image in stage 1; 0 draws new ones every epoch
+    # stored views an image in stage 1 and in stage 2; 0 draws new ones every epoch
     views: Views = 0
+    unfrozen_views: Views = 0
     # of stage 3
     retrain_epochs: Epochs = 5
     # of the multi-loss model
@@ -81,24 +84,13 @@ def main(settings: Settings) -> None:
     if not settings.source.is_dir():
         raise UserError(f"there is no folder {settings.source}; name one with photographs")
     for seed in settings.seeds:
-        make_data_set(settings, seed)
+        make_data_set(settings.source, settings.output / f"data-{seed}", seed, 0.1, 0.3)
         measure_baseline(settings, seed)
         if settings.recipes:
             train_all(settings, seed)
     table = results_table(settings)
     (settings.output / "table.md").write_text(table, encoding="utf-8")
     print(table)
-
-
-def make_data_set(settings: Settings, seed: int) -> None:
-    call(
-        "img2keras.py",
-        source=settings.source,
-        output=settings.output / f"data-{seed}",
-        seed=seed,
-        valid_fraction=0.1,
-        test_fraction=0.3,
-    )
 
 
 def measure_baseline(settings: Settings, seed: int) -> None:
@@ -145,6 +137,7 @@ def train_all(settings: Settings, seed: int) -> None:
         "unfrozen_epochs": settings.unfrozen_epochs,
         "unfrozen_learning_rate": settings.unfrozen_learning_rate,
         "views": settings.views,
+        "unfrozen_views": settings.unfrozen_views,
     }
     call("single_model.py", run=single, **training)
     call(
