@@ -10,6 +10,11 @@ their end; do it again after the model or these measures have changed.
 measures it on other photographs whose class is known: a data set folder, or one that holds a
 folder for each class, by name. Classes may be missing there.
 
+    python tools/evaluate.py --run A B C --flip --crops 5 --output judged
+
+measures answers as the submission scripts can give them: the mean of several runs, of mirror
+images, crops and scales. Choose among those by the validation images.
+
 Two files are written. predictions.csv has a row for each image: the true class and the place it
 took among all, the predicted one with its probability, and the five most probable ones.
 evaluation.json has the measures: accuracy of the first answer and of the first five, macro-F1, log
@@ -24,17 +29,18 @@ from pathlib import Path
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
+from finegrain.inference.answer_views import ViewFlags
 from finegrain.outputs import RUN, Output, OutputFolder
 
 PREDICTIONS, EVALUATION = "predictions.csv", "evaluation.json"
 
 
 @dataclass
-class Settings:
+class Settings(ViewFlags):
     """Measure a finished run on its held-out images, or on a folder of labelled ones."""
 
-    # folder of a finished run
-    run: Path
+    # folder of a finished run; several are averaged, on the images of the first: --run A B C
+    run: tuple[Path, ...]
     # labelled images: a data set folder, or a folder that holds one for each class; by default
     # the validation and test images of the run's own data set
     images: Path | None = None
@@ -47,13 +53,24 @@ class Settings:
 
     def outputs(self) -> list[Output]:
         """What is written."""
-        own = self.output is None or self.output.absolute() == self.run.absolute()
-        if self.images is None and own:
-            return [OutputFolder("--run", self.run, RUN)]
-        return [OutputFolder("--output", self.output or self.run, names=(PREDICTIONS, EVALUATION))]
+        if not self.run:
+            return []
+        run, *others = self.run
+        own = self.output is None or self.output.absolute() == run.absolute()
+        if self.images is None and own and self.views.is_plain and not others:
+            return [OutputFolder("--run", run, RUN)]
+        return [OutputFolder("--output", self.output or run, names=(PREDICTIONS, EVALUATION))]
 
     def check(self) -> None:
         """Refuse what is wrong whatever the files hold, before Keras is loaded."""
+        if not self.run:
+            raise UserError("--run names no run folder; give one, or several to average them")
+        self.check_views()
+        if self.output is None and not (self.views.is_plain and len(self.run) == 1):
+            raise UserError(
+                "--flip, --crops, --scales and several runs need an --output folder: the run "
+                "folder keeps the measures of one run's plain answers"
+            )
         if self.images is not None and self.output is None:
             raise UserError(
                 "--images needs an --output folder: the run folder keeps the measures of the run's "
@@ -69,37 +86,59 @@ def main(settings: Settings) -> None:
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
     from finegrain.evaluation.answer_images import answer_all, same_class_scores
+    from finegrain.evaluation.averaged_runs import answer_averaged
     from finegrain.evaluation.evaluation_file import (
         About,
         file_digest,
         measure_lines,
         write_answers,
     )
-    from finegrain.evaluation.labelled_images import held_out_images, labelled_folder
     from finegrain.evaluation.temperature import model_temperature
     from finegrain.runs.finished_run import open_finished_run
-    from finegrain.runs.run_folder import MODEL, RunFolder, open_run_data, read_results
+    from finegrain.runs.run_folder import MODEL, RunFolder, read_results
+    from finegrain.submission.class_probabilities import check_same_classes
 
-    run = open_finished_run(settings.run)
-    if settings.images is None:
-        data = open_run_data(settings.run, settings.data)
-        folder, digest, images = data.folder, data.digest, held_out_images(data)
-    else:
-        folder, digest = settings.images, None
-        images = labelled_folder(folder, run.classes)
+    runs = [open_finished_run(folder) for folder in settings.run]
+    check_same_classes({str(run.folder): run.classes for run in runs})
+    run, views = runs[0], settings.views
+    folder, digest, images = asked_for(settings, runs)
     counts = ", ".join(f"{len(some.paths)} {some.split}" for some in images) or "none"
-    print(f"images  {counts}, in {folder}", flush=True)
-    model_from = read_results(RunFolder.open(settings.run))["model_from"]
-    model_digest = file_digest(settings.run / MODEL)
-    temperature = model_temperature(settings.run, model_digest)
-    model = run.model()
-    answered = answer_all(model, images, run.image_size, settings.openvino)
-    about = About(settings.run, model_from, temperature, model_digest, folder, digest)
-    output = settings.output or settings.run
-    evaluation = write_answers(output, answered, run.classes, same_class_scores(model), about)
-    for line in measure_lines(evaluation):
+    print(f"images  {counts}{views}, in {folder}", flush=True)
+    if len(runs) > 1:
+        names = ", ".join(str(run.folder) for run in runs)
+        digests = " ".join(file_digest(run.folder / MODEL) for run in runs)
+        about = About(names, None, 1.0, digests, folder, digest, views)
+        answered, scores = answer_averaged(runs, images, views, settings.openvino), None
+    else:
+        model_from = read_results(RunFolder.open(run.folder))["model_from"]
+        model_digest = file_digest(run.folder / MODEL)
+        temperature = model_temperature(run.folder, model_digest)
+        about = About(run.folder, model_from, temperature, model_digest, folder, digest, views)
+        model = run.model()
+        answered = answer_all(model, images, run.image_size, settings.openvino, views=views)
+        scores = same_class_scores(model)
+    output = settings.output or run.folder
+    for line in measure_lines(write_answers(output, answered, run.classes, scores, about)):
         print(line)
     print(f"wrote   {output / PREDICTIONS} and {output / EVALUATION}")
+
+
+def asked_for(settings: Settings, runs):
+    """Folder, digest (None of what is no data set) and `LabelledImages` to judge the runs by."""
+    from finegrain.evaluation.labelled_images import held_out_images, labelled_folder
+    from finegrain.runs.run_folder import RunFolder, open_run_data
+
+    run, *others = runs
+    if settings.images is not None:
+        return settings.images, None, labelled_folder(settings.images, run.classes)
+    data = open_run_data(run.folder, settings.data)
+    for other in others:
+        if RunFolder.open(other.folder).config.data.digest != data.digest:
+            raise UserError(
+                f"{other.folder} and {run.folder} were trained on unlike data sets, so that one's "
+                "held-out images may be the other's training images; give others with --images"
+            )
+    return data.folder, data.digest, held_out_images(data)
 
 
 if __name__ == "__main__":

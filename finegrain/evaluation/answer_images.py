@@ -11,6 +11,7 @@ from finegrain.evaluation.bootstrap import drawn_rows
 from finegrain.evaluation.embedding_measures import PAIR_BLOCK, PairScore
 from finegrain.evaluation.evaluate import MOST_COMPARED
 from finegrain.evaluation.labelled_images import Answered, LabelledImages
+from finegrain.inference.answer_views import PLAIN, AnswerViews, averaged
 from finegrain.inference.engines import KerasEngine
 from finegrain.inference.opening import Inference, open_inference
 from finegrain.inference.predict import decoded_batches, sample_images
@@ -37,27 +38,36 @@ def answer_all(
     openvino: bool,
     batch_size: int = BATCH,
     most_compared: int = MOST_COMPARED,
+    views: AnswerViews = PLAIN,
 ) -> list[Answered]:
-    """Let a finished model look once at all images of several splits.
+    """Let a finished model look at all images of several splits, once or at several views.
 
     It answers as it will be used, in full precision, and on OpenVINO where that is asked for and
     pays. Of the probabilities only what the table takes is kept; of the embeddings those of
-    `most_compared` images of a split, drawn by chance. The size is (height, width).
+    `most_compared` images of a split, drawn by chance. The size is (height, width). Of several
+    views the probabilities are averaged; the embeddings are those of the first.
     """
     paths = list(chain.from_iterable(split.paths for split in images))
     if not paths:
         return []
-    opened = _open_answering(model, paths, image_size, openvino)
-    return [_answer(opened, split, image_size, batch_size, most_compared) for split in images]
+    opened = _open_answering(model, paths, image_size, openvino, views)
+    return [
+        _answer(opened, split, image_size, batch_size, most_compared, views) for split in images
+    ]
 
 
 def _open_answering(
-    model: keras.Model, paths: Sequence[Path], image_size: tuple[int, int], openvino: bool
+    model: keras.Model,
+    paths: Sequence[Path],
+    image_size: tuple[int, int],
+    openvino: bool,
+    views: AnswerViews,
 ) -> Inference:
     answering = answering_model(model)
     if model.dtype_policy.compute_dtype != "float32":
         answering = in_full_precision(answering)
-    opened = open_inference(answering, sample_images(paths, image_size), openvino, len(paths))
+    sample, expected = sample_images(paths, image_size), len(paths) * len(views)
+    opened = open_inference(answering, sample, openvino, expected)
     if not isinstance(opened.compute, KerasEngine):
         print(f"  computing {opened.describe()}", flush=True)
     return opened
@@ -69,16 +79,17 @@ def _answer(
     image_size: tuple[int, int],
     batch_size: int,
     most_compared: int,
+    views: AnswerViews,
 ) -> Answered:
     kept = np.zeros(len(images.paths), bool)
     kept[drawn_rows(len(kept), most_compared)] = True
     answers: list[TopAnswers] = []
     embeddings: list[np.ndarray] = []
     unreadable: dict[int, str] = {}
-    for start, batch, failed in decoded_batches(images.paths, image_size, batch_size):
-        probabilities, below = inference.run(batch)
-        read = np.array([start + place not in failed for place in range(len(batch))])
-        rows = np.arange(start, start + len(batch))[read]
+    for start, batch, failed in decoded_batches(images.paths, image_size, batch_size, views):
+        probabilities, below = averaged(inference.run, batch)
+        read = np.array([start + place not in failed for place in range(len(below))])
+        rows = np.arange(start, start + len(below))[read]
         answers.append(top_answers(probabilities[read], images.labels[rows]))
         embeddings.append(below[read][kept[rows]])
         unreadable |= failed

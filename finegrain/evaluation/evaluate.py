@@ -50,10 +50,10 @@ def evaluate_split(
         found.take(CLASS_MEASURES, answers, len(rows))
     else:
         found.lack(CLASS_MEASURES, "no image has an answer")
-    if answered is None:
+    found.notes += _left_out(answered) if answered else []
+    if answered is None or not answered.embeddings.shape[-1]:
         found.lack(COMPARISONS, "there are no embeddings of these images")
     else:
-        found.notes += _left_out(answered)
         _compare(found, answered, same_class)
     return {
         "images": len(rows),

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from finegrain.evaluation.evaluate import evaluate_split
 from finegrain.evaluation.labelled_images import TEST, VALID, Answered
 from finegrain.evaluation.measures import MEASURES
 from finegrain.flags import CountOrZero, Probability
+from finegrain.inference.answer_views import PLAIN, AnswerViews
 from finegrain.records import Record, Typed, read_record, write_record
 from finegrain.runs.predictions import (
     COLUMNS,
@@ -34,12 +35,13 @@ Sentence = InstanceOf[str]
 class About:
     """What is judged, for evaluation.json: a run's model and a folder of images."""
 
-    run: Path
+    run: Path | str  # the names of several that are averaged
     model_from: str | None  # the stage that model.keras is from
     temperature: float  # inside the model, 1 if none
-    model_digest: str  # SHA-256 of model.keras
+    model_digest: str  # SHA-256 of model.keras; of each, with blanks between
     data: Path
     data_digest: str | None  # of the data set; None for a folder that is none
+    views: AnswerViews = PLAIN
 
 
 def write_answers(
@@ -67,6 +69,7 @@ def write_answers(
         "model_from": about.model_from,
         "temperature": about.temperature,
         "data": str(about.data),
+        **({} if about.views.is_plain else {"views": asdict(about.views)}),
         "digests": {
             "model": about.model_digest,
             "predictions": file_digest(path),

@@ -32,8 +32,8 @@ class LabelledImages:
 class Answered:
     """What a model said of labelled images that could be read.
 
-    Embeddings are (M, D) float32 of the `compared` rows (M,) of the images, all or some; the
-    unreadable images, name -> reason, are left out.
+    Embeddings are (M, D) float32 of the `compared` rows (M,) of the images, all or some, and D is
+    0 where there are none; the unreadable images, name -> reason, are left out.
     """
 
     images: LabelledImages

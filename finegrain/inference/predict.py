@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from finegrain.decode import UnreadableImage, read_pixels
+from finegrain.inference.answer_views import PLAIN, AnswerViews, averaged
 from finegrain.inference.engines import KerasEngine
 from finegrain.inference.opening import AGREEMENT_IMAGES, Inference
 from finegrain.read_ahead import read_ahead
@@ -38,7 +39,7 @@ def predict_probabilities(
     image_size: tuple[int, int],
     batch_size: int,
     *,
-    flip: bool = False,
+    views: AnswerViews = PLAIN,
     unreadable_row: np.ndarray | None = None,
     progress: bool = True,
 ) -> Predictions:
@@ -48,7 +49,7 @@ def predict_probabilities(
         classifier: RGB (B,H,W,3) in 0 to 255 -> (B,C) probabilities; a Keras model, or one that
             was opened with `open_inference` on uint8 images.
         image_size: (height, width) in pixels that the classifier takes.
-        flip: take the mean of the answers for the picture and for its mirror image.
+        views: of each picture; the mean of their answers is taken.
         unreadable_row: (C,) answer for a file that cannot be decoded; NaN where not given.
     """
     paths = list(paths)
@@ -61,11 +62,8 @@ def predict_probabilities(
         classifier = Inference(KerasEngine(classifier), "as asked")
     rows: list[np.ndarray] = []
     unreadable: dict[int, str] = {}
-    for _, batch, failed in decoded_batches(paths, image_size, batch_size, progress):
-        (answer,) = classifier.run(batch)
-        if flip:
-            (mirrored,) = classifier.run(np.ascontiguousarray(batch[:, :, ::-1]))
-            answer = (answer + mirrored) / 2
+    for _, batch, failed in decoded_batches(paths, image_size, batch_size, views, progress):
+        (answer,) = averaged(classifier.run, batch)
         rows.append(answer)
         unreadable |= failed
     probabilities = np.concatenate(rows)
@@ -74,16 +72,21 @@ def predict_probabilities(
 
 
 def decoded_batches(
-    paths: Sequence[Path], image_size: tuple[int, int], batch_size: int, progress: bool = True
-) -> Iterator[tuple[int, np.ndarray, dict[int, str]]]:
+    paths: Sequence[Path],
+    image_size: tuple[int, int],
+    batch_size: int,
+    views: AnswerViews = PLAIN,
+    progress: bool = True,
+) -> Iterator[tuple[int, Iterator[np.ndarray], dict[int, str]]]:
     """The pixels of image files batch by batch, with a progress bar where there is a terminal.
 
-    What comes is the number of the batch's first file; its images, (B, H, W, 3) uint8; and of
-    those that could not be decoded, which are black, number of the file -> reason.
+    What comes is the number of the batch's first file; the views of its images, (B, H, W, 3) uint8
+    each; and of those that could not be decoded, which are black, number of the file -> reason.
     """
     batch_size = min(batch_size, len(paths))
     workers = min(MOST_DECODING_THREADS, os.cpu_count() or 1)
-    read = partial(_read, image_size=image_size)
+    sizes = views.sizes(image_size)
+    read = partial(_read_at, sizes=sizes)
     with (
         closing(read_ahead(read, paths, workers, 2 * batch_size)) as decoded,
         tqdm(total=len(paths), unit="image", disable=None if progress else True) as bar,
@@ -91,14 +94,15 @@ def decoded_batches(
         for start in range(0, len(paths), batch_size):
             count = min(batch_size, len(paths) - start)
             # Bytes, a quarter of the memory: the model casts them itself.
-            batch = np.zeros((count, *image_size, 3), dtype="uint8")
+            batch = [np.zeros((count, *size, 3), dtype="uint8") for size in sizes]
             unreadable: dict[int, str] = {}
-            for place, pixels in enumerate(islice(decoded, count)):
-                if isinstance(pixels, UnreadableImage):
-                    unreadable[start + place] = str(pixels)
-                else:
-                    batch[place] = pixels
-            yield start, batch, unreadable
+            for place, pictures in enumerate(islice(decoded, count)):
+                if isinstance(pictures, UnreadableImage):
+                    unreadable[start + place] = str(pictures)
+                    continue
+                for of_size, pixels in zip(batch, pictures, strict=True):
+                    of_size[place] = pixels
+            yield start, views.of(batch, image_size), unreadable
             bar.update(count)
 
 
@@ -111,13 +115,14 @@ def sample_images(
     be read, one black image stands for them.
     """
     places = np.unique(np.linspace(0, len(paths) - 1, count).round().astype(int))
-    decoded = [_read(paths[place], image_size) for place in places]
-    images = [pixels for pixels in decoded if not isinstance(pixels, UnreadableImage)]
+    decoded = [_read_at(paths[place], [image_size]) for place in places]
+    images = [pixels[0] for pixels in decoded if not isinstance(pixels, UnreadableImage)]
     return np.stack(images or [np.zeros((*image_size, 3), dtype="uint8")])
 
 
-def _read(path: Path, image_size: tuple[int, int]) -> np.ndarray | UnreadableImage:
+def _read_at(path: Path, sizes: Sequence[tuple[int, int]]) -> list[np.ndarray] | UnreadableImage:
+    """The pixels of a file at each of some sizes, (height, width)."""
     try:
-        return read_pixels(path, image_size)
+        return [read_pixels(path, size) for size in sizes]
     except UnreadableImage as error:
         return error

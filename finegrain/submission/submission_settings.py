@@ -5,13 +5,14 @@ from pathlib import Path
 
 from finegrain.errors import UserError
 from finegrain.flags import BatchSize
+from finegrain.inference.answer_views import ViewFlags
 from finegrain.outputs import Output, OutputFile
 from finegrain.submission.submission import SubmissionFormat, read_sample_submission
 from finegrain.submission.unlabelled_images import unlabelled_images
 
 
 @dataclass
-class SubmissionSettings:
+class SubmissionSettings(ViewFlags):
     """Predict a folder of unlabelled images and write a submission."""
 
     # finished run; several are averaged: --run A B C
@@ -25,8 +26,6 @@ class SubmissionSettings:
     format: SubmissionFormat = "baidu"
     # the leaderboard's own sample, whose header, ids and order are kept
     sample_submission: Path | None = None
-    # average each image with its mirror image: a little better, twice the time
-    flip: bool = False
     # images a step
     batch_size: BatchSize = 32
     # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
@@ -40,6 +39,7 @@ class SubmissionSettings:
         """Refuse what is wrong whatever the runs are, before seconds go by importing Keras."""
         if not self.run:
             raise UserError("--run names no run folder; give one, or several to average them")
+        self.check_views()
         unlabelled_images(self.images)
         if self.sample_submission is not None:
             read_sample_submission(self.sample_submission)

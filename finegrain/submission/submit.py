@@ -94,15 +94,14 @@ def _asked_for(images: dict[str, Path], sample: SampleSubmission) -> dict[str, P
 def _predict_run(
     run: FinishedRun, images: dict[str, Path], settings: SubmissionSettings, warn: bool
 ) -> ClassProbabilities:
-    mirrored = " and their mirror images" if settings.flip else ""
-    print(f"predict {len(images)} images{mirrored} with {run.folder}", flush=True)
+    print(f"predict {len(images)} images{settings.views} with {run.folder}", flush=True)
     paths = list(images.values())
     predictions = predict_probabilities(
         _opened(run, paths, settings),
         paths,
         run.image_size,
         settings.batch_size,
-        flip=settings.flip,
+        views=settings.views,
         unreadable_row=run.class_counts / np.sum(run.class_counts),
     )
     if not np.isfinite(predictions.probabilities).all():
@@ -127,7 +126,7 @@ def _opened(run: FinishedRun, paths: list[Path], settings: SubmissionSettings) -
         classifier,
         sample_images(paths, run.image_size),
         settings.openvino,
-        expected_images=len(paths) * (2 if settings.flip else 1),
+        expected_images=len(paths) * len(settings.views),
     )
     print(f"engine  {inference.describe()}", flush=True)
     return inference

@@ -11,6 +11,7 @@ from PIL import Image
 
 from finegrain.decode import UnreadableImage, read_pixels
 from finegrain.inference import predict
+from finegrain.inference.answer_views import AnswerViews
 from finegrain.inference.predict import predict_probabilities
 
 SIZE = (6, 8)
@@ -65,7 +66,9 @@ def test_flip_is_the_mean_with_the_mirror_image(left_and_right, photos):
     plain = one_by_one(left_and_right, photos)
     mirrored = one_by_one(left_and_right, photos, mirror=True)
     assert np.abs(plain - mirrored).max() > 0.05
-    predictions = predict_probabilities(left_and_right, photos, SIZE, 4, flip=True)
+    predictions = predict_probabilities(
+        left_and_right, photos, SIZE, 4, views=AnswerViews(flip=True)
+    )
     np.testing.assert_allclose(predictions.probabilities, (plain + mirrored) / 2, atol=1e-6)
 
 
@@ -74,12 +77,16 @@ def test_unreadable_files_keep_their_rows(left_and_right, photos, tmp_path):
     empty.touch()
     cut.write_bytes(photos[0].read_bytes()[:60])
     paths = [empty, *photos[:5], cut, tmp_path / "gone.jpg"]
-    predictions = predict_probabilities(left_and_right, paths, SIZE, 3, flip=True)
+    predictions = predict_probabilities(
+        left_and_right, paths, SIZE, 3, views=AnswerViews(flip=True)
+    )
     assert list(predictions.unreadable) == [0, 6, 7]
     assert predictions.unreadable[0] == "empty file"
     assert predictions.unreadable[7] == "no such file"
     assert np.isnan(predictions.probabilities[[0, 6, 7]]).all()
-    readable = predict_probabilities(left_and_right, photos[:5], SIZE, 3, flip=True)
+    readable = predict_probabilities(
+        left_and_right, photos[:5], SIZE, 3, views=AnswerViews(flip=True)
+    )
     np.testing.assert_allclose(predictions.probabilities[1:6], readable.probabilities, atol=1e-6)
 
     prior = np.array([0.5, 0.3, 0.2])
@@ -101,7 +108,7 @@ def test_one_graph_is_traced_whatever_the_last_batch(photos):
             traced.append(images.shape)
             return keras.ops.softmax(keras.ops.mean(images, axis=(1, 2)) / 64)
 
-    predict_probabilities(Counting(), photos, SIZE, 4, flip=True)
+    predict_probabilities(Counting(), photos, SIZE, 4, views=AnswerViews(flip=True))
     assert set(traced) == {(4, *SIZE, 3)}
     if keras.backend.backend() != "torch":
         assert len(traced) <= 2
@@ -140,3 +147,48 @@ def test_few_files_are_decoded_ahead(monkeypatch, tmp_path):
 def test_refuses_nothing_to_do(left_and_right, paths, batch_size):
     with pytest.raises(ValueError, match="Received"):
         predict_probabilities(left_and_right, paths, SIZE, batch_size)
+
+
+def windows_one_by_one(path, views):
+    """The views of a photograph, each decoded and cut for itself."""
+    height, width = SIZE
+    for scale in views.scales:
+        looks = [(scale, "middle")] + [
+            (scale / views.crop_share, place)
+            for place in ("top left", "top right", "bottom left", "bottom right", "middle")
+        ]
+        for larger, place in looks[: views.crops]:
+            tall, wide = round(height * larger), round(width * larger)
+            pixels = read_pixels(path, (tall, wide))
+            top, left = round((tall - height) / 2), round((wide - width) / 2)
+            if place != "middle":
+                top = 0 if "top" in place else tall - height
+                left = 0 if "left" in place else wide - width
+            view = pixels[top : top + height, left : left + width]
+            yield from [view, view[:, ::-1]] if views.flip else [view]
+
+
+@pytest.mark.parametrize(
+    "views,count",
+    [
+        (AnswerViews(crops=5), 5),
+        (AnswerViews(flip=True, crops=6, crop_share=0.5), 12),
+        (AnswerViews(scales=(1.0, 1.15, 1.5)), 3),
+        (AnswerViews(flip=True, crops=5, crop_share=0.7, scales=(1.3, 1.0)), 20),
+    ],
+)
+def test_crops_and_scales_are_averaged(left_and_right, photos, views, count):
+    predictions = predict_probabilities(left_and_right, photos, SIZE, 4, views=views)
+    assert len(views) == count and str(views) == f" x {count} views" and not views.is_plain
+    for path, row in zip(photos, predictions.probabilities, strict=True):
+        looks = np.stack(list(windows_one_by_one(path, views)))
+        assert looks.shape == (count, *SIZE, 3)
+        expected = np.mean([np.asarray(left_and_right(look[None]))[0] for look in looks], axis=0)
+        np.testing.assert_allclose(row, expected, atol=1e-6)
+
+
+def test_one_look_at_the_whole_picture_is_the_answer_itself(left_and_right, photos):
+    plain = predict_probabilities(left_and_right, photos, SIZE, 4)
+    same = predict_probabilities(left_and_right, photos, SIZE, 4, views=AnswerViews(scales=(1,)))
+    np.testing.assert_array_equal(plain.probabilities, same.probabilities)
+    assert AnswerViews().is_plain and not AnswerViews(scales=(1.2,)).is_plain

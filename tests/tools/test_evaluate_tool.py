@@ -88,6 +88,40 @@ def test_the_same_class_head_is_asked_as_the_model_has_it(own, script_here):
     assert found["pair_auc_same_class"]["value"] == pytest.approx(expected, abs=1e-3)
 
 
+def test_views_and_runs_are_averaged(judged, tmp_path, script_here):
+    from finegrain.datasets.manifest import open_data_set
+    from finegrain.inference.answer_views import AnswerViews
+    from finegrain.inference.predict import predict_probabilities
+    from finegrain.runs.finished_run import open_finished_run
+
+    run, data = judged
+    other = make_run(tmp_path / "other", data, "softmax", hidden=8)
+    output, paths = tmp_path / "judged", open_data_set(data).paths("test")
+    views = AnswerViews(flip=True, crops=5)
+    answers = [
+        predict_probabilities(
+            open_finished_run(folder).classifier(), paths, (32, 32), 32, views=views
+        ).probabilities
+        for folder in (run, other)
+    ]
+    for runs, expected in (((run,), answers[0]), ((run, other), np.mean(answers, axis=0))):
+        flags = ("--flip", "--crops", "5", "--output", output)
+        status, out, err = evaluate(script_here, "--run", *runs, *flags)
+        assert status == 0, err
+        assert "120 test x 10 views, in" in out
+        table = read_predictions(output / "predictions.csv")
+        rows = table[table["split"] == "test"]
+        assert rows["probability"].to_numpy() == pytest.approx(expected.max(axis=1), abs=1e-5)
+        evaluation = read_evaluation(output / "evaluation.json")
+        assert evaluation["views"]["crops"] == 5
+    labels = open_data_set(data).labels("test")
+    error = np.mean(expected.argmax(axis=1) != labels)
+    assert f"test {error:.4f}: 2 runs averaged\n" in out
+    missing = evaluation["splits"]["test"]["missing"]
+    assert missing["recall_at_1"] == "there are no embeddings of these images"
+    assert not (run / "evaluation.json").exists()
+
+
 def test_a_folder_of_some_classes(judged, tmp_path, script_here):
     run, data = judged
     for label, name in ((1, "10"), (3, "<script>")):
