@@ -92,12 +92,12 @@ def main(settings: Settings) -> None:
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
     from finegrain.datasets.manifest import category_ids, open_data_set
+    from finegrain.datasets.unlabelled_images import unlabelled_images
     from finegrain.embeddings.export import export_embeddings
     from finegrain.embeddings.export_file import Export
     from finegrain.embeddings.feature_file import FeatureFile
     from finegrain.embeddings.gap_layout import check_gap_fits, gap_path, write_gap
     from finegrain.embeddings.photographs import ViewPlan, data_set_photos, folder_photos
-    from finegrain.submission.unlabelled_images import unlabelled_images
 
     views = ViewPlan.parse(settings.views, settings.seed)
     if settings.layout == "gap":

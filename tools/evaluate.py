@@ -56,10 +56,11 @@ class Settings(ViewFlags):
         if not self.run:
             return []
         run, *others = self.run
-        own = self.output is None or self.output.absolute() == run.absolute()
-        if self.images is None and own and self.views.is_plain and not others:
+        ours = self.images is None and self.views.is_plain and not others
+        # Without --output all else is refused, see `check`.
+        if self.output is None or (ours and self.output.absolute() == run.absolute()):
             return [OutputFolder("--run", run, RUN)]
-        return [OutputFolder("--output", self.output or run, names=(PREDICTIONS, EVALUATION))]
+        return [OutputFolder("--output", self.output, names=(PREDICTIONS, EVALUATION))]
 
     def check(self) -> None:
         """Refuse what is wrong whatever the files hold, before Keras is loaded."""

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from finegrain.datasets.unlabelled_images import unlabelled_images
 from finegrain.errors import UserError
 from finegrain.flags import BatchSize
 from finegrain.inference.answer_views import ViewFlags
 from finegrain.outputs import Output, OutputFile
 from finegrain.submission.submission import SubmissionFormat, read_sample_submission
-from finegrain.submission.unlabelled_images import unlabelled_images
 
 
 @dataclass

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from finegrain.datasets.unlabelled_images import unlabelled_images
 from finegrain.errors import UserError
 from finegrain.inference.opening import Inference, check_answers_fit, open_inference
 from finegrain.inference.predict import Predictions, predict_probabilities, sample_images
@@ -22,7 +23,6 @@ from finegrain.submission.submission import (
     write_submission,
 )
 from finegrain.submission.submission_settings import SubmissionSettings
-from finegrain.submission.unlabelled_images import unlabelled_images
 
 MOST_NAMED_FILES = 20
 

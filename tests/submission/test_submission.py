@@ -210,7 +210,7 @@ def test_samples_that_cannot_be_read(tmp_path):
     ],
 )
 def test_samples_of_real_leaderboards(tmp_path, folder, name, classes):
-    from finegrain.submission.unlabelled_images import unlabelled_images
+    from finegrain.datasets.unlabelled_images import unlabelled_images
 
     images = unlabelled_images(SHARED / folder / "test", classes)
     sample = read_sample_submission(SHARED / folder / name)

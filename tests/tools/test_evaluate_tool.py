@@ -227,6 +227,9 @@ def test_mistakes_are_one_sentence(judged, tmp_path, script_here):
         ("--run", run, "--data", tmp_path / "gone"): "there is no data set folder",
         ("--run", tmp_path / "damaged"): "temperature.json is damaged",
         ("--run", run, "--output", run / "model.keras"): "is a file",
+        ("--run", run, "--flip"): "need an --output folder",
+        ("--run", run, run): "need an --output folder",
+        ("--run", run, "--scales", "--output", tmp_path / "o"): "--scales names no scale",
     }
     for arguments, words in cases.items():
         status, _, err = evaluate(script_here, *arguments)

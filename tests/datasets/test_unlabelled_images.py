@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from finegrain.datasets.unlabelled_images import unlabelled_images
 from finegrain.errors import UserError
-from finegrain.submission.unlabelled_images import unlabelled_images
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 

@@ -14,21 +14,23 @@ from finegrain.decode import IMAGE_SUFFIXES
 from finegrain.errors import UserError
 
 
-def unlabelled_images(folder: Path, classes: Collection[str] = ()) -> dict[str, Path]:
+def unlabelled_images(
+    folder: Path, classes: Collection[str] = (), flag: str = "--images"
+) -> dict[str, Path]:
     """List a folder of test images, or the images of a JSON such as FGVC's `test.json`.
 
     Gives id -> path, sorted as a person sorts: `2` before `10`; of a JSON, in its own order. The
     id of an image in a folder is its file name without the suffix. Files that are hidden or have
     no image suffix are left out, and so are subfolders. UserError for no such folder, no images
-    in it, two images with one id, or images in folders of the training classes.
+    in it, two images with one id, or images in folders of the training classes; it names the flag.
     """
     if not folder.exists():
-        raise UserError(f"there is no folder {folder}; --images takes the folder of test images")
+        raise UserError(f"there is no folder {folder}; {flag} takes the folder of test images")
     if folder.is_file() and folder.suffix.lower() == ".json":
-        return _listed_images(folder)
+        return _listed_images(folder, flag)
     if not folder.is_dir():
         raise UserError(
-            f"{folder} is a file; --images takes the folder that holds the test images, or a JSON "
+            f"{folder} is a file; {flag} takes the folder that holds the test images, or a JSON "
             "that lists them"
         )
     images = _images_in(folder)
@@ -36,12 +38,12 @@ def unlabelled_images(folder: Path, classes: Collection[str] = ()) -> dict[str, 
     if with_images and not images:
         raise UserError(
             f"{folder} holds images in subfolders only ({_first(with_images)}), as training "
-            "classes stand; --images takes the folder that holds the test images themselves"
+            f"classes stand; {flag} takes the folder that holds the test images themselves"
         )
     training = [name for name in with_images if name in set(classes)]
     if training:
         raise UserError(
-            f"{folder} holds training classes ({_first(training)}); --images takes the folder "
+            f"{folder} holds training classes ({_first(training)}); {flag} takes the folder "
             "that holds the test images and no other"
         )
     if not images:
@@ -49,7 +51,7 @@ def unlabelled_images(folder: Path, classes: Collection[str] = ()) -> dict[str, 
     return _by_id(images)
 
 
-def _listed_images(path: Path) -> dict[str, Path]:
+def _listed_images(path: Path, flag: str) -> dict[str, Path]:
     """The images of a JSON beside its images or their folder; annotations do not matter.
 
     An image without a file name is `<id>.jpg`. One whose file is missing stays in the list: a
@@ -57,7 +59,7 @@ def _listed_images(path: Path) -> dict[str, Path]:
     """
     images = read_annotation_file(path).images
     if not images:
-        raise UserError(f"{path} lists no images; --images takes the JSON of the test images")
+        raise UserError(f"{path} lists no images; {flag} takes the JSON of the test images")
     names = {
         image: refuse_leaving(name or f"{image}.jpg", f"{path}: the image {image}")
         for image, name in images.items()
