@@ -12,13 +12,15 @@ from finegrain.images.image_changes import (
     affine,
     crop_box,
     cropped,
+    erased,
+    erased_box,
     recoloured,
 )
 from finegrain.images.warp import warp
 
 
 class Drawn(NamedTuple):
-    """The changes of one image; see `affine`, `recoloured` and `cropped`."""
+    """The changes of one image; see `affine`, `recoloured`, `cropped` and `erased`."""
 
     theta: float
     shear: float
@@ -27,6 +29,8 @@ class Drawn(NamedTuple):
     flip: bool
     colours: tuple[float, ...]
     crop: Box
+    hole: Box | None
+    noise_seed: int
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Augmentation:
             `finegrain.images.image_changes.recoloured`.
         crop_area: smallest share of the image's area that a crop shows, below 1; 0 crops nothing.
             Then the other changes are those of the crop.
+        erasing: share of the images of which a rectangle is replaced by noise, last of all.
     """
 
     rotation: float = 45.0
@@ -52,6 +57,7 @@ class Augmentation:
     contrast: float = 0.0
     saturation: float = 0.0
     crop_area: float = 0.0
+    erasing: float = 0.0
 
     @property
     def changes_anything(self) -> bool:
@@ -82,9 +88,11 @@ class Augmentation:
         reaches = (getattr(self, name) for name in COLOURS)
         colours = tuple(random.uniform(1 - reach, 1 + reach) for reach in reaches)
         # Whatever came later is drawn later: a seed keeps standing for what it stood for.
-        numbers = random.random_sample(4)
-        crop = crop_box(np, self.crop_area, numbers) if self.crop_area else WHOLE
-        return Drawn(theta, shear, zoom_x, zoom_y, flip, colours, crop)
+        numbers = random.random_sample(9)
+        crop = crop_box(np, self.crop_area, numbers[:4]) if self.crop_area else WHOLE
+        hole = erased_box(np, numbers[4:8]) if numbers[8] < self.erasing else None
+        noise_seed = int(random.randint(2**32, dtype=np.uint32))
+        return Drawn(theta, shear, zoom_x, zoom_y, flip, colours, crop, hole, noise_seed)
 
     def apply(self, image: np.ndarray, seed: int) -> np.ndarray:
         """A new image (H, W, 3) uint8 or float32, 0 to 255, as a seed (0 to 2**32 - 1) says."""
@@ -92,7 +100,11 @@ class Augmentation:
         height, width = image.shape[:2]
         rows = cropped(affine(np, *drawn[:4], height, width), drawn.crop, height, width)
         changed = warp(image, rows, flip_columns=drawn.flip)
-        if not self.changes_colours:
-            return changed
-        changed = recoloured(np, changed.astype(np.float32), *drawn.colours)
-        return np.rint(changed).astype(np.uint8) if image.dtype == np.uint8 else changed
+        if self.changes_colours:
+            changed = recoloured(np, changed.astype(np.float32), *drawn.colours)
+            changed = np.rint(changed).astype(np.uint8) if image.dtype == np.uint8 else changed
+        if drawn.hole is not None:
+            random = np.random.RandomState(drawn.noise_seed)
+            noise = random.randint(256, size=image.shape, dtype=np.uint8).astype(image.dtype)
+            changed = erased(np, changed, drawn.hole, noise)
+        return changed

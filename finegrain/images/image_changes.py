@@ -19,6 +19,8 @@ WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 COLOURS = ("brightness", "contrast", "saturation")
 # How much wider than high a crop may be, and the other way round (torchvision's; the image is 1).
 CROP_ASPECT = 4 / 3
+# Of what is erased: shares of the area, and aspect either way (the paper's s_l, s_h, r_1, r_2).
+ERASED_AREA, ERASED_ASPECT = (0.02, 0.4), 1 / 0.3
 # How bright red, green and blue look (ITU-R BT.601).
 GREY = (0.299, 0.587, 0.114)
 
@@ -63,6 +65,14 @@ def crop_box(xp: Any, smallest: float, draws: Any) -> Box:
     Szegedy et al. 2015, arXiv 1409.4842, section 6. `draws` are those of `_box`.
     """
     return _box(xp, smallest, 1.0, CROP_ASPECT, draws)
+
+
+def erased_box(xp: Any, draws: Any) -> Box:
+    """A random rectangle to erase; `draws` are those of `_box`.
+
+    Zhong et al. 2017, arXiv 1708.04896, algorithm 1.
+    """
+    return _box(xp, *ERASED_AREA, ERASED_ASPECT, draws)
 
 
 def _box(xp: Any, smallest: float, largest: float, aspect: float, draws: Any) -> Box:
@@ -122,6 +132,21 @@ def recoloured(xp: Any, image: Tensor, brightness: Any, contrast: Any, saturatio
     image = mean + (image - mean) * contrast
     grey = _grey(image)
     return xp.clip(grey + (image - grey) * saturation, 0.0, 255.0)
+
+
+def erased(xp: Any, image: Tensor, box: Box, noise: Tensor) -> Tensor:
+    """Images (..., H, W, 3) with noise, as large as they are, in place of a box.
+
+    A box of numbers, or of tensors (B, 1, 1, 1); pixels whose centres lie inside are erased, and
+    none in a box of no width.
+    """
+    height, width = image.shape[-3:-1]
+    left, top, wide, high = box
+    x = xp.reshape(xp.arange(width, dtype="float32"), (1, width, 1)) + 0.5
+    y = xp.reshape(xp.arange(height, dtype="float32"), (height, 1, 1)) + 0.5
+    across = xp.logical_and(x > left * width, x < (left + wide) * width)
+    down = xp.logical_and(y > top * height, y < (top + high) * height)
+    return xp.where(xp.logical_and(across, down), noise, image)
 
 
 def _grey(image: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from finegrain.images.batches import Batches, PhotoBatches
 from finegrain.images.pixels import PixelStore
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
 from finegrain.models.image_heads import EMBEDDING
-from finegrain.models.layers import RandomAffine, RandomColour
+from finegrain.models.layers import RandomAffine, RandomColour, RandomErasing
 from finegrain.stores.row_layout import Columns
 from finegrain.stores.row_store import RowStore
 from finegrain.stores.store_folder import StoreFolder
@@ -106,6 +106,8 @@ def augmenting(model: keras.Model, augmentation: Augmentation) -> keras.Model:
             augmentation.brightness, augmentation.contrast, augmentation.saturation
         )
         changed = colours(changed)
+    if augmentation.erasing:
+        changed = RandomErasing(augmentation.erasing)(changed)
     if not isinstance(model.input, dict):
         return keras.Model(image, model.call(changed), name=model.name)
     others = {

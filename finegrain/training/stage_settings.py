@@ -9,6 +9,7 @@ from finegrain.flags import (
     LearningRate,
     MixupAlpha,
     Patience,
+    Probability,
     ProperShare,
     Share,
     ShearDegrees,
@@ -84,6 +85,8 @@ class StageSettings(TrainingSettings):
     saturation: Share = 0.0
     # augmentation: random crops, which show at least this share of the image's area; 0 crops none
     crop_area: Share = 0.0
+    # augmentation: share of the images of which a random rectangle is replaced by noise
+    erasing: Probability = 0.0
     # augment in stage 2 too
     unfrozen_augmentation: bool = True
     # mixup: lay each image over another of its batch, in shares from Beta(alpha, alpha); 0 does not

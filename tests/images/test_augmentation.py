@@ -111,6 +111,26 @@ def test_crops_leave_all_other_draws_as_they_were():
     assert alone.changes_anything and not alone.changes_colours
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_share_of_the_images_loses_a_rectangle_to_noise(dtype):
+    image = np.random.default_rng(0).integers(0, 255, (40, 50, 3)).astype(dtype)
+    plain, some = Augmentation(contrast=0.2), Augmentation(contrast=0.2, erasing=0.3)
+    erased = []
+    for seed in range(60):
+        changed, before = some.apply(image, seed), plain.apply(image, seed)
+        assert changed.dtype == dtype and changed.min() >= 0 and changed.max() <= 255
+        rows, columns = np.nonzero((changed != before).any(axis=-1))
+        erased.append(len(rows) / (40 * 50))
+        if len(rows):
+            hole = changed[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+            assert hole.shape[0] * hole.shape[1] >= len(rows) > 0.9 * hole.size / 3
+            assert 90 < hole.mean() < 165
+        np.testing.assert_array_equal(some.apply(image, seed), changed)
+    assert 8 <= np.count_nonzero(erased) <= 28 and max(erased) <= 0.45
+    alone = Augmentation(0.0, 0.0, 0.0, False, erasing=0.1)
+    assert alone.changes_anything and alone.ranges()["erasing"] == 0.1
+
+
 @pytest.mark.parametrize("colour", ["brightness", "contrast", "saturation"])
 def test_colours_change_and_geometry_stays(colour):
     image = np.random.default_rng(0).integers(60, 180, (12, 12, 3)).astype(np.uint8)

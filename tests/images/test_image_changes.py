@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
-from finegrain.images.image_changes import WHOLE, affine, crop_box, cropped, mirrored, recoloured
+from finegrain.images.image_changes import (
+    WHOLE,
+    affine,
+    crop_box,
+    cropped,
+    erased,
+    erased_box,
+    mirrored,
+    recoloured,
+)
 from finegrain.images.warp import warp
 
 COUNT, HEIGHT, WIDTH = 6, 9, 13
@@ -112,6 +121,41 @@ def test_a_crop_is_pillows():
 def test_a_crop_of_everything_changes_no_digit():
     rows = affine(np, 20.0, 5.0, 0.9, 1.2, HEIGHT, WIDTH)
     assert cropped(rows, WHOLE, HEIGHT, WIDTH) == rows
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=4, max_size=4))
+def test_what_is_erased_lies_inside_and_is_of_the_papers_sizes(draws):
+    left, top, width, height = erased_box(np, draws)
+    assert min(left, top) >= -1e-12 and max(left + width, top + height) <= 1 + 1e-12
+    assert width * height == pytest.approx(0.02 + 0.38 * draws[0])
+    assert 0.3 - 1e-9 <= width / height <= 1 / 0.3 + 1e-9
+
+
+def slow_erased(image, box, noise):
+    """Pixel by pixel."""
+    result, (left, top, width, height) = image.copy(), box
+    for row, column in np.ndindex(HEIGHT, WIDTH):
+        x, y = (column + 0.5) / WIDTH, (row + 0.5) / HEIGHT
+        if left < x < left + width and top < y < top + height:
+            result[row, column] = noise[row, column]
+    return result
+
+
+def test_erasing_on_the_cpu_and_on_the_device_is_the_slow_loops():
+    images, _ = numbers()
+    noise, _ = numbers(1)
+    boxes = erased_box(np, np.random.default_rng(2).random((4, COUNT)))
+    # One of no width erases nothing.
+    boxes[2][0] = 0
+    slow = [slow_erased(*one) for one in zip(images, np.transpose(boxes), noise, strict=True)]
+    ours = [erased(np, *one) for one in zip(images, np.transpose(boxes), noise, strict=True)]
+    np.testing.assert_array_equal(ours, slow)
+    columns = [on_the_device(one.astype("float32").reshape(-1, 1, 1, 1)) for one in boxes]
+    batch = erased(keras.ops, on_the_device(images), columns, on_the_device(noise))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(batch), slow)
+    changed = (np.array(slow) != images).any(axis=-1).mean(axis=(1, 2))
+    assert changed[0] == 0 and changed[1:].min() > 0
 
 
 @pytest.mark.parametrize("place,name", list(enumerate(("Brightness", "Contrast", "Color"))))

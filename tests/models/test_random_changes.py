@@ -12,7 +12,7 @@ import pytest
 from finegrain.images.augmentation import Augmentation
 from finegrain.images.drop_in import ImageDataGenerator
 from finegrain.images.image_changes import WHOLE, recoloured
-from finegrain.models.layers import RandomAffine, RandomColour
+from finegrain.models.layers import RandomAffine, RandomColour, RandomErasing
 
 COUNT = 8
 # torch.compile takes a minute.
@@ -175,6 +175,24 @@ def test_colours_change_within_their_ranges_in_training_only(tmp_path):
         RandomColour(contrast=1.5)
 
 
+def test_erases_a_share_of_the_images_in_training_only(tmp_path):
+    images = np.zeros((400, 20, 20, 3), "uint8")
+    layer = RandomErasing(0.25, seed=2)
+    np.testing.assert_array_equal(layer(images, training=False), images)
+    changed = keras.ops.convert_to_numpy(layer(images, training=True))
+    assert changed.dtype == np.float32 and changed.min() >= 0 and changed.max() <= 255
+    areas = (changed > 0).any(axis=-1).mean(axis=(1, 2))
+    assert 0.18 < (areas > 0).mean() < 0.32
+    assert areas.max() < 0.45 and areas[areas > 0].mean() == pytest.approx(0.21, abs=0.05)
+    assert changed[changed > 0].mean() == pytest.approx(127.5, abs=3)
+    model = small_model(RandomErasing(0.5, seed=4))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert loaded.layers[-1].get_config() == model.layers[-1].get_config()
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        RandomErasing(1.5)
+
+
 def test_jax_warps_alike():
     if importlib.util.find_spec("jax") is None or keras.backend.backend() != "tensorflow":
         pytest.skip("jax is not installed, or runs already")
@@ -194,4 +212,4 @@ def test_jax_warps_alike():
         text=True,
         env={**os.environ, "KERAS_BACKEND": "jax"},
     )
-    assert done.returncode == 0 and "8 passed" in done.stdout, done.stdout
+    assert done.returncode == 0 and "9 passed" in done.stdout, done.stdout

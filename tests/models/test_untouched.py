@@ -42,7 +42,7 @@ BUILDERS = {
     "export of embeddings": lambda model: model_source("run", model, {}),
     "served": lambda model: served_model(classifier(model)),
     "full precision": in_full_precision,
-    "augmenting": lambda model: augmenting(model, Augmentation(rotation=10, crop_area=0.5)),
+    "augmenting": lambda model: augmenting(model, Augmentation(rotation=10, erasing=0.5)),
     "batches in parts": lambda model: model_in_parts(model, 2, {"loss": "mse"}),
     "Grad-CAM": GradCam,
 }

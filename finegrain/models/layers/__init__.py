@@ -10,7 +10,7 @@ from finegrain.models.layers.feature_maps import (
 )
 from finegrain.models.layers.pairs import SquaredDifference, TakePartner
 from finegrain.models.layers.preprocess import Preprocess
-from finegrain.models.layers.random_changes import RandomAffine, RandomColour
+from finegrain.models.layers.random_changes import RandomAffine, RandomColour, RandomErasing
 
 __all__ = [
     "ChannelStatistics",
@@ -18,6 +18,7 @@ __all__ = [
     "Preprocess",
     "RandomAffine",
     "RandomColour",
+    "RandomErasing",
     "RelativeToLargest",
     "SignedSquareRoot",
     "SquaredDifference",

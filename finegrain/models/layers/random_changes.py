@@ -12,6 +12,8 @@ from finegrain.images.image_changes import (
     affine,
     crop_box,
     cropped,
+    erased,
+    erased_box,
     mirrored,
     recoloured,
 )
@@ -147,6 +149,27 @@ class RandomColour(RandomChange):
         shape = (ops.shape(image)[0], 1, 1, 1)
         factors = [self.uniform(shape, 1.0, getattr(self, name)) for name in COLOURS]
         return recoloured(ops, image, *factors)
+
+
+@keras.saving.register_keras_serializable(package="finegrain")
+class RandomErasing(RandomChange):
+    """Replace a rectangle of some images by noise, as `Augmentation`'s `erasing` says."""
+
+    SETTINGS = ("erasing", "seed")
+
+    def __init__(self, erasing: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(seed, **kwargs)
+        if not 0 <= erasing <= 1:
+            raise ValueError(f"`erasing` must be from 0 to 1. Received: {erasing}")
+        self.erasing = erasing
+
+    def change(self, image: Tensor) -> Tensor:
+        shape = (ops.shape(image)[0], 1, 1, 1)
+        box = erased_box(ops, [self.uniform(shape, 0.5, 0.5) for _ in range(4)])
+        chosen = ops.cast(self.uniform(shape, 0.5, 0.5) < self.erasing, "float32")
+        left, top, width, height = box
+        noise = self.uniform(ops.shape(image), 127.5, 127.5)
+        return erased(ops, image, (left, top, width * chosen, height), noise)
 
 
 def bilinear(image: Tensor, x: Tensor, y: Tensor) -> Tensor:
