@@ -34,6 +34,7 @@ StageEpochs = Annotated[int, Interval(ge=0, le=10_000)]
 Patience = Annotated[int, Interval(ge=0, le=10_000)]
 LearningRate = Annotated[float, Interval(gt=0, le=100)]
 ClipNorm = Annotated[float, Interval(ge=0, le=1_000_000)]
+LayerDecay = Annotated[float, Interval(gt=0, le=1)]
 LossWeight = Annotated[float, Interval(ge=0, le=1000)]
 # A part that may be nothing, but never all.
 Share = Annotated[float, Interval(ge=0, lt=1)]

@@ -257,7 +257,6 @@ def test_a_setting_that_came_later_does_not_stop_a_repeated_command(folder):
 def test_a_stage_from_before_a_setting_goes_on(folder):
     from dataclasses import asdict
 
-    from finegrain.runs.run_config import defaults_of
     from finegrain.runs.stage_folder import StageFolder
     from finegrain.training.stage import Stage
 
@@ -265,10 +264,17 @@ def test_a_stage_from_before_a_setting_goes_on(folder):
     state = json.loads((path / "state.json").read_text())
     asked = asdict(Stage.from_record(state["settings"], path))
     del state["settings"]["views"], state["settings"]["augmentation"]["shear"]
+    # A field that is no more.
+    state["settings"]["lower_rate"] = 1.0
     (path / "state.json").write_text(json.dumps(state))
-    assert StageFolder(path, asked, defaults_of(Stage)).epochs == 2
+    assert StageFolder(path, asked, Stage.held_before()).epochs == 2
+    assert Stage.from_record(state["settings"], path) == Stage.from_record(asked, path)
     with pytest.raises(UserError, match="views None there, 0 now"):
         StageFolder(path, asked)
+    state["settings"]["lower_rate"] = 0.5
+    (path / "state.json").write_text(json.dumps(state))
+    with pytest.raises(UserError, match=r"lower_rate 0.5 there, 1.0 now"):
+        StageFolder(path, asked, Stage.held_before())
 
 
 def replaced(name, data):

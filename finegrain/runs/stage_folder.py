@@ -69,7 +69,8 @@ class StageFolder:
     next start sweeps away. `history.csv` is written from it for people to read.
 
     The folder is made with the first epoch; one made with other `settings`, JSON values, is
-    refused. `held_before` is what held before a setting was there, for a stage begun then.
+    refused. `held_before` is what held before a setting was there, or while one that is no more
+    was, for a stage begun then.
     """
 
     def __init__(
@@ -85,7 +86,10 @@ class StageFolder:
         self.preparation = 0.0
         if (path / STATE).is_file():
             state = read_state(path)
-            refuse_differences(completed(state.settings, held_before or {}), settings, path)
+            made_with, asked_for = (
+                completed(each, held_before or {}) for each in (state.settings, settings)
+            )
+            refuse_differences(made_with, asked_for, path)
             # As they were written: whole numbers stay whole.
             self.history, self.finished = state.content["history"], state.finished
             self.last, self.best = state.last, state.best

@@ -1,6 +1,7 @@
 """The optimizer of a stage: its kind, its schedule, and a rate for each group of layers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import keras
@@ -11,6 +12,9 @@ from finegrain.models.backbone import BACKBONE_LAYER
 from finegrain.tensor import Tensor
 from finegrain.training.schedule import optimizer_rate
 from finegrain.training.stage import Stage
+
+# Of a backbone, so that the optimizer has few groups; a fine-tuning trains a dozen layers or all.
+MOST_BLOCKS = 8
 
 
 def stage_optimizer(model: keras.Model, stage: Stage, steps: int) -> keras.optimizers.Optimizer:
@@ -55,22 +59,29 @@ def _optimizer(
 def _groups(model: keras.Model, stage: Stage) -> list[tuple[float, list[keras.Variable]]]:
     """Times the learning rate, and the variables that learn so fast; rates may be equal."""
     backbone = model.get_layer(BACKBONE_LAYER)
-    trained = [layer for layer in backbone.layers if layer.trainable_variables]
-    lower = {
-        id(variable)
-        for layer in trained[: len(trained) // 2]
-        for variable in layer.trainable_variables
-    }
-    upper = {id(variable) for variable in backbone.trainable_variables} - lower
+    block_of = {id(v): block for block, v in _by_block(backbone)}
     grouped: dict[float, list[keras.Variable]] = {}
     for variable in model.trainable_variables:
-        times = stage.head_rate
-        if id(variable) in lower:
-            times = stage.lower_rate
-        elif id(variable) in upper:
-            times = 1.0
+        block = block_of.get(id(variable))
+        times = stage.head_rate if block is None else stage.layer_decay**block
         grouped.setdefault(times, []).append(variable)
     return sorted(grouped.items(), key=lambda entry: entry[0] != 1.0)
+
+
+def _by_block(backbone: keras.Model) -> Iterator[tuple[int, keras.Variable]]:
+    """Trained variables with their block, counted from the top, which is 0.
+
+    Blocks hold equal numbers of layers with kernels, as far as these can be divided. Layers
+    without one, such as BatchNormalization, belong to the block of the kernel before them.
+    """
+    trained = [layer for layer in backbone.layers if layer.trainable_variables]
+    kernels = [any(len(v.shape) > 1 for v in layer.trainable_variables) for layer in trained]
+    count = max(1, sum(kernels))
+    blocks = min(MOST_BLOCKS, count)
+    for layer, kernels_so_far in zip(trained, accumulate(kernels), strict=True):
+        above = min(count - kernels_so_far, count - 1)
+        for variable in layer.trainable_variables:
+            yield above * blocks // count, variable
 
 
 class GroupedOptimizer(keras.optimizers.Optimizer):

@@ -21,7 +21,7 @@ from finegrain.models.backbone_table import BackboneSpec, find_backbone
 from finegrain.models.image_heads import PLAIN, find_head
 from finegrain.models.needed_memory import MEMORY_GB
 from finegrain.records import check_type
-from finegrain.runs.run_config import RunSettings, defaults_of
+from finegrain.runs.run_config import RunSettings
 from finegrain.runs.run_folder import RunFolder, describe_data
 from finegrain.runs.stage_folder import StageFolder
 from finegrain.training.computing import Computing, set_up_computing
@@ -54,7 +54,7 @@ class Session:
 
     def folder(self, stage: Stage) -> StageFolder:
         """The stage's folder; refused if it was made with other settings."""
-        folder = StageFolder(self.run.path / stage.name, asdict(stage), defaults_of(Stage))
+        folder = StageFolder(self.run.path / stage.name, asdict(stage), Stage.held_before())
         self.objective.check_history(folder.history, folder.path)
         return folder
 

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from finegrain.errors import UserError
 from finegrain.flags import (
     ClipNorm,
+    LayerDecay,
     LearningRate,
     LossWeight,
     MixupAlpha,
@@ -24,6 +25,10 @@ from finegrain.flags import (
 from finegrain.images.augmentation import Augmentation
 from finegrain.images.batch_changes import BatchChange, Mixup
 from finegrain.records import first_problem
+from finegrain.runs.run_config import defaults_of
+
+# Fields that are no more, with the one value they ever had in a run.
+GONE = {"lower_rate": 1.0}
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,11 @@ class Stage:
         train_batch_norm: let unfrozen BatchNormalization learn.
         schedule: what becomes of the learning rate: a row of `finegrain.training.schedule`.
         warm_up_epochs: of `cosine`, in which the rate rises.
-        head_rate, lower_rate: the heads, and the lower half of the trained backbone layers, learn
-            at so many times the learning rate.
+        head_rate: the heads learn at so many times the learning rate.
+        layer_decay: the trained backbone layers in up to eight blocks, the lower ones at so many
+            times the rate of the block above; the top block learns at the learning rate. Howard &
+            Ruder 2018, arXiv 1801.06146, section 3.2; by one factor as Clark et al. 2020, arXiv
+            2003.10555.
         reduce_factor, reduce_patience: of the schedule `plateau`, where the learning rate is
             multiplied by the factor after so many epochs without a better validation loss.
         stop_patience: on a `plateau` training stops after so many epochs without a better
@@ -76,7 +84,7 @@ class Stage:
     schedule: str = "plateau"
     warm_up_epochs: WarmUpEpochs = 1.0
     head_rate: LearningRate = 1.0
-    lower_rate: LearningRate = 1.0
+    layer_decay: LayerDecay = 1.0
     reduce_factor: ProperShare = 0.1
     reduce_patience: Patience = 3
     stop_patience: Patience = 3
@@ -97,6 +105,11 @@ class Stage:
             return 1
         # More views than epochs would never be looked at.
         return min(self.views, self.epochs)
+
+    @classmethod
+    def held_before(cls) -> dict[str, Any]:
+        """What held before a field was there, and fields that are no more: for older stages."""
+        return defaults_of(cls) | GONE
 
     @classmethod
     def from_record(cls, record: dict[str, Any], folder: Path) -> "Stage":

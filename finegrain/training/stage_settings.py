@@ -6,6 +6,7 @@ from typing import Any, Literal
 from finegrain.flags import (
     ClipNorm,
     Degrees,
+    LayerDecay,
     LearningRate,
     MixupAlpha,
     Patience,
@@ -65,6 +66,9 @@ class StageSettings(TrainingSettings):
     clip_norm: ClipNorm = 0.0
     # the heads learn at so many times the learning rate
     head_rate: LearningRate = 1.0
+    # the trained backbone layers in up to eight blocks, each at so many times the rate of the block
+    # above it; 1 for one rate
+    layer_decay: LayerDecay = 1.0
     # begin with a softmax of zeros instead of random numbers
     head_from_zero: bool = False
     # share of every label that is spread over all classes

@@ -135,20 +135,50 @@ def small_model():
     return softmax_model(build_backbone(spec, "none", (32, 32)), spec, 3)
 
 
-def test_a_stage_groups_heads_and_halves_of_the_trained_blocks():
+def rates_by_layer(stage):
+    """Name of a trained layer -> what its variables learn at, times the stage's rate."""
     model = small_model()
-    stage = Stage("2", "block_13_expand", "sgd", 0.1, 1, head_rate=10.0, lower_rate=0.5)
     freeze_for_stage(model, stage)
     optimizer = stage_optimizer(model, stage, steps=1)
     optimizer.build(model.trainable_variables)
-    rates = dict(zip(optimizer.times, optimizer.optimizers, strict=True))
-    assert {times: float(one.learning_rate) for times, one in rates.items()} == pytest.approx(
-        {1.0: 0.1, 10.0: 1.0, 0.5: 0.05}
+    assert [float(one.learning_rate) for one in optimizer.optimizers] == pytest.approx(
+        [stage.learning_rate * times for times in optimizer.times]
     )
-    counts = {times: len(one.variables) for times, one in rates.items()}
-    # Beside its momenta each has its steps and its rate.
-    assert counts[10.0] == 2 + 2
-    assert sum(counts.values()) == 3 * 2 + len(model.trainable_variables)
+    layers = [*model.get_layer("backbone").layers, model.get_layer("category")]
+    rate_of = {
+        id(variable): times
+        for times, one in zip(optimizer.times, optimizer.optimizers, strict=True)
+        for variable in one._trainable_variables
+    }
+    return {
+        layer.name: {rate_of[id(variable)] for variable in layer.trainable_variables}
+        for layer in layers
+        if layer.trainable_variables
+    }
+
+
+def test_rates_fall_from_block_to_block_and_heads_have_their_own():
+    stage = Stage("2", "block_13_expand", "sgd", 0.1, 1, head_rate=10.0, layer_decay=0.5)
+    rates = rates_by_layer(stage)
+    assert rates.pop("category") == {10.0}
+    assert [len(rate) for rate in rates.values()] == 13 * [1]
+    downwards = [rate.pop() for rate in rates.values()][::-1]
+    assert downwards == sorted(downwards, reverse=True)
+    counts = {rate: downwards.count(rate) for rate in downwards}
+    # Thirteen layers in eight blocks.
+    assert set(counts) == {0.5**block for block in range(8)} and set(counts.values()) == {1, 2}
+
+
+def test_batch_norm_learns_with_the_kernel_before_it():
+    few = {"optimizer": "adam", "learning_rate": 0.1, "epochs": 1, "layer_decay": 0.5}
+    with_norms = Stage("2", "block_16_project", train_batch_norm=True, **few)
+    assert rates_by_layer(with_norms) == {
+        "block_16_project": {0.5},
+        "block_16_project_BN": {0.5},
+        "Conv_1": {1.0},
+        "Conv_1_bn": {1.0},
+        "category": {1.0},
+    }
 
 
 def test_heads_alone_keep_their_times_of_a_rate_that_falls():

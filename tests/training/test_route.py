@@ -204,7 +204,7 @@ def test_a_stage_resumes_in_the_midst_of_any_schedule(
     schedule, objective, data, folder, stored, tmp_path
 ):
     stage = replace(
-        UNFROZEN, schedule=schedule, epochs=3, warm_up_epochs=0.5, head_rate=10.0, lower_rate=0.5
+        UNFROZEN, schedule=schedule, epochs=3, warm_up_epochs=0.5, head_rate=10.0, layer_decay=0.5
     )
     cached = feed(data, folder / "cache")
     weights, whole = train(tmp_path, stage, cached, "whole", objective)
