@@ -48,10 +48,11 @@ def main(settings: Settings) -> None:
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
     from finegrain.submission.submit import open_runs, submit
+    from finegrain.training.objectives import find_objective
 
     runs = open_runs(settings.run)
     for run in runs:
-        if not run.compares_pairs:
+        if not find_objective(run.recipe).learns_pairs:
             print(
                 f"notice  {run.folder} was trained with softmax only, "
                 "which single_model_test.py is for; it is predicted with just the same"

@@ -13,6 +13,13 @@ swapping; the others pair it with a random image of another class. So each image
 backbone once, and `--images-per-class` helps where classes are many and a plain batch holds few
 of a kind.
 
+Later forms of the idea take all pairs of a batch instead of one partner each, still at one pass:
+`--pair-loss contrastive`, `supervised-contrastive`, `circle` or `triplet`. They want batches that
+hold several images of each class:
+
+    python froze_fine_tune.py --data data/dogs --run runs/dogs-triplet --pair-loss triplet \
+        --images-per-class 4
+
 Stage 1 freezes the backbone and trains both heads by Adam. Stage 2 unfreezes from layer 105 of
 Xception (blocks 12 to 14) on and goes on by SGD. `trick_tune.py` then retrains the result without
 augmentation, and `baidu_dog_test.py` writes the submission.
@@ -25,7 +32,7 @@ from dataclasses import dataclass
 
 from finegrain.command import load_keras, run_command
 from finegrain.flags import LossWeight, Probability
-from finegrain.training.stage_settings import StageSettings
+from finegrain.training.stage_settings import PairLoss, StageSettings, objective_of
 
 
 @dataclass
@@ -37,9 +44,12 @@ class Settings(StageSettings):
 
     # weight of the identification loss: which class?
     category_weight: LossWeight = 1.0
-    # weight of the verification loss: the same class or not?
+    # the second loss: verification gives each image one partner; contrastive,
+    # supervised-contrastive, circle and triplet compare all images of a batch
+    pair_loss: PairLoss = "verification"
+    # weight of the second loss: the same class or not?
     same_class_weight: LossWeight = 0.5
-    # share of batches made of positive pairs
+    # verification: share of batches made of positive pairs
     positive_rate: Probability = 0.25
 
 
@@ -50,7 +60,7 @@ def main(settings: Settings) -> None:
     from finegrain.training.budget import print_budget
     from finegrain.training.session import start_session
 
-    session = start_session(settings, "multi-loss")
+    session = start_session(settings, objective_of(settings.pair_loss))
     print_budget(session, session.stages)
     for stage in session.stages:
         session.train(stage)

@@ -34,9 +34,9 @@ Heads fit every backbone, so a model is only a starting point:
         bilinear_vgg16 --backbone xception --compact 8192
 
 The second would have 2048 x 2048 products an image; `--compact` squeezes them into 8192 numbers
-(Tensor Sketch, Gao et al. 2016). `--pair-loss verification` adds the pairwise head of
-`froze_fine_tune.py`. Then `trick_tune.py --run` retrains without augmentation, and
-`single_model_test.py` (of a run with the pair loss `baidu_dog_test.py`) writes a submission.
+(Tensor Sketch, Gao et al. 2016). `--pair-loss` adds a second loss, as in `froze_fine_tune.py`. Then
+`trick_tune.py --run` retrains without augmentation, and `single_model_test.py` (of a run with
+`--pair-loss verification` `baidu_dog_test.py`) writes a submission.
 """
 
 from dataclasses import dataclass, replace
@@ -56,7 +56,7 @@ from finegrain.flags import (
     StageEpochs,
     Width,
 )
-from finegrain.training.stage_settings import StageSettings
+from finegrain.training.stage_settings import PairLoss, StageSettings, objective_of
 
 
 @dataclass(kw_only=True)
@@ -87,11 +87,11 @@ class Settings(StageSettings):
     dropout: Share | None = None
     # refuse a head whose first layer alone takes more gigabytes to train
     memory_gb: Gigabytes = 6.0
-    # verification adds a second loss: are two images of the same class?
-    pair_loss: Literal["none", "verification"] = "none"
-    # weight of the verification loss
+    # a second loss, by which images of a class are drawn together, others apart
+    pair_loss: Literal["none"] | PairLoss = "none"
+    # its weight
     same_class_weight: LossWeight = 0.5
-    # share of batches made of positive pairs
+    # verification: share of batches made of positive pairs
     positive_rate: Probability = 0.25
     # first backbone layer that stage 2 trains, a name or an index; by default all
     unfreeze_from: str | None = "0"
@@ -124,8 +124,7 @@ def main(settings: Settings) -> None:
     from finegrain.training.budget import print_budget
     from finegrain.training.session import start_session
 
-    pairs = settings.pair_loss == "verification"
-    session = start_session(settings, "multi-loss" if pairs else "softmax")
+    session = start_session(settings, objective_of(settings.pair_loss))
     print_budget(session, session.stages)
     for stage in session.stages:
         session.train(stage)

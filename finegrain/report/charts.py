@@ -21,6 +21,7 @@ CURVES = (
     ("Top-1 error", "accuracy", "category_accuracy", True),
     ("Verification loss", "", "same_class_loss", False),
     ("Pairs judged wrongly", "", "same_class_accuracy", True),
+    ("Pair loss", "", "pairs_loss", False),
 )
 # More bars could not be told apart.
 MOST_BARS = 80

@@ -37,6 +37,15 @@ MODERN = {
 }
 
 
+# One partner for each image of a batch, or all pairs of it.
+PairLoss = Literal["verification", "contrastive", "supervised-contrastive", "circle", "triplet"]
+
+
+def objective_of(pair_loss: str) -> str:
+    """Name of the objective that learns classes with a `--pair-loss`, or with `none`."""
+    return {"none": "softmax", "verification": "multi-loss"}.get(pair_loss, pair_loss)
+
+
 @dataclass
 class StageSettings(TrainingSettings):
     """Two stages, of which each training script has its own numbers.

@@ -24,6 +24,7 @@ from finegrain.models.image_heads import find_head, listed_heads
 from finegrain.models.model_precision import in_full_precision
 from finegrain.models.multi_loss import multi_loss_model, same_class
 from finegrain.training.accumulated_optimizer import model_in_parts
+from finegrain.training.objectives import find_objective
 from finegrain.training.route import augmenting
 
 # Head, width of the layer before the softmax, and the dropout in front of that.
@@ -74,6 +75,20 @@ def test_no_part_of_a_model_changes_it(assemble, head, hidden, hidden_dropout, t
     for other in (model, loaded, cloned):
         for one, same in zip(answers, answered(other), strict=True):
             np.testing.assert_allclose(one, same, atol=1e-6)
+
+
+def test_no_part_of_a_model_of_all_pairs_changes_it():
+    model = find_objective("triplet").model(small_backbone(), find_backbone("mobilenet_v2"), 3)
+    model.compile("sgd", "mse")
+    model.optimizer.build(model.trainable_variables)
+    config, answers = model.get_config(), answered(model)
+    for name, build in BUILDERS.items():
+        build(model)
+        assert model.get_config() == config, name
+    find_objective("triplet").finished(model)
+    assert model.get_config() == config
+    for one, same in zip(answers, answered(model), strict=True):
+        np.testing.assert_array_equal(one, same)
 
 
 def test_a_backbone_that_takes_its_input_past_the_cut_comes_back_untouched():

@@ -26,6 +26,6 @@ def test_smoothed_labels_share_with_all_classes():
 
 def test_an_unknown_objective_is_refused():
     with pytest.raises(
-        UserError, match="no objective named 'triplet'; known: softmax, multi-loss, arcface"
+        UserError, match="no objective named 'quartet'; known: softmax, multi-loss, arcface, contr"
     ):
-        find_objective("triplet")
+        find_objective("quartet")

@@ -198,7 +198,7 @@ def test_a_stage_begun_from_a_store_goes_on_without_it(data, folder, stored, tmp
 
 
 @pytest.mark.parametrize(
-    "schedule,objective", [("cosine", "softmax"), ("one-cycle", "arcface"), ("plateau", "softmax")]
+    "schedule,objective", [("cosine", "softmax"), ("one-cycle", "arcface"), ("plateau", "circle")]
 )
 def test_a_stage_resumes_in_the_midst_of_any_schedule(
     schedule, objective, data, folder, stored, tmp_path
@@ -216,6 +216,14 @@ def test_a_stage_resumes_in_the_midst_of_any_schedule(
     np.testing.assert_array_equal(losses(resumed), losses(whole))
     for ours, others in zip(again, weights, strict=True):
         np.testing.assert_array_equal(ours, others)
+
+
+def test_all_pairs_are_learnt_from_stored_features_as_from_photographs(data, folder, tmp_path):
+    stage = replace(FROZEN, epochs=1)
+    _, history = train(tmp_path, stage, feed(data), "direct", "triplet")
+    assert history[0]["val_pairs_loss"] > 0
+    _, fast_history = train(tmp_path, stage, feed(data, folder / "cache"), "stored", "triplet")
+    np.testing.assert_allclose(losses(fast_history), losses(history), rtol=1e-5)
 
 
 def test_mixed_batches_go_direct_and_teach_soft_labels(data, tmp_path, capsys):

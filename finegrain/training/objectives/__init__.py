@@ -1,12 +1,19 @@
 """What a training learns: an objective a file, and the table of them."""
 
 from finegrain.errors import no_such
+from finegrain.training.objectives.all_pairs import AllPairs
 from finegrain.training.objectives.arcface import ArcFace
 from finegrain.training.objectives.multi_loss import MultiLoss
 from finegrain.training.objectives.objective import Objective
+from finegrain.training.objectives.pair_losses import PAIR_LOSSES
 from finegrain.training.objectives.softmax import Softmax
 
-ROWS: tuple[Objective, ...] = (Softmax(), MultiLoss(), ArcFace())
+ROWS: tuple[Objective, ...] = (
+    Softmax(),
+    MultiLoss(),
+    ArcFace(),
+    *(AllPairs(name) for name in PAIR_LOSSES),
+)
 
 
 def find_objective(name: str) -> Objective:

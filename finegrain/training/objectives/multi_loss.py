@@ -23,6 +23,7 @@ class MultiLoss(Objective):
     loss = f"val_{CATEGORY}_loss"
     accuracy = f"val_{CATEGORY}_accuracy"
     smallest_part = 2
+    learns_pairs = True
 
     def model(
         self, backbone: keras.Model, spec: BackboneSpec, classes: int, **heads: Any

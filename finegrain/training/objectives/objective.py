@@ -26,13 +26,15 @@ class Objective(ABC):
         loss, accuracy: columns of the history that judge an epoch and tell how good it was; the
             identification loss in every objective, so that runs can be compared.
         smallest_part: images that a batch can be cut down to.
+        learns_pairs: whether images are compared with others of their batch.
     """
 
-    name: ClassVar[str]
+    name: str
     heads: ClassVar[tuple[str, ...]] = (CATEGORY,)
     loss: ClassVar[str] = "val_loss"
     accuracy: ClassVar[str] = "val_accuracy"
     smallest_part: ClassVar[int] = 1
+    learns_pairs: ClassVar[bool] = False
 
     @abstractmethod
     def model(
