@@ -41,13 +41,14 @@ def main(settings: Settings) -> None:
     from side_by_side.two_towers import build_backbone, preprocessing
 
     from finegrain.decode import read_pixels
+    from finegrain.frame import Frame
 
     keras.utils.set_random_seed(settings.seed)
     backbone = build_backbone(settings.backbone, "none", settings.image_size)
     photos = sorted((settings.data / "train").glob("*/*"))
     chosen = np.random.default_rng(settings.seed).permutation(len(photos))[: settings.photos]
-    side = (settings.image_size, settings.image_size)
-    pixels = np.stack([read_pixels(photos[index], side) for index in chosen]).astype("float32")
+    frame = Frame(settings.image_size, settings.image_size)
+    pixels = np.stack([read_pixels(photos[index], frame) for index in chosen]).astype("float32")
     norms = [
         layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)
     ]

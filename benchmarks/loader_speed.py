@@ -118,19 +118,20 @@ def make_loaders(settings: Settings, cache: Path) -> dict[str, Callable[[int], I
 
 def photo_batches(settings: Settings, cache: Path):
     """What the training scripts read, with a store of pixels."""
+    from finegrain.frame import Frame
     from finegrain.images.augmentation import Augmentation
     from finegrain.images.batches import PhotoBatches
     from finegrain.images.pixels import PixelStore
     from finegrain.stores.store_folder import StoreFolder
 
     data = open_data_set(settings.data)
-    paths, size = data.paths("train"), (settings.image_size, settings.image_size)
-    store = PixelStore.open(StoreFolder(cache, CACHE_BYTES), {"train": paths}, size)
+    paths, frame = data.paths("train"), Frame(settings.image_size, settings.image_size)
+    store = PixelStore.open(StoreFolder(cache, CACHE_BYTES), {"train": paths}, frame)
     return PhotoBatches(
         paths,
         data.labels("train"),
         len(data.classes),
-        size,
+        frame,
         settings.batch_size,
         seed=1,
         augmentation=Augmentation(),
@@ -179,10 +180,9 @@ def profile_table(settings: Settings) -> str:
 
     with tempfile.TemporaryDirectory() as cache:
         photos = photo_batches(settings, Path(cache))
-        shape = (settings.image_size, settings.image_size, 3)
         pixels = photos.pixels.read(0)
         parts = {
-            "decode and resize": lambda n: read_pixels(photos.paths[n], shape[:2]),
+            "decode and resize": lambda n: read_pixels(photos.paths[n], photos.frame),
             "decode, resize and store": photos.pixels.read,
             "read from the store": photos.pixels.read,
             "draw parameters": lambda n: photos.augmentation.draw(n),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from finegrain.frame import Frame
 from finegrain.quiet import silence_decoders
 from finegrain.regular_file import open_regular
 
@@ -128,12 +129,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def read_pixels(path: Path, size: tuple[int, int]) -> np.ndarray:
+def read_pixels(path: Path, frame: Frame) -> np.ndarray:
     """Read an image file as the array a model takes: (height, width, 3) uint8, RGB, 0 to 255.
 
-    The image is squeezed to `size`, (height, width), without keeping its aspect ratio (as
-    `ImageDataGenerator.flow_from_directory` does), with a filter that averages when it shrinks.
+    By default a frame squeezes, as `ImageDataGenerator.flow_from_directory` does.
     """
-    height, width = size
-    image = open_rgb(path, at_least=size)
-    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+    return np.asarray(frame.fitted(open_rgb(path, at_least=frame.size)))

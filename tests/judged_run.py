@@ -51,6 +51,7 @@ def make_run(folder: Path, data_folder: Path, recipe: str = "multi-loss", hidden
     from finegrain.datasets.manifest import open_data_set
     from finegrain.decode import read_pixels
     from finegrain.evaluation.answer_images import answering_model
+    from finegrain.frame import Frame
     from finegrain.models.backbone_table import find_backbone
     from finegrain.models.classifier import softmax_model
     from finegrain.models.multi_loss import multi_loss_model
@@ -63,7 +64,7 @@ def make_run(folder: Path, data_folder: Path, recipe: str = "multi-loss", hidden
         model = multi_loss_model(backbone, spec, len(CLASSES))
     else:
         model = softmax_model(backbone, spec, len(CLASSES), hidden=hidden)
-    images = np.stack([read_pixels(path, SIZE) for path in data.paths("train")])
+    images = np.stack([read_pixels(path, Frame(*SIZE)) for path in data.paths("train")])
     below = answering_model(model).predict_on_batch(images)[1]
     mean, scale = below.mean(axis=0), below.std(axis=0) + 1e-3
     fitted = LogisticRegression().fit((below - mean) / scale, data.labels("train"))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from finegrain.decode import UnreadableImage, open_rgb, open_sized, read_pixels
+from finegrain.frame import Frame
 
 
 @pytest.fixture
@@ -199,7 +200,7 @@ def test_a_damaged_camera_note_does_not_cost_the_photograph(tmp_path: Path, scen
 def test_pixels_have_the_asked_shape_and_squeeze(tmp_path: Path, scene):
     path = tmp_path / "image.png"
     scene.save(path)
-    pixels = read_pixels(path, (30, 50))
+    pixels = read_pixels(path, Frame(30, 50))
     assert pixels.shape == (30, 50, 3) and pixels.dtype == np.uint8
     expected = np.asarray(scene.resize((50, 30), Image.Resampling.BILINEAR))
     np.testing.assert_array_equal(pixels, expected)

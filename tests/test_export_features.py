@@ -16,6 +16,7 @@ from PIL import Image
 from finegrain.decode import read_pixels
 from finegrain.embeddings import photographs
 from finegrain.embeddings.feature_file import FeatureFile
+from finegrain.frame import Frame
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import embedder, softmax_model
@@ -94,7 +95,7 @@ def reference(model, photos: Path, names, size, mirrored=False) -> np.ndarray:
     """Embeddings of photographs, one after the other."""
     rows = []
     for name in names:
-        pixels = read_pixels(photos / name, size).astype("float32")
+        pixels = read_pixels(photos / name, Frame(*size)).astype("float32")
         pixels = pixels[:, ::-1] if mirrored else pixels
         rows.append(keras.ops.convert_to_numpy(model(pixels[None], training=False))[0])
     return np.stack(rows)
@@ -147,9 +148,9 @@ def test_one_decoding_serves_all_backbones_of_a_size(
 ):
     decoded = []
 
-    def counted(path, size):
+    def counted(path, frame):
         decoded.append(path)
-        return read_pixels(path, size)
+        return read_pixels(path, frame)
 
     monkeypatch.setattr(photographs, "read_pixels", counted)
     call = (

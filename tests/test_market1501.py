@@ -11,6 +11,7 @@ from market_files import HEIGHT, WIDTH, draw_market
 from tiny_runs import tiny_run
 
 from finegrain.decode import read_pixels
+from finegrain.frame import Frame
 from finegrain.models.classifier import embedder
 from finegrain.runs.finished_run import open_finished_run
 
@@ -37,7 +38,7 @@ def by_hand(data: Path, run: Path, flip: bool = False) -> dict[str, float]:
     model = embedder(open_finished_run(run).model())
 
     def embedding(path: Path) -> np.ndarray:
-        pixels = read_pixels(path, (HEIGHT, WIDTH)).astype("float32")
+        pixels = read_pixels(path, Frame(HEIGHT, WIDTH)).astype("float32")
         both = [pixels, pixels[:, ::-1]] if flip else [pixels]
         answers = [keras.ops.convert_to_numpy(model(some[None], training=False)) for some in both]
         mean = np.mean(answers, axis=0)[0].astype("float64")

@@ -81,7 +81,7 @@ def answers_one_by_one(run_folder, photos, flip):
     prior = run.class_counts / run.class_counts.sum()
     answers = {"13": dict(zip(run.classes, prior, strict=True))}
     for name in range(1, 13):
-        pixels = read_pixels(photos / f"{name}.jpg", run.image_size).astype("float32")
+        pixels = read_pixels(photos / f"{name}.jpg", run.frame).astype("float32")
         views = [pixels, pixels[:, ::-1]] if flip else [pixels]
         mean = np.mean([keras.ops.convert_to_numpy(model(view[None]))[0] for view in views], axis=0)
         answers[str(name)] = dict(zip(run.classes, mean, strict=True))

@@ -116,7 +116,7 @@ def main(settings: Settings) -> None:
         temperature = model_temperature(run.folder, model_digest)
         about = About(run.folder, model_from, temperature, model_digest, folder, digest, views)
         model = run.model()
-        answered = answer_all(model, images, run.image_size, settings.openvino, views=views)
+        answered = answer_all(model, images, run.frame, settings.openvino, views=views)
         scores = same_class_scores(model)
     output = settings.output or run.folder
     for line in measure_lines(write_answers(output, answered, run.classes, scores, about)):

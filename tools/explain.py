@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from finegrain.explain.pictures import Photograph
+    from finegrain.frame import Frame
     from finegrain.runs.finished_run import FinishedRun
 
 
@@ -94,7 +95,7 @@ def explain_each(settings: Settings, run: "FinishedRun") -> None:
     model = run.model()
     classify, cam = classifier(model), GradCam(model)
     names = output_names(settings.image)
-    for photo in readable(settings.image, run.image_size):
+    for photo in readable(settings.image, run.frame):
         probabilities = answer(classify, photo.pixels[None])
         order = np.argsort(-probabilities, kind="stable")[: settings.top]
         answers = [(run.classes[index], float(probabilities[index])) for index in order]
@@ -118,7 +119,7 @@ def explain_pair(settings: Settings, run: "FinishedRun") -> None:
             f"{run.folder} has no head for pairs (its recipe is {run.recipe}); --pair takes a run "
             "of froze_fine_tune.py"
         )
-    photos = list(readable(settings.image, run.image_size))
+    photos = list(readable(settings.image, run.frame))
     if len(photos) < 2:
         raise UserError("--pair takes two photographs that can be read; give others")
     model = run.model()
@@ -148,7 +149,7 @@ def answer(model, inputs) -> "np.ndarray":
     return probabilities
 
 
-def readable(paths: Sequence[Path], image_size: tuple[int, int]) -> Iterator["Photograph"]:
+def readable(paths: Sequence[Path], frame: "Frame") -> Iterator["Photograph"]:
     """The photographs one by one; those that cannot be read are named."""
     from finegrain.decode import UnreadableImage
     from finegrain.explain.pictures import read_photograph
@@ -156,7 +157,7 @@ def readable(paths: Sequence[Path], image_size: tuple[int, int]) -> Iterator["Ph
     read = 0
     for path in paths:
         try:
-            photo = read_photograph(path, image_size)
+            photo = read_photograph(path, frame)
         except UnreadableImage as error:
             print(f"warning: {path} is left out: {error}")
             continue

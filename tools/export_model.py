@@ -28,6 +28,8 @@ from finegrain.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
+    from finegrain.frame import Frame
+
 
 @dataclass
 class Settings:
@@ -59,9 +61,9 @@ def main(settings: Settings) -> None:
     check_output(chosen, settings.output)
     chosen.check_packages()
     run = open_finished_run(settings.run)
-    height, width = run.image_size
+    height, width = run.frame.size
     print(f"run     {run.folder}: {len(run.classes)} classes, {height} x {width} pixels")
-    images = read_spread(photographs(settings), run.image_size, settings.compare)
+    images = read_spread(photographs(settings), run.frame, settings.compare)
     print(f"export  {settings.format}, which may take a minute", flush=True)
     found = export_run(run, chosen, settings.output, images)
     print(f"wrote   {settings.output}: agrees with Keras on {found}")
@@ -69,7 +71,7 @@ def main(settings: Settings) -> None:
     print(f"input   {card.input}\noutput  {card.output}")
 
 
-def read_spread(paths: list[Path], image_size: tuple[int, int], count: int) -> "np.ndarray":
+def read_spread(paths: list[Path], frame: "Frame", count: int) -> "np.ndarray":
     """Up to `count` of the photographs, from the whole list: (N, H, W, 3) uint8."""
     import numpy as np
 
@@ -78,7 +80,7 @@ def read_spread(paths: list[Path], image_size: tuple[int, int], count: int) -> "
     images = []
     for place in np.unique(np.linspace(0, len(paths) - 1, count).round().astype(int)):
         try:
-            images.append(read_pixels(paths[place], image_size))
+            images.append(read_pixels(paths[place], frame))
         except UnreadableImage as error:
             print(f"notice  {paths[place]} is left out: {error}")
     if not images:

@@ -43,6 +43,7 @@ def main(settings: Settings) -> None:
     from matplotlib.figure import Figure
 
     from finegrain.datasets.manifest import open_data_set
+    from finegrain.frame import Frame
     from finegrain.images.batches import BatchStream
     from finegrain.training.feed import Feed, check_feed, fitting_batch_size
     from finegrain.training.pairs import PairGenerator
@@ -50,8 +51,8 @@ def main(settings: Settings) -> None:
     from finegrain.whole_files import write_encoded
 
     data = open_data_set(settings.data)
-    size = (settings.image_size, settings.image_size)
-    feed = Feed(data, size, fitting_batch_size(settings.batch_size, data), settings.seed)
+    frame = Frame(settings.image_size, settings.image_size)
+    feed = Feed(data, frame, fitting_batch_size(settings.batch_size, data), settings.seed)
     check_feed(feed)
     stage = Stage("pairs", None, "adam", 1e-3, epochs=1)
     stream = BatchStream(feed.training(stage), workers=1)

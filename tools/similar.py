@@ -115,7 +115,7 @@ def embed(settings: Settings):
     source = run_source(settings.run)
     kinds = {EMBEDDING: RowKind((source.width,), "float32")}
     compute = FeatureComputer(source.network, kinds, settings.openvino, len(settings.images))
-    pixels = (read_pixels(path, source.image_size) for path in settings.images)
+    pixels = (read_pixels(path, source.frame) for path in settings.images)
     return np.concatenate([compute(image[None])[EMBEDDING] for image in pixels])
 
 

@@ -123,7 +123,7 @@ def _picture(label: str) -> gradio.Image:
 
 def _read(path: Path, answers: DemoModels) -> Photograph:
     try:
-        return read_photograph(path, answers.run.image_size)
+        return read_photograph(path, answers.run.frame)
     except UnreadableImage as error:
         raise _refusal(f"This file cannot be read: {error}.", "No photograph") from error
 

@@ -28,6 +28,7 @@ from finegrain.drawn.breed import PARTS, Breed, demo_breeds, pretraining_breeds,
 from finegrain.drawn.photo import draw_photo
 from finegrain.errors import UserError
 from finegrain.flags import CountOrZero, Seed
+from finegrain.frame import Frame
 from finegrain.outputs import Output, OutputFile, OutputFolder
 from finegrain.whole_files import remove_partials, write_encoded, written_whole
 
@@ -101,7 +102,7 @@ def draw_arrays(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw on all cores and read: pixels (N, size, size, 3) uint8, and (N,) places in `breeds`."""
     draw = functools.partial(write_photos, folder, per_class=per_class, seed=seed)
-    read = functools.partial(read_pixels, size=(size, size))
+    read = functools.partial(read_pixels, frame=Frame(size, size))
     # Fresh processes: a fork would copy TensorFlow's locks without the threads that free them.
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         lists = pool.map(draw, [[breed] for breed in breeds])

@@ -13,6 +13,7 @@ from finegrain.embeddings.photographs import ExportedViews
 from finegrain.embeddings.source import EmbeddingSource
 from finegrain.errors import UserError
 from finegrain.features.compute import BATCH, FeatureComputer, FeatureOverflow, decoded_views
+from finegrain.frame import Frame
 from finegrain.inference.opening import check_answers_fit
 from finegrain.stores.row_store import RowStore
 from finegrain.whole_files import DISK_FULL
@@ -37,15 +38,15 @@ def export_embeddings(export: Export, sources: Sequence[EmbeddingSource], worker
         UserError: see `open_export_file`; a labelled image can no longer be read, an embedding
             is no finite number, the disk is full.
     """
-    targets: dict[tuple[int, int], list[_Target]] = defaultdict(list)
+    targets: dict[Frame, list[_Target]] = defaultdict(list)
     with contextlib.ExitStack() as stores:
         # All of them before the first is filled: what is wrong with the last shows at once.
         for source in sources:
             target = _target(export, source)
             stores.callback(target.store.close)
-            targets[source.image_size].append(target)
-        for size, group in targets.items():
-            _fill(export, group, size, workers)
+            targets[source.frame].append(target)
+        for frame, group in targets.items():
+            _fill(export, group, frame, workers)
 
 
 def _target(export: Export, source: EmbeddingSource) -> _Target:
@@ -58,7 +59,7 @@ def _target(export: Export, source: EmbeddingSource) -> _Target:
     store = open_export_file(export, source)
     missing = {split: ~store.done(split) for split in store.splits}
     total, left = sum(map(len, missing.values())), sum(int(rows.sum()) for rows in missing.values())
-    height, width = source.image_size
+    height, width = source.frame.size
     print(
         f"{source.name}: {source.width} numbers a photograph at {height} x {width}, "
         f"{total - left} of {total} rows there already, in {store.path}",
@@ -68,8 +69,8 @@ def _target(export: Export, source: EmbeddingSource) -> _Target:
     return _Target(source, store, computer, missing)
 
 
-def _fill(export: Export, targets: list[_Target], size: tuple[int, int], workers: int) -> None:
-    """Fill the files of one input size and close them up."""
+def _fill(export: Export, targets: list[_Target], frame: Frame, workers: int) -> None:
+    """Fill the files of one frame and close them up."""
     targets = [target for target in targets if not is_finished(target.store)]
     unreadable: dict[str, dict[int, str]] = {split: {} for split in export.photos}
     wanted = {
@@ -77,9 +78,11 @@ def _fill(export: Export, targets: list[_Target], size: tuple[int, int], workers
         for split in (export.photos if targets else ())
     }
     total = sum(map(len, wanted.values()))
-    with tqdm(total=total, unit="image", desc=f"  {size[0]} x {size[1]}", disable=None) as bar:
+    with tqdm(
+        total=total, unit="image", desc=f"  {frame.height} x {frame.width}", disable=None
+    ) as bar:
         for split, rows in wanted.items():
-            views = ExportedViews(export.photos[split], size, export.views)
+            views = ExportedViews(export.photos[split], frame, export.views)
             count = export.views.count(split)
             # Whole photographs, as far as that goes.
             batch = max(1, BATCH // count) * count

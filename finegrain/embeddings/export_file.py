@@ -81,7 +81,7 @@ def export_key(export: Export, source: EmbeddingSource) -> dict[str, Any]:
         "backbone": source.title,
         "weights": weights_digest(source.network),
         "network": network_digest(source.network),
-        "image_size": list(source.image_size),
+        **source.frame.key(),
         "views": export.views.described(),
         "data": export.data_digest,
         "images": {split: photos.digest() for split, photos in export.photos.items()},

@@ -14,6 +14,7 @@ from finegrain.datasets.manifest import DataSet
 from finegrain.datasets.split import SPLITS
 from finegrain.decode import UnreadableImage, read_pixels
 from finegrain.errors import UserError
+from finegrain.frame import Frame
 from finegrain.images.augmentation import Augmentation
 
 KINDS = PLAIN, FLIP, AUGMENTED = "plain", "flip", "augmented"
@@ -149,10 +150,10 @@ class ViewPlan:
 
 @dataclass(frozen=True)
 class ExportedViews:
-    """Views of photographs at an image size (height, width), by number; threads may share them."""
+    """Views of photographs in a frame, by number; threads may share them."""
 
     photos: ExportedPhotos
-    image_size: tuple[int, int]
+    frame: Frame
     plan: ViewPlan
 
     @property
@@ -167,7 +168,7 @@ class ExportedViews:
         """
         path = self.paths[index]
         try:
-            pixels = read_pixels(path, self.image_size)
+            pixels = read_pixels(path, self.frame)
         except UnreadableImage as error:
             if not self.photos.checksums:
                 raise

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from finegrain.frame import SQUEEZE, Fit, Frame
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import BackboneSpec
 from finegrain.models.classifier import image_embedding, representation
@@ -22,17 +23,20 @@ class EmbeddingSource:
         title: the backbone as the older layout names it, e.g. `ResNet50`.
         network: `image` (B, H, W, 3), RGB 0 to 255 -> list of one embedding (B, D).
         made_from: where the weights come from, as JSON values for the file's attributes.
+        fit: how photographs become the network's squares.
     """
 
     name: str
     title: str
     network: keras.Model
     made_from: Mapping[str, Any]
+    fit: Fit = SQUEEZE
 
     @property
-    def image_size(self) -> tuple[int, int]:
-        """(height, width) of the input in pixels."""
-        return tuple(self.network.input_shape[1:3])
+    def frame(self) -> Frame:
+        """How a photograph becomes the network's input."""
+        _, height, width, _ = self.network.input_shape
+        return Frame(height, width, self.fit)
 
     @property
     def width(self) -> int:
@@ -59,15 +63,17 @@ def pretrained_source(
     return EmbeddingSource(spec.name, title, network, {"backbone": spec.name, "weights": weights})
 
 
-def model_source(name: str, model: keras.Model, made_from: Mapping[str, Any]) -> EmbeddingSource:
+def model_source(
+    name: str, model: keras.Model, made_from: Mapping[str, Any], fit: Fit = SQUEEZE
+) -> EmbeddingSource:
     """The embeddings of a trained model, of the layer that `representation` names."""
     output = model.get_layer(representation(model)).output
     network = keras.Model(model.get_layer("image").output, [output], name="below")
-    return EmbeddingSource(name, name, network, made_from)
+    return EmbeddingSource(name, name, network, made_from, fit)
 
 
 def run_source(folder: Path) -> EmbeddingSource:
     """The embeddings of a run's finished model, named by its folder."""
     run = open_finished_run(folder)
     made_from = {"run": folder.as_posix(), "recipe": run.recipe, "classes": len(run.classes)}
-    return model_source(folder.resolve().name, run.model(), made_from)
+    return model_source(folder.resolve().name, run.model(), made_from, run.frame.fit)

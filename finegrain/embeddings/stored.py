@@ -28,7 +28,7 @@ SIMILAR = "similar"
 # Rows in memory at a time: 16,384 x 2,048 numbers take 134 MB, a search three times that.
 BLOCK = 16_384
 # What decides over the numbers of a file, whichever images it holds and whatever computed them.
-DECISIVE = ("weights", "network", "image_size", "views", "data")
+DECISIVE = ("weights", "network", "image_size", "fit", "views", "data")
 
 
 def run_embeddings(
@@ -49,7 +49,7 @@ def run_embeddings(
     source, digest = _source(path, run_folder), RunFolder.open(run_folder).config.data.digest
     key = export_key(Export(run_folder, [], digest, {}, ViewPlan(), openvino), source)
     stored = stored_key(path)
-    if stored is not None and all(stored.get(name) == key[name] for name in DECISIVE):
+    if stored is not None and all(stored.get(name) == key.get(name) for name in DECISIVE):
         # A data set that was copied elsewhere, or has lost an image, has the same embeddings.
         with contextlib.suppress(UserError):
             return FeatureFile(path)

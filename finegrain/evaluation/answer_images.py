@@ -11,6 +11,7 @@ from finegrain.evaluation.bootstrap import drawn_rows
 from finegrain.evaluation.embedding_measures import PAIR_BLOCK, PairScore
 from finegrain.evaluation.evaluate import MOST_COMPARED
 from finegrain.evaluation.labelled_images import Answered, LabelledImages
+from finegrain.frame import Frame
 from finegrain.inference.answer_views import PLAIN, AnswerViews, averaged
 from finegrain.inference.engines import KerasEngine
 from finegrain.inference.opening import Inference, open_inference
@@ -34,7 +35,7 @@ def answering_model(model: keras.Model) -> keras.Model:
 def answer_all(
     model: keras.Model,
     images: Sequence[LabelledImages],
-    image_size: tuple[int, int],
+    frame: Frame,
     openvino: bool,
     batch_size: int = BATCH,
     most_compared: int = MOST_COMPARED,
@@ -44,29 +45,27 @@ def answer_all(
 
     It answers as it will be used, in full precision, and on OpenVINO where that is asked for and
     pays. Of the probabilities only what the table takes is kept; of the embeddings those of
-    `most_compared` images of a split, drawn by chance. The size is (height, width). Of several
-    views the probabilities are averaged; the embeddings are those of the first.
+    `most_compared` images of a split, drawn by chance. Of several views the probabilities are
+    averaged; the embeddings are those of the first.
     """
     paths = list(chain.from_iterable(split.paths for split in images))
     if not paths:
         return []
-    opened = _open_answering(model, paths, image_size, openvino, views)
-    return [
-        _answer(opened, split, image_size, batch_size, most_compared, views) for split in images
-    ]
+    opened = _open_answering(model, paths, frame, openvino, views)
+    return [_answer(opened, split, frame, batch_size, most_compared, views) for split in images]
 
 
 def _open_answering(
     model: keras.Model,
     paths: Sequence[Path],
-    image_size: tuple[int, int],
+    frame: Frame,
     openvino: bool,
     views: AnswerViews,
 ) -> Inference:
     answering = answering_model(model)
     if model.dtype_policy.compute_dtype != "float32":
         answering = in_full_precision(answering)
-    sample, expected = sample_images(paths, image_size), len(paths) * len(views)
+    sample, expected = sample_images(paths, frame), len(paths) * len(views)
     opened = open_inference(answering, sample, openvino, expected)
     if not isinstance(opened.compute, KerasEngine):
         print(f"  computing {opened.describe()}", flush=True)
@@ -76,7 +75,7 @@ def _open_answering(
 def _answer(
     inference: Inference,
     images: LabelledImages,
-    image_size: tuple[int, int],
+    frame: Frame,
     batch_size: int,
     most_compared: int,
     views: AnswerViews,
@@ -86,7 +85,7 @@ def _answer(
     answers: list[TopAnswers] = []
     embeddings: list[np.ndarray] = []
     unreadable: dict[int, str] = {}
-    for start, batch, failed in decoded_batches(images.paths, image_size, batch_size, views):
+    for start, batch, failed in decoded_batches(images.paths, frame, batch_size, views):
         probabilities, below = averaged(inference.run, batch)
         read = np.array([start + place not in failed for place in range(len(below))])
         rows = np.arange(start, start + len(below))[read]

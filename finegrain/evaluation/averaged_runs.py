@@ -36,9 +36,9 @@ def answer_averaged(
     ids, tables = [str(row) for row in range(len(paths))], []
     unreadable: dict[int, str] = {}
     for run in runs:
-        sample, expected = sample_images(paths, run.image_size), len(paths) * len(views)
+        sample, expected = sample_images(paths, run.frame), len(paths) * len(views)
         opened = open_inference(run.classifier(), sample, openvino, expected)
-        found = predict_probabilities(opened, paths, run.image_size, BATCH, views=views)
+        found = predict_probabilities(opened, paths, run.frame, BATCH, views=views)
         unreadable = found.unreadable
         table = ClassProbabilities(ids, run.classes, found.probabilities)
         tables.append(table.with_classes(runs[0].classes))

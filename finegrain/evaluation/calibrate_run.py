@@ -54,7 +54,7 @@ def calibrate_run(
     model = run.model()
     # All embeddings are kept: from them the calibrated answers follow without a second look.
     most = max((len(split.paths) for split in images), default=0)
-    before = answer_all(model, images, run.image_size, openvino, most_compared=most)
+    before = answer_all(model, images, run.frame, openvino, most_compared=most)
     factor = 1 / inside if undo else _fitted(model, before)
     changes, total = abs(factor - 1) > NOTHING, inside
     if changes:

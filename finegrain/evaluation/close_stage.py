@@ -87,7 +87,7 @@ def _close_model(session: Session, stage: Stage, results: dict[str, Any]) -> lis
 def _has_sound_model(session: Session) -> bool:
     run, classes = session.run, len(session.data.classes)
     with contextlib.suppress(UserError):
-        load_model(run.path / MODEL, session.feed.image_size, classes, run.config.compares_pairs)
+        load_model(run.path / MODEL, session.feed.frame.size, classes, run.config.compares_pairs)
         return True
     return False
 
@@ -158,7 +158,7 @@ def best_error(history: list[dict[str, float]], objective: Objective, images: in
 def _answers(session: Session, images: Sequence[LabelledImages]) -> list[Answered]:
     feed = session.feed
     model = session.finished_model()
-    return answer_all(model, images, feed.image_size, feed.openvino, feed.batch_size)
+    return answer_all(model, images, feed.frame, feed.openvino, feed.batch_size)
 
 
 def _is_evaluated(session: Session) -> bool:

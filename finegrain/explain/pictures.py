@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from finegrain.decode import open_rgb, read_pixels
+from finegrain.frame import Frame
 from finegrain.whole_files import write_encoded
 
 SHOWN_SIDE = 800
@@ -31,15 +32,15 @@ class Photograph:
     pixels: np.ndarray
 
 
-def read_photograph(path: Path, image_size: tuple[int, int]) -> Photograph:
-    """Decode a file for people and for a model of (height, width) pixels, or UnreadableImage."""
+def read_photograph(path: Path, frame: Frame) -> Photograph:
+    """Decode a file for people and for a model, what the frame holds of it; UnreadableImage."""
     image = open_rgb(path, at_least=(SHOWN_SIDE, SHOWN_SIDE))
     image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
-    return Photograph(path, np.asarray(image), read_pixels(path, image_size))
+    return Photograph(path, np.asarray(frame.shown(image)), read_pixels(path, frame))
 
 
 def fitted(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A picture squeezed to (height, width) pixels, as `read_pixels` squeezes photographs."""
+    """A picture squeezed to (height, width) pixels."""
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
         raise ValueError(f"`pixels` must be (H,W,3) uint8. Received: {pixels.dtype} {pixels.shape}")
     if pixels.shape[:2] == tuple(size):

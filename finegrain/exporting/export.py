@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from finegrain.errors import UserError
+from finegrain.frame import Fit
 from finegrain.inference.conversion import one_line
 from finegrain.inference.engines import FLOAT32, Agreement, KerasEngine, agreement
 from finegrain.inference.opening import TOLERANCE
@@ -22,6 +23,11 @@ from finegrain.whole_files import partial_beside, remove_partials
 IMAGE = "image"
 PROBABILITIES = "probabilities"
 REQUIREMENTS = "requirements-export.txt"
+WAYS: dict[Fit, str] = {
+    "squeeze": "squeeze it to this size, not keeping its aspect ratio",
+    "crop": "shrink the largest part in its middle that has this shape to this size",
+    "pad": "shrink it until all of it fits into this size, between black borders",
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class ModelCard:
 
     classes: list[str]
     image_size: tuple[int, int]
+    fit: Fit
     category_ids: list[str] | None
     input: str
     output: str
@@ -45,13 +52,14 @@ class ModelCard:
 
 def model_card(run: FinishedRun) -> ModelCard:
     """What a run's classifier takes and gives."""
-    height, width = run.image_size
+    height, width = run.frame.size
     return ModelCard(
         classes=run.classes,
-        image_size=run.image_size,
+        image_size=run.frame.size,
+        fit=run.frame.fit,
         category_ids=run.category_ids,
         input=f"{IMAGE}: uint8 (batch, {height}, {width}, 3), RGB, 0 to 255. Turn a photograph "
-        "upright (EXIF) and squeeze it to this size, not keeping its aspect ratio, with a bilinear "
+        f"upright (EXIF) and {WAYS[run.frame.fit]}, with a bilinear "
         "filter that averages when it shrinks (Pillow's). Scaling of pixels is inside the model.",
         output=f"{PROBABILITIES}: float32 (batch, {len(run.classes)}), in the order of classes",
     )

@@ -41,7 +41,7 @@ def feature_key(
         "images": digests,
         "weights": weights_digest(cut.below),
         "network": network_digest(cut.below, cut.boundary),
-        "image_size": list(first.image_size),
+        **first.frame.key(),
         "augmentation": augmented,
         "engine": engine,
     }

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from finegrain.frame import Frame
 from finegrain.images.augmentation import Augmentation
 from finegrain.images.batch_changes import BatchChange
 from finegrain.images.pixels import PhotoFiles, PixelSource
@@ -38,7 +39,7 @@ class PhotoBatches:
 
     Attributes:
         labels: (N,) the classes of the N files, 0 to C - 1.
-        image_size: (height, width) in pixels.
+        frame: how photographs become pictures of one size.
         batch_size: images a batch, at most.
         seed: of order, augmentation and changes.
         augmentation: random changes of each image, or None.
@@ -51,7 +52,7 @@ class PhotoBatches:
     paths: Sequence[Path]
     labels: np.ndarray
     classes: int
-    image_size: tuple[int, int]
+    frame: Frame
     batch_size: int
     seed: int = 0
     augmentation: Augmentation | None = None
@@ -60,7 +61,7 @@ class PhotoBatches:
     pixels: PixelSource | None = None
 
     def __post_init__(self) -> None:
-        self._source = self.pixels or PhotoFiles(self.paths, self.image_size)
+        self._source = self.pixels or PhotoFiles(self.paths, self.frame)
         # The order of an epoch is asked for once a batch, by several threads.
         self._order = lru_cache(maxsize=4)(self._make_order)
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras.utils import img_to_array, load_img
 
+from finegrain.frame import Frame
 from finegrain.images.pixels import PhotoFiles, PixelSource, PixelStore
 from finegrain.read_ahead import read_ahead
 from finegrain.stores.store_folder import StoreFolder
@@ -181,5 +182,6 @@ def _pixel_source(iterator: Any, cache: StoreFolder | None) -> PixelSource | Non
             )
         return None
     paths = [Path(path) for path in iterator.filepaths]
-    store = cache and PixelStore.open(cache, {"images": paths}, iterator.target_size)
-    return store.photos(paths) if store else PhotoFiles(paths, iterator.target_size)
+    frame = Frame(*iterator.target_size)
+    store = cache and PixelStore.open(cache, {"images": paths}, frame)
+    return store.photos(paths) if store else PhotoFiles(paths, frame)

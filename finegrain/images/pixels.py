@@ -10,6 +10,7 @@ import numpy as np
 
 from finegrain.decode import UnreadableImage, read_pixels
 from finegrain.errors import UserError
+from finegrain.frame import Frame
 from finegrain.stores.row_layout import RowKind
 from finegrain.stores.row_store import DamagedStore, RowStore
 from finegrain.stores.store_folder import StoreFolder
@@ -26,15 +27,15 @@ class PixelSource(Protocol):
 
 @dataclass(frozen=True)
 class PhotoFiles:
-    """N photographs at one size (height, width), decoded anew each time."""
+    """N photographs in one frame, decoded anew each time."""
 
     paths: Sequence[Path]
-    image_size: tuple[int, int]
+    frame: Frame
 
     def read(self, index: int) -> np.ndarray:
         """See `PixelSource`; `UserError` where the photograph can no longer be read."""
         try:
-            return read_pixels(self.paths[index], self.image_size)
+            return read_pixels(self.paths[index], self.frame)
         except UnreadableImage as error:
             raise UserError(
                 f"{self.paths[index]} can no longer be read ({error}); put it back, or make the "
@@ -44,7 +45,7 @@ class PhotoFiles:
 
 @dataclass(frozen=True)
 class PixelStore:
-    """A store of the pixels of all photographs of a data set, at one size (height, width).
+    """A store of the pixels of all photographs of a data set, in one frame.
 
     Nothing is decoded for it: whoever reads a photograph first, in whatever order, training and
     validation alike, leaves its pixels there; from then on they are read back. What the store
@@ -53,17 +54,17 @@ class PixelStore:
 
     store: RowStore
     places: Mapping[Path, tuple[str, int]]
-    image_size: tuple[int, int]
+    frame: Frame
 
     @classmethod
     def open(
         cls,
         folder: StoreFolder,
         photos: Mapping[str, Sequence[Path]],
-        image_size: tuple[int, int],
+        frame: Frame,
         checksums: Mapping[Path, str] | None = None,
     ) -> "PixelStore | None":
-        """The store of these very photographs at this size (height, width), or a new one.
+        """The store of these very photographs in this frame, or a new one.
 
         None if there is no room for a single row; where not all fit, earlier splits come first,
         and the folder's `reason` tells why. Checksums are digests of the files' content, if known;
@@ -71,12 +72,12 @@ class PixelStore:
         """
         key = {
             "images": {split: photos_digest(paths, checksums) for split, paths in photos.items()},
-            "image_size": list(image_size),
+            **frame.key(),
         }
         store = folder.open(
             PIXELS,
             key,
-            {PIXELS: RowKind((*image_size, 3), "uint8")},
+            {PIXELS: RowKind((*frame.size, 3), "uint8")},
             {split: len(paths) for split, paths in photos.items()},
             {"path": {split: [str(path) for path in paths] for split, paths in photos.items()}},
         )
@@ -87,11 +88,11 @@ class PixelStore:
             for split, paths in photos.items()
             for row, path in enumerate(paths[: store.splits.get(split, 0)])
         }
-        return cls(store, places, image_size)
+        return cls(store, places, frame)
 
     def photos(self, paths: Sequence[Path]) -> "StoredPhotos":
         """A source of pixels of some photographs, in an order of their own."""
-        return StoredPhotos(self, PhotoFiles(paths, self.image_size))
+        return StoredPhotos(self, PhotoFiles(paths, self.frame))
 
     def held(self) -> int:
         """Number of photographs whose pixels are there."""

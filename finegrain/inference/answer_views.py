@@ -10,6 +10,7 @@ from annotated_types import Interval
 
 from finegrain.errors import UserError
 from finegrain.flags import ProperShare
+from finegrain.frame import Frame
 
 # How many times as large as the model's input the picture is made.
 Scale = Annotated[float, Interval(ge=1, le=4)]
@@ -49,32 +50,29 @@ class AnswerViews:
         """Whether the whole picture is all that is looked at."""
         return len(self) == 1 and self.scales[0] == 1
 
-    def sizes(self, image_size: tuple[int, int]) -> list[tuple[int, int]]:
-        """The unlike sizes, (height, width), that a picture is decoded at for these views."""
-        return list(dict.fromkeys(size for size, _ in self._windows(image_size)))
+    def frames(self, frame: Frame) -> list[Frame]:
+        """The unlike frames that a picture is decoded in for these views of a model's frame."""
+        return list(dict.fromkeys(larger for larger, _ in self._windows(frame)))
 
-    def of(
-        self, pictures: Sequence[np.ndarray], image_size: tuple[int, int]
-    ) -> Iterator[np.ndarray]:
-        """The views, (B, H, W, 3) each, of pictures (B, H', W', 3) in each of `sizes`."""
-        at_size = dict(zip(self.sizes(image_size), pictures, strict=True))
-        height, width = image_size
-        for size, (down, right) in self._windows(image_size):
-            top, left = round(down * (size[0] - height)), round(right * (size[1] - width))
-            view = np.ascontiguousarray(at_size[size][:, top : top + height, left : left + width])
+    def of(self, pictures: Sequence[np.ndarray], frame: Frame) -> Iterator[np.ndarray]:
+        """The views, (B, H, W, 3) each, of pictures (B, H', W', 3) in each of `frames`."""
+        decoded = dict(zip(self.frames(frame), pictures, strict=True))
+        height, width = frame.size
+        for larger, (down, right) in self._windows(frame):
+            top = round(down * (larger.height - frame.height))
+            left = round(right * (larger.width - frame.width))
+            view = np.ascontiguousarray(decoded[larger][:, top : top + height, left : left + width])
             yield view
             if self.flip:
                 yield np.ascontiguousarray(view[:, :, ::-1])
 
-    def _windows(
-        self, image_size: tuple[int, int]
-    ) -> Iterator[tuple[tuple[int, int], tuple[float, float]]]:
-        """Size of the picture, and place of the window in it, of each view before mirroring."""
+    def _windows(self, frame: Frame) -> Iterator[tuple[Frame, tuple[float, float]]]:
+        """Frame of the picture, and place of the window in it, of each view before mirroring."""
         cropped = [(1 / self.crop_share, place) for place in (*CORNERS, MIDDLE)]
         places = [(1.0, MIDDLE), *cropped][: self.crops]
         for scale, (larger, place) in product(self.scales, places):
-            height, width = (round(side * scale * larger) for side in image_size)
-            yield (height, width), place
+            height, width = (round(side * scale * larger) for side in frame.size)
+            yield Frame(height, width, frame.fit), place
 
 
 PLAIN = AnswerViews()

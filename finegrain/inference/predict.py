@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from finegrain.decode import UnreadableImage, read_pixels
+from finegrain.frame import Frame
 from finegrain.inference.answer_views import PLAIN, AnswerViews, averaged
 from finegrain.inference.engines import KerasEngine
 from finegrain.inference.opening import AGREEMENT_IMAGES, Inference
@@ -36,7 +37,7 @@ class Predictions:
 def predict_probabilities(
     classifier: "keras.Model | Inference",
     paths: Sequence[Path],
-    image_size: tuple[int, int],
+    frame: Frame,
     batch_size: int,
     *,
     views: AnswerViews = PLAIN,
@@ -48,7 +49,7 @@ def predict_probabilities(
     Args:
         classifier: RGB (B,H,W,3) in 0 to 255 -> (B,C) probabilities; a Keras model, or one that
             was opened with `open_inference` on uint8 images.
-        image_size: (height, width) in pixels that the classifier takes.
+        frame: the classifier's.
         views: of each picture; the mean of their answers is taken.
         unreadable_row: (C,) answer for a file that cannot be decoded; NaN where not given.
     """
@@ -62,7 +63,7 @@ def predict_probabilities(
         classifier = Inference(KerasEngine(classifier), "as asked")
     rows: list[np.ndarray] = []
     unreadable: dict[int, str] = {}
-    for _, batch, failed in decoded_batches(paths, image_size, batch_size, views, progress):
+    for _, batch, failed in decoded_batches(paths, frame, batch_size, views, progress):
         (answer,) = averaged(classifier.run, batch)
         rows.append(answer)
         unreadable |= failed
@@ -73,7 +74,7 @@ def predict_probabilities(
 
 def decoded_batches(
     paths: Sequence[Path],
-    image_size: tuple[int, int],
+    frame: Frame,
     batch_size: int,
     views: AnswerViews = PLAIN,
     progress: bool = True,
@@ -85,8 +86,8 @@ def decoded_batches(
     """
     batch_size = min(batch_size, len(paths))
     workers = min(MOST_DECODING_THREADS, os.cpu_count() or 1)
-    sizes = views.sizes(image_size)
-    read = partial(_read_at, sizes=sizes)
+    frames = views.frames(frame)
+    read = partial(_read_in, frames=frames)
     with (
         closing(read_ahead(read, paths, workers, 2 * batch_size)) as decoded,
         tqdm(total=len(paths), unit="image", disable=None if progress else True) as bar,
@@ -94,35 +95,33 @@ def decoded_batches(
         for start in range(0, len(paths), batch_size):
             count = min(batch_size, len(paths) - start)
             # Bytes, a quarter of the memory: the model casts them itself.
-            batch = [np.zeros((count, *size, 3), dtype="uint8") for size in sizes]
+            batch = [np.zeros((count, *each.size, 3), dtype="uint8") for each in frames]
             unreadable: dict[int, str] = {}
             for place, pictures in enumerate(islice(decoded, count)):
                 if isinstance(pictures, UnreadableImage):
                     unreadable[start + place] = str(pictures)
                     continue
-                for of_size, pixels in zip(batch, pictures, strict=True):
-                    of_size[place] = pixels
-            yield start, views.of(batch, image_size), unreadable
+                for in_frame, pixels in zip(batch, pictures, strict=True):
+                    in_frame[place] = pixels
+            yield start, views.of(batch, frame), unreadable
             bar.update(count)
 
 
-def sample_images(
-    paths: Sequence[Path], image_size: tuple[int, int], count: int = AGREEMENT_IMAGES
-) -> np.ndarray:
+def sample_images(paths: Sequence[Path], frame: Frame, count: int = AGREEMENT_IMAGES) -> np.ndarray:
     """Up to `count` of the images, (n,H,W,3) uint8, n at least 1, to open an `Inference` with.
 
     They are taken from the whole list, whose neighbours are often alike. Where none of them can
     be read, one black image stands for them.
     """
     places = np.unique(np.linspace(0, len(paths) - 1, count).round().astype(int))
-    decoded = [_read_at(paths[place], [image_size]) for place in places]
+    decoded = [_read_in(paths[place], [frame]) for place in places]
     images = [pixels[0] for pixels in decoded if not isinstance(pixels, UnreadableImage)]
-    return np.stack(images or [np.zeros((*image_size, 3), dtype="uint8")])
+    return np.stack(images or [np.zeros((*frame.size, 3), dtype="uint8")])
 
 
-def _read_at(path: Path, sizes: Sequence[tuple[int, int]]) -> list[np.ndarray] | UnreadableImage:
-    """The pixels of a file at each of some sizes, (height, width)."""
+def _read_in(path: Path, frames: Sequence[Frame]) -> list[np.ndarray] | UnreadableImage:
+    """The pixels of a file in each of some frames."""
     try:
-        return [read_pixels(path, size) for size in sizes]
+        return [read_pixels(path, frame) for frame in frames]
     except UnreadableImage as error:
         return error

@@ -14,6 +14,7 @@ from finegrain.embeddings.stored import EMBEDDINGS, run_embeddings
 from finegrain.errors import UserError
 from finegrain.evaluation.answers import Answers
 from finegrain.explain.pictures import lay_over
+from finegrain.frame import Frame
 from finegrain.report.neighbours import (
     Copy,
     Neighbour,
@@ -92,31 +93,35 @@ def _attention(record: RunRecord, questions: dict[Question, str]) -> dict[Questi
 
     pictures, waiting = {}, list(questions)
     try:
-        cam = GradCam(open_finished_run(record.folder).model())
+        run = open_finished_run(record.folder)
+        cam, frame = GradCam(run.model()), run.frame
         for start in range(0, len(waiting), BATCH):
             pixels = {}
             for path, label in waiting[start : start + BATCH]:
                 # There is no picture of a photograph that cannot be read.
                 with contextlib.suppress(UnreadableImage, ValueError):
                     file = record.photographs.file(path)
-                    pixels[path, label] = read_pixels(file, cam.image_size)
+                    pixels[path, label] = read_pixels(file, frame)
             if not pixels:
                 continue
             heats = cam.heats(np.stack(list(pixels.values())), [label for _, label in pixels])
             for question, heat in zip(pixels, heats, strict=True):
                 alt = questions[question]
-                pictures[question] = _laid_over(record.photographs, question[0], heat, alt)
+                pictures[question] = _laid_over(record.photographs, question[0], frame, heat, alt)
     except (UserError, ValueError) as error:
         record.notes.append(f"Grad-CAM is missing: {error}.")
         return {}
     return pictures
 
 
-def _laid_over(photographs: Photographs, path: str, heat: np.ndarray, alt: str) -> Picture:
+def _laid_over(
+    photographs: Photographs, path: str, frame: Frame, heat: np.ndarray, alt: str
+) -> Picture:
     side = photographs.side
     image = open_rgb(photographs.file(path), at_least=(side, side))
     small = image.resize(fitted(image.size, side), Image.Resampling.BOX, reducing_gap=2.0)
-    return Picture(alt, jpeg_address(Image.fromarray(lay_over(np.asarray(small), heat)), side))
+    overlay = lay_over(np.asarray(frame.shown(small)), heat)
+    return Picture(alt, jpeg_address(Image.fromarray(overlay), side))
 
 
 def _features(record: RunRecord, data_set: DataSet | None, most: int) -> FeatureFile | None:

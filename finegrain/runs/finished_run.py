@@ -8,6 +8,7 @@ import numpy as np
 
 from finegrain.datasets.manifest import read_class_names
 from finegrain.errors import UserError
+from finegrain.frame import Frame
 from finegrain.models import layers  # noqa: F401  registers what a saved model is made of
 from finegrain.models.classifier import classifier
 from finegrain.models.heads import SAME_CLASS
@@ -25,7 +26,7 @@ class FinishedRun:
     recipe: str
     classes: list[str]  # names in index order
     class_counts: np.ndarray  # (C,) training images a class
-    image_size: tuple[int, int]  # (height, width) of the model's input in pixels
+    frame: Frame  # how a photograph becomes the model's input
     compares_pairs: bool = False  # whether its model has a head for pairs
     # What a submission calls the classes, in index order; None where it calls them by name.
     category_ids: list[str] | None = None
@@ -33,7 +34,7 @@ class FinishedRun:
     def model(self) -> keras.Model:
         """The finished training model; a `UserError` where the file is damaged."""
         return load_model(
-            self.folder / MODEL, self.image_size, len(self.classes), self.compares_pairs
+            self.folder / MODEL, self.frame.size, len(self.classes), self.compares_pairs
         )
 
     def classifier(self) -> keras.Model:
@@ -63,7 +64,7 @@ def open_finished_run(folder: Path) -> FinishedRun:
         recipe=config.recipe,
         classes=classes,
         class_counts=np.asarray(config.data.class_counts, np.int64),
-        image_size=(config.image_size[0], config.image_size[1]),
+        frame=config.frame,
         compares_pairs=config.compares_pairs,
         category_ids=config.data.category_ids,
     )

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from finegrain.errors import UserError
 from finegrain.flags import BatchSize, CountOrZero, Seed, Share, Width
+from finegrain.frame import SQUEEZE, Fit, Frame
 from finegrain.models.heads import SAME_CLASS
 from finegrain.records import Record, Typed, read_record
 
@@ -23,6 +24,7 @@ class RunSettings(Typed):
 
     batch_size: BatchSize = 32
     seed: Seed = 0
+    fit: Fit = SQUEEZE
     images_per_class: CountOrZero = 0
     dropout: Share = 0.5
     jit: Literal["auto", "on", "off"] = "auto"
@@ -67,6 +69,12 @@ class RunConfig(Record):
     versions: dict[str, str] = {}
     # Outputs of the finished model; they followed from the recipe before they were recorded.
     heads: list[str] | None = None
+
+    @property
+    def frame(self) -> Frame:
+        """How the finished model sees a photograph."""
+        height, width = self.image_size
+        return Frame(height, width, self.settings.fit)
 
     @property
     def compares_pairs(self) -> bool:

@@ -32,7 +32,7 @@ def open_runs(folders: Sequence[Path]) -> list[FinishedRun]:
     runs = [open_finished_run(folder) for folder in folders]
     check_same_classes({str(run.folder): run.classes for run in runs})
     for run in runs:
-        height, width = run.image_size
+        height, width = run.frame.size
         print(f"run     {run.folder}: {len(run.classes)} classes, {height} x {width} pixels")
     return runs
 
@@ -99,7 +99,7 @@ def _predict_run(
     predictions = predict_probabilities(
         _opened(run, paths, settings),
         paths,
-        run.image_size,
+        run.frame,
         settings.batch_size,
         views=settings.views,
         unreadable_row=run.class_counts / np.sum(run.class_counts),
@@ -124,7 +124,7 @@ def _opened(run: FinishedRun, paths: list[Path], settings: SubmissionSettings) -
     )
     inference = open_inference(
         classifier,
-        sample_images(paths, run.image_size),
+        sample_images(paths, run.frame),
         settings.openvino,
         expected_images=len(paths) * len(settings.views),
     )

@@ -13,7 +13,7 @@ def print_budget(session: Session, stages: list[Stage]) -> None:
     """Print images, classes, steps, parameters, device and precision."""
     data, feed = session.data, session.feed
     images = ", ".join(f"{len(data.paths(split))} {split}" for split in data.splits)
-    height, width = feed.image_size
+    height, width = feed.frame.size
     config = session.run.config
     print(f"{session.run.path}: {config.recipe} on {config.backbone}")
     print(f"  images    {images}; {len(data.classes)} classes; {height} x {width} pixels")

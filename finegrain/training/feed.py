@@ -8,6 +8,7 @@ import numpy as np
 
 from finegrain.datasets.manifest import DataSet
 from finegrain.errors import UserError
+from finegrain.frame import Frame
 from finegrain.images.batches import PhotoBatches
 from finegrain.images.pixels import PixelStore
 from finegrain.images.samplers import ClassBalanced, in_order, shuffled
@@ -23,7 +24,7 @@ class Feed:
     """What a training takes its batches from.
 
     Attributes:
-        image_size: (height, width) in pixels.
+        frame: how photographs become pictures of one size.
         batch_size: from `fitting_batch_size`.
         seed: of order, augmentation, pairs and dropout.
         images_per_class: K of class-balanced batches, 0 for plain ones.
@@ -34,7 +35,7 @@ class Feed:
     """
 
     data: DataSet
-    image_size: tuple[int, int]
+    frame: Frame
     batch_size: int
     seed: int = 0
     images_per_class: int = 0
@@ -56,7 +57,7 @@ class Feed:
             paths,
             self.data.labels("train"),
             len(self.data.classes),
-            self.image_size,
+            self.frame,
             self.batch_size,
             seed=self.stage_seed(stage),
             augmentation=stage.augmentation,
@@ -74,7 +75,7 @@ class Feed:
             paths,
             labels[mixed],
             len(self.data.classes),
-            self.image_size,
+            self.frame,
             self.batch_size,
             sampler=in_order,
             pixels=None if pixels is None else pixels.photos(paths),

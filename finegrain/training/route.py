@@ -125,7 +125,7 @@ def _pixels(feed: Feed) -> PixelStore | None:
     if folder is None:
         return None
     photos = {split: feed.data.paths(split) for split in ("valid", "train")}
-    pixels = PixelStore.open(folder, photos, feed.image_size, feed.checksums())
+    pixels = PixelStore.open(folder, photos, feed.frame, feed.checksums())
     if pixels is not None:
         count = sum(len(paths) for paths in photos.values())
         print(f"  pixels    {pixels.held()} of {count} decoded already, in {pixels.store.path}")

@@ -10,6 +10,7 @@ import keras
 
 from finegrain.datasets.manifest import DataSet, open_data_set
 from finegrain.errors import UserError
+from finegrain.frame import Frame
 from finegrain.models.backbone import (
     BACKBONE_LAYER,
     boundary_index,
@@ -88,9 +89,10 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     check_weights_name(settings.weights)
     data = open_data_set(settings.data)
     side = settings.image_size or spec.image_size
+    frame = Frame(side, side, settings.fit)
     feed = Feed(
         data,
-        (side, side),
+        frame,
         fitting_batch_size(settings.batch_size, data),
         seed=settings.seed,
         images_per_class=settings.images_per_class,
@@ -111,7 +113,7 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         objective,
         spec,
         settings.weights,
-        (side, side),
+        frame.size,
         data,
         check_type(settings.recorded(), RunSettings),
         getattr(settings, "memory_gb", MEMORY_GB),
@@ -161,11 +163,9 @@ def reopen_session(
             f"the data set {data.folder} is no longer the one {run.path} was trained on; "
             "make it again as it was, or train a new run on it"
         )
-    height, width = config.image_size
-    size = height, width
     feed = Feed(
         data,
-        size,
+        config.frame,
         fitting_batch_size(settings.batch_size, data),
         seed=settings.seed,
         images_per_class=settings.images_per_class,
@@ -175,7 +175,7 @@ def reopen_session(
     computing = set_up_computing(config.precision, settings.jit, settings.seed)
     objective, spec = find_objective(config.recipe), find_backbone(config.backbone)
     # Where it was trained, it fitted.
-    model = _build(objective, spec, "none", size, data, settings, memory_gb=math.inf)
+    model = _build(objective, spec, "none", config.frame.size, data, settings, memory_gb=math.inf)
     return Session(data, run, objective, model, feed, computing)
 
 

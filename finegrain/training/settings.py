@@ -14,6 +14,7 @@ from finegrain.flags import (
     Threads,
     Views,
 )
+from finegrain.frame import SQUEEZE, Fit
 from finegrain.outputs import RUN, Output, OutputFolder
 from finegrain.runs.run_config import defaults_of
 from finegrain.training.stage import Stage
@@ -37,6 +38,8 @@ class TrainingSettings:
     weights: str = "imagenet"
     # side of the square the images are resized to, in pixels; by default the backbone's own
     image_size: ImageSize | None = None
+    # how a photograph becomes the square: squeeze it, crop its middle, or pad it with black borders
+    fit: Fit = SQUEEZE
     # images a batch; 32 is sized for 6 GB of GPU memory with Xception at 299
     batch_size: BatchSize = 32
     # of the order of images, augmentation, pairs, dropout and fresh weights

@@ -27,7 +27,7 @@ def check_training_fits(model: keras.Model, stages: Sequence[Stage], feed: Feed)
         return
     backbone = model.get_layer(BACKBONE_LAYER)
     stored = images_at_once(min(BATCH, len(feed.data.paths("train"))), feed.openvino)
-    height, width = feed.image_size
+    height, width = feed.frame.size
     for stage in stages:
         if not stage.epochs:
             continue

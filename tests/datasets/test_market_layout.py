@@ -15,6 +15,7 @@ from finegrain.datasets.manifest import MANIFEST, open_data_set
 from finegrain.datasets.retrieval import open_retrieval
 from finegrain.decode import read_pixels
 from finegrain.errors import UserError
+from finegrain.frame import Frame
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def test_training_people_are_classes_and_the_others_query_and_gallery(made):
     for part, images in opened.items():
         for path, name, camera in zip(images.paths, images.names, images.cameras, strict=True):
             assert name.startswith(f"{part}/") and f"_c{camera}s1" in name
-            assert read_pixels(path, (128, 64)).shape == (128, 64, 3)
+            assert read_pixels(path, Frame(128, 64)).shape == (128, 64, 3)
     assert "market1501 (bounding_box_train/0002_c1s1_000451_03.jpg), found" in printed
     assert "junk images (identity -1), which the protocol ignores: 3" in printed
     assert "without a part in the protocol: 1 (gt_bbox/0001_c1s1_000051_01.jpg)" in printed

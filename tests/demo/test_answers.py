@@ -14,6 +14,7 @@ from finegrain.demo.answers import DemoModels, TrainingImages, open_training_ima
 from finegrain.errors import UserError
 from finegrain.explain.grad_cam import GradCam, PairCam
 from finegrain.explain.pictures import lay_over, read_photograph
+from finegrain.frame import Frame
 from finegrain.models.classifier import embedder
 from finegrain.models.multi_loss import same_class
 from finegrain.runs.finished_run import open_finished_run
@@ -36,8 +37,8 @@ def ask(model, *inputs):
 
 
 def test_one_photograph(run, data):
-    photo = read_photograph(data.paths("valid")[0], run.image_size)
-    np.testing.assert_array_equal(photo.pixels, read_pixels(photo.path, (SIDE, SIDE)))
+    photo = read_photograph(data.paths("valid")[0], run.frame)
+    np.testing.assert_array_equal(photo.pixels, read_pixels(photo.path, Frame(SIDE, SIDE)))
     answers = DemoModels(run)
     np.testing.assert_allclose(answers.probabilities(photo), ask(run.classifier(), photo.pixels))
     expected = lay_over(photo.shown, GradCam(run.model()).heat(photo.pixels, 2))
@@ -49,11 +50,13 @@ def test_the_nearest_training_images(run, data):
     images = open_training_images(run.folder)
     assert len(images.paths) == len(data.paths("train"))
     path = data.paths("train")[3]
-    near = DemoModels(run, images).nearest(read_photograph(path, run.image_size), 5)
+    near = DemoModels(run, images).nearest(read_photograph(path, run.frame), 5)
     assert near[0].path == path and near[0].similarity == pytest.approx(1, abs=1e-4)
     assert near[0].name == data.classes[data.labels("train")[3]]
     embed = embedder(run.model())
-    rows = np.stack([ask(embed, read_pixels(one, (SIDE, SIDE))) for one in data.paths("train")])
+    rows = np.stack(
+        [ask(embed, read_pixels(one, Frame(SIDE, SIDE))) for one in data.paths("train")]
+    )
     expected = np.sort(cosine_similarity(rows[3:4], rows)[0])[::-1][:5]
     np.testing.assert_allclose([one.similarity for one in near], expected, atol=1e-4)
 
@@ -76,7 +79,7 @@ def test_without_the_data_set_there_are_no_neighbours(run, tmp_path):
 
 def test_two_photographs_by_the_pair_head(run, data):
     paths = data.paths("valid")
-    photos = [read_photograph(path, run.image_size) for path in (paths[0], paths[-1])]
+    photos = [read_photograph(path, run.frame) for path in (paths[0], paths[-1])]
     found = DemoModels(run).pair(*photos)
     pixels = [photo.pixels for photo in photos]
     assert found.same == pytest.approx(float(ask(same_class(run.model()), *pixels)[1]), abs=1e-5)
@@ -90,7 +93,7 @@ def test_two_photographs_by_the_pair_head(run, data):
 
 def test_two_photographs_without_a_pair_head(drawn_data, data, tmp_path):
     run = open_finished_run(make_run(tmp_path / "softmax", drawn_data, "softmax"))
-    photo = read_photograph(data.paths("valid")[0], run.image_size)
+    photo = read_photograph(data.paths("valid")[0], run.frame)
     found = DemoModels(run).pair(photo, photo)
     assert found.same is None and found.overlays is None
     assert found.cosine == pytest.approx(1, abs=1e-5)

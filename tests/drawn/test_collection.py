@@ -22,6 +22,7 @@ from finegrain.drawn.breed import (
 )
 from finegrain.drawn.collection import draw_arrays, part_targets, write_photos
 from finegrain.drawn.photo import draw_photo
+from finegrain.frame import Frame
 
 
 def differing_parts(one: Breed, other: Breed) -> set[str]:
@@ -155,7 +156,7 @@ def test_arrays_hold_the_pictures_breed_by_breed(tmp_path):
     assert labels.tolist() == [0, 0, 1, 1, 2, 2]
     names = [name for name, _ in write_photos(tmp_path / "again", breeds, 2, seed=1)]
     for image, name in zip(images, names, strict=True):
-        np.testing.assert_array_equal(image, read_pixels(tmp_path / "again" / name, (40, 40)))
+        np.testing.assert_array_equal(image, read_pixels(tmp_path / "again" / name, Frame(40, 40)))
 
 
 def test_targets_name_the_parts_of_each_breed():

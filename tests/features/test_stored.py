@@ -9,6 +9,7 @@ from PIL import Image
 from finegrain.features import compute
 from finegrain.features.compute import fill, missing_rows
 from finegrain.features.stored import FeatureBatches
+from finegrain.frame import Frame
 from finegrain.images.augmentation import Augmentation
 from finegrain.images.batches import PhotoBatches
 from finegrain.stores.row_layout import RowKind
@@ -45,7 +46,7 @@ def paths(tmp_path_factory) -> list[Path]:
 
 def photos(paths, augmentation=None):
     labels = np.arange(COUNT) % 3
-    return PhotoBatches(paths, labels, 3, (16, 16), 3, seed=5, augmentation=augmentation)
+    return PhotoBatches(paths, labels, 3, Frame(16, 16), 3, seed=5, augmentation=augmentation)
 
 
 def store(path, rows, views=1):

@@ -9,11 +9,16 @@ from PIL import Image
 
 from finegrain.features.cut import cut_at_boundary, cut_at_embedding
 from finegrain.features.stored import feature_key
+from finegrain.frame import Frame
 from finegrain.images.augmentation import Augmentation
 from finegrain.images.batches import PhotoBatches
 from finegrain.models.backbone import BACKBONE_LAYER, build_backbone, freeze
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
+
+SQUARE = Frame(32, 32)
+
+SQUARE = Frame(32, 32)
 
 
 @pytest.fixture
@@ -29,8 +34,8 @@ def model(side=32):
     return softmax_model(build_backbone(spec, "none", (side, side)), spec, 2)
 
 
-def key(cut, paths, sums="abc", augmentation=None, seed=0, views=1, size=32, engine="keras"):
-    batches = PhotoBatches(paths, np.arange(3) % 2, 2, (size, size), 2, seed, augmentation)
+def key(cut, paths, sums="abc", augmentation=None, seed=0, views=1, frame=SQUARE, engine="keras"):
+    batches = PhotoBatches(paths, np.arange(3) % 2, 2, frame, 2, seed, augmentation)
     checksums = dict(zip(paths, sums, strict=True))
     return feature_key(cut, {"train": batches}, checksums, views, engine)
 
@@ -51,12 +56,14 @@ def test_every_other_source_has_another_key(paths):
         key(cut, paths, sums="abd"),
         key(cut, paths[::-1], sums="cba"),
         key(cut, paths, engine="openvino"),
+        key(cut, paths, frame=Frame(32, 32, "crop")),
+        key(cut, paths, frame=Frame(32, 32, "pad")),
         key(cut, paths, augmentation=augmentation),
         key(cut, paths, augmentation=augmentation, seed=1),
         key(cut, paths, augmentation=augmentation, views=2),
         key(cut, paths, augmentation=Augmentation(rotation=10)),
         key(cut_at_boundary(plain, 100), paths),
-        key(cut_at_embedding(model(side=64)), paths, size=64),
+        key(cut_at_embedding(model(side=64)), paths, frame=Frame(64, 64)),
     ]
     os.utime(paths[1], ns=(1, 1))
     keys.append(key(cut, paths))

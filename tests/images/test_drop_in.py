@@ -9,6 +9,7 @@ from PIL import Image
 
 from finegrain.decode import read_pixels
 from finegrain.errors import UserError
+from finegrain.frame import Frame
 from finegrain.images.drop_in import FusedImageDataGenerator, ImageDataGenerator
 
 RANGES = dict(
@@ -240,7 +241,7 @@ def test_bilinear_photographs_are_read_as_the_rest_of_the_project_reads_them(tmp
     iterator = FusedImageDataGenerator().flow_from_directory(
         tmp_path, (20, 24), interpolation="bilinear", class_mode=None
     )
-    np.testing.assert_array_equal(next(iterator)[0], read_pixels(path, (20, 24)))
+    np.testing.assert_array_equal(next(iterator)[0], read_pixels(path, Frame(20, 24)))
 
 
 def test_a_broken_photograph_is_named(tmp_path):

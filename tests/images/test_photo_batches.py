@@ -8,6 +8,7 @@ from PIL import Image
 
 from finegrain.decode import read_pixels
 from finegrain.errors import UserError
+from finegrain.frame import Frame
 from finegrain.images.augmentation import Augmentation
 from finegrain.images.batch_changes import Mixup
 from finegrain.images.batches import BatchStream, PhotoBatches
@@ -29,13 +30,13 @@ def photos(tmp_path_factory) -> list[Path]:
 
 
 def make(photos, **changes) -> PhotoBatches:
-    return PhotoBatches(photos, LABELS, 3, (16, 16), **{"batch_size": 4, "seed": 5} | changes)
+    return PhotoBatches(photos, LABELS, 3, Frame(16, 16), **{"batch_size": 4, "seed": 5} | changes)
 
 
 def test_an_epoch_shows_every_photograph_once_with_its_label(photos):
     batches = make(photos)
     expected = {
-        read_pixels(path, (16, 16)).tobytes(): label
+        read_pixels(path, Frame(16, 16)).tobytes(): label
         for path, label in zip(photos, LABELS, strict=True)
     }
     seen = {}

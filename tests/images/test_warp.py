@@ -153,12 +153,13 @@ def test_noise_as_large_as_a_models_input_agrees(fill_mode, size):
 
 def test_photographs_agree_image_by_image(shared):
     from finegrain.decode import read_pixels
+    from finegrain.frame import Frame
 
     generator = FusedImageDataGenerator(
         rotation_range=45, shear_range=0.2, zoom_range=0.2, horizontal_flip=True
     )
     for number, path in enumerate(sorted((shared / "data/dogs/train").iterdir())[:30]):
-        image = read_pixels(path, (299, 299))
+        image = read_pixels(path, Frame(299, 299))
         drawn = generator.get_random_transform(image.shape, number)
         assert_agrees(image, drawn)
 

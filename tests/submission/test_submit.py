@@ -12,10 +12,13 @@ from PIL import Image
 from special_files import make_special_files
 
 from finegrain.errors import UserError
+from finegrain.frame import Frame
 from finegrain.submission.submission_settings import SubmissionSettings
 from finegrain.submission.submit import submit
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+
+SQUARE = Frame(4, 4)
 
 
 @dataclass
@@ -25,12 +28,12 @@ class ColourRun:
     folder: Path
     classes: list[str]
     class_counts: np.ndarray
-    image_size: tuple[int, int] = (4, 4)
+    frame: Frame = SQUARE
     sharpness: float = 4.0
     category_ids: list[str] | None = None
 
     def classifier(self) -> keras.Model:
-        image = keras.Input((*self.image_size, 3))
+        image = keras.Input((*self.frame.size, 3))
         channels = keras.layers.GlobalAveragePooling2D()(image)
         wanted = np.stack([COLOURS[name] for name in self.classes], axis=1) / 255
         dense = keras.layers.Dense(len(self.classes), activation="softmax", use_bias=False)
@@ -125,7 +128,7 @@ def test_runs_are_averaged_by_class_name_each_at_its_own_size(photos):
     (photos / "8.png").write_bytes(b"")
     runs = [
         run_of("a", ["blue", "green", "red"], [5, 3, 2]),
-        run_of("b", ["red", "blue", "green"], [6, 4, 0], image_size=(6, 8), sharpness=2.0),
+        run_of("b", ["red", "blue", "green"], [6, 4, 0], frame=Frame(6, 8), sharpness=2.0),
     ]
     settings = settings_of(photos, format="probabilities")
     submit(settings, runs)

@@ -37,9 +37,10 @@ def answers(run, data):
 
     from finegrain.decode import read_pixels
     from finegrain.evaluation.answer_images import answering_model
+    from finegrain.frame import Frame
 
     model = keras.saving.load_model(run / "model.keras", compile=False, safe_mode=True)
-    images = [read_pixels(path, (32, 32)) for path in sorted((data / "valid").rglob("*.png"))]
+    images = [read_pixels(path, Frame(32, 32)) for path in sorted((data / "valid").rglob("*.png"))]
     probabilities, below = answering_model(model).predict_on_batch(np.stack(images))
     kernel, bias = model.get_layer("category").get_weights()
     return np.asarray(probabilities), np.asarray(below) @ kernel + bias

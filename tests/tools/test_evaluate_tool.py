@@ -66,6 +66,7 @@ def test_the_same_class_head_is_asked_as_the_model_has_it(own, script_here):
     from finegrain.decode import read_pixels
     from finegrain.evaluation.answer_images import same_class_scores
     from finegrain.evaluation.embedding_measures import sample_pairs
+    from finegrain.frame import Frame
     from finegrain.models.classifier import embedder
     from finegrain.models.multi_loss import same_class
 
@@ -74,7 +75,7 @@ def test_the_same_class_head_is_asked_as_the_model_has_it(own, script_here):
     model = keras.saving.load_model(run / "model.keras", compile=False)
     table = read_predictions(run / "predictions.csv")
     rows = table[table["split"] == "valid"]
-    images = np.stack([read_pixels(data / path, (32, 32)) for path in rows["path"]])
+    images = np.stack([read_pixels(data / path, Frame(32, 32)) for path in rows["path"]])
     embeddings = np.asarray(embedder(model).predict_on_batch(images))
     labels = np.array([CLASSES.index(name) for name in rows["true"]])
     pairs = sample_pairs(labels)

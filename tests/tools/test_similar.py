@@ -13,6 +13,7 @@ from tiny_runs import tiny_run
 from finegrain.datasets.manifest import open_data_set
 from finegrain.decode import read_pixels
 from finegrain.evaluation.contact_sheet import CAPTION, GAP, MOST_ROWS, TILE, Tile, contact_sheet
+from finegrain.frame import Frame
 from finegrain.models.classifier import embedder
 from finegrain.runs.finished_run import open_finished_run
 
@@ -44,7 +45,7 @@ def distances(run: Path, asked: Path, known: list[Path]) -> dict[Path, float]:
     model = embedder(open_finished_run(run).model())
 
     def embedding(path: Path) -> np.ndarray:
-        pixels = read_pixels(path, SIZE)[None].astype("float32")
+        pixels = read_pixels(path, Frame(*SIZE))[None].astype("float32")
         answer = keras.ops.convert_to_numpy(model(pixels, training=False))[0].astype("float64")
         return answer / np.linalg.norm(answer)
 

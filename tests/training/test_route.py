@@ -12,6 +12,7 @@ import pytest
 from commands import REPOSITORY
 
 from finegrain.datasets.manifest import open_data_set
+from finegrain.frame import Frame
 from finegrain.images.augmentation import Augmentation
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
@@ -44,7 +45,7 @@ def new_model(objective="multi-loss", **heads):
 
 
 def feed(data, cache=None, gigabytes=1.0):
-    return Feed(data, (SIDE, SIDE), 8, seed=3, cache=cache, cache_gb=gigabytes, openvino=False)
+    return Feed(data, Frame(SIDE, SIDE), 8, seed=3, cache=cache, cache_gb=gigabytes, openvino=False)
 
 
 def train(tmp_path, stage, feed, name, objective="multi-loss", **heads):
