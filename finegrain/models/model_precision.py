@@ -7,6 +7,7 @@ from typing import Any
 import h5py
 import keras
 
+from finegrain.models.same_weights import copy_weights
 from finegrain.whole_files import written_whole
 
 
@@ -19,7 +20,7 @@ def in_full_precision(model: keras.Model) -> keras.Model:
     # What was never compiled has neither optimizer nor losses in its config.
     bare = keras.Model(model.input, model.output, name=model.name)
     full = keras.Model.from_config(_in_float32(bare.get_config()))
-    full.set_weights(bare.get_weights())
+    copy_weights(bare, full)
     return full
 
 

@@ -12,7 +12,7 @@ import pytest
 from finegrain.models.backbone import BACKBONE_LAYER, build_backbone
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import classifier
-from finegrain.models.model_precision import save_half_weights
+from finegrain.models.model_precision import in_full_precision, save_half_weights
 from finegrain.models.multi_loss import multi_loss_model
 from finegrain.models.networks import XceptionSmall
 from finegrain.runs.run_folder import MODEL, RunFolder
@@ -111,3 +111,16 @@ def test_the_same_weights_make_the_same_file(tmp_path):
     time.sleep(1.1)
     save_half_weights(model, tmp_path / "b.weights.h5")
     assert (tmp_path / "a.weights.h5").read_bytes() == (tmp_path / "b.weights.h5").read_bytes()
+
+
+def test_a_copy_normalizes_its_input_as_the_original_does():
+    image = keras.Input((4, 4, 3))
+    norm = keras.layers.Normalization()
+    model = keras.Model(image, norm(image))
+    norm.adapt_mean.assign([1.0, 2.0, 3.0])
+    norm.adapt_variance.assign([4.0, 9.0, 16.0])
+    norm.finalize_state()
+    copy = in_full_precision(model)
+    pixels = np.full((1, 4, 4, 3), 5, "float32")
+    answer = keras.ops.convert_to_numpy(copy(pixels))[0, 0, 0]
+    np.testing.assert_allclose(answer, [2, 1, 0.5], rtol=1e-6)
