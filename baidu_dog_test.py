@@ -24,8 +24,9 @@ each at its own image size:
 TEST may also be a JSON such as FGVC's test.json, which lists the images with ids of its own. Where
 the data set was made from a JSON, the classes go by its category ids.
 
-`--crops` and `--scales` add further views, each for another pass; `tools/evaluate.py` takes the
-same flags, to choose among them by the validation images.
+`--crops` and `--scales` add further views, each for another pass, and `--image-size` makes pictures
+larger than they were in training; `tools/evaluate.py` takes the same flags, to choose among them by
+the validation images.
 
 An image that cannot be decoded still gets a row, the class prior, and a warning: leaderboards
 refuse a short file.
@@ -50,7 +51,7 @@ def main(settings: Settings) -> None:
     from finegrain.submission.submit import open_runs, submit
     from finegrain.training.objectives import find_objective
 
-    runs = open_runs(settings.run)
+    runs = open_runs(settings.run, settings.image_size)
     for run in runs:
         if not find_objective(run.recipe).learns_pairs:
             print(

@@ -22,8 +22,9 @@ mirror image, and several runs are averaged class by class, each at its own imag
     python single_model_test.py --run runs/dogs-xception runs/dogs-inception \
         --images TEST --output predict.txt --flip
 
-`--crops` and `--scales` add further views, each for another pass; `tools/evaluate.py` takes the
-same flags, to choose among them by the validation images.
+`--crops` and `--scales` add further views, each for another pass, and `--image-size` makes pictures
+larger than they were in training; `tools/evaluate.py` takes the same flags, to choose among them by
+the validation images.
 
 An image that cannot be decoded still gets a row, the class prior, and a warning: leaderboards
 refuse a short file. The submission of step 6, `baidu_dog_test.py`, is made the same way from a
@@ -48,7 +49,7 @@ def main(settings: Settings) -> None:
     load_keras()
     from finegrain.submission.submit import open_runs, submit
 
-    runs = open_runs(settings.run)
+    runs = open_runs(settings.run, settings.image_size)
     for run in runs:
         if run.compares_pairs:
             print(

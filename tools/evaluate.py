@@ -51,12 +51,16 @@ class Settings(ViewFlags):
     # compute with OpenVINO where it is installed, the device is a CPU, and it pays
     openvino: bool = True
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the answers are those that the run folder keeps the measures of."""
+        return self.views.is_plain and self.image_size is None and len(self.run) == 1
+
     def outputs(self) -> list[Output]:
         """What is written."""
         if not self.run:
             return []
-        run, *others = self.run
-        ours = self.images is None and self.views.is_plain and not others
+        run, ours = self.run[0], self.images is None and self.is_plain
         # Without --output all else is refused, see `check`.
         if self.output is None or (ours and self.output.absolute() == run.absolute()):
             return [OutputFolder("--run", run, RUN)]
@@ -67,10 +71,10 @@ class Settings(ViewFlags):
         if not self.run:
             raise UserError("--run names no run folder; give one, or several to average them")
         self.check_views()
-        if self.output is None and not (self.views.is_plain and len(self.run) == 1):
+        if self.output is None and not self.is_plain:
             raise UserError(
-                "--flip, --crops, --scales and several runs need an --output folder: the run "
-                "folder keeps the measures of one run's plain answers"
+                "--flip, --crops, --scales, --image-size and several runs need an --output folder: "
+                "the run folder keeps the measures of one run's plain answers"
             )
         if self.images is not None and self.output is None:
             raise UserError(
@@ -98,23 +102,25 @@ def main(settings: Settings) -> None:
     from finegrain.runs.finished_run import open_finished_run
     from finegrain.runs.run_folder import MODEL, RunFolder, read_results
     from finegrain.submission.class_probabilities import check_same_classes
+    from finegrain.training.resized_run import resized_run
 
-    runs = [open_finished_run(folder) for folder in settings.run]
+    runs = [resized_run(open_finished_run(path), settings.image_size) for path in settings.run]
     check_same_classes({str(run.folder): run.classes for run in runs})
     run, views = runs[0], settings.views
+    looks = views, settings.image_size
     folder, digest, images = asked_for(settings, runs)
     counts = ", ".join(f"{len(some.paths)} {some.split}" for some in images) or "none"
     print(f"images  {counts}{views}, in {folder}", flush=True)
     if len(runs) > 1:
         names = ", ".join(str(run.folder) for run in runs)
         digests = " ".join(file_digest(run.folder / MODEL) for run in runs)
-        about = About(names, None, 1.0, digests, folder, digest, views)
+        about = About(names, None, 1.0, digests, folder, digest, *looks)
         answered, scores = answer_averaged(runs, images, views, settings.openvino), None
     else:
         model_from = read_results(RunFolder.open(run.folder))["model_from"]
         model_digest = file_digest(run.folder / MODEL)
         temperature = model_temperature(run.folder, model_digest)
-        about = About(run.folder, model_from, temperature, model_digest, folder, digest, views)
+        about = About(run.folder, model_from, temperature, model_digest, folder, digest, *looks)
         model = run.model()
         answered = answer_all(model, images, run.frame, settings.openvino, views=views)
         scores = same_class_scores(model)

@@ -42,6 +42,7 @@ class About:
     data: Path
     data_digest: str | None  # of the data set; None for a folder that is none
     views: AnswerViews = PLAIN
+    image_size: int | None = None  # side in pixels, where not the run's own
 
 
 def write_answers(
@@ -70,6 +71,7 @@ def write_answers(
         "temperature": about.temperature,
         "data": str(about.data),
         **({} if about.views.is_plain else {"views": asdict(about.views)}),
+        **({} if about.image_size is None else {"image_size": about.image_size}),
         "digests": {
             "model": about.model_digest,
             "predictions": file_digest(path),

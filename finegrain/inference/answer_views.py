@@ -9,7 +9,7 @@ import numpy as np
 from annotated_types import Interval
 
 from finegrain.errors import UserError
-from finegrain.flags import ProperShare
+from finegrain.flags import ImageSize, ProperShare
 from finegrain.frame import Frame
 
 # How many times as large as the model's input the picture is made.
@@ -91,6 +91,9 @@ class ViewFlags:
     # average magnifications, 1.15 looks at the middle 1 / 1.15 of the image; each is a pass,
     # times those of --crops: --scales 1 1.15
     scales: tuple[Scale, ...] = (1.0,)
+    # side of the square that images are made, in pixels, for a model rebuilt to take it; by
+    # default the run's own
+    image_size: ImageSize | None = None
 
     @property
     def views(self) -> AnswerViews:

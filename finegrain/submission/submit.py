@@ -23,13 +23,17 @@ from finegrain.submission.submission import (
     write_submission,
 )
 from finegrain.submission.submission_settings import SubmissionSettings
+from finegrain.training.resized_run import resized_run
 
 MOST_NAMED_FILES = 20
 
 
-def open_runs(folders: Sequence[Path]) -> list[FinishedRun]:
-    """Open the runs to predict with, of the same classes, and print them."""
-    runs = [open_finished_run(folder) for folder in folders]
+def open_runs(folders: Sequence[Path], image_size: int | None = None) -> list[FinishedRun]:
+    """Open the runs to predict with, of the same classes, and print them.
+
+    Their models take squares of so many pixels; None leaves each its own.
+    """
+    runs = [resized_run(open_finished_run(folder), image_size) for folder in folders]
     check_same_classes({str(run.folder): run.classes for run in runs})
     for run in runs:
         height, width = run.frame.size

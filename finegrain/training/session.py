@@ -1,6 +1,5 @@
 """One sitting of training: data, run folder and model, brought together from the settings."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,17 +13,16 @@ from finegrain.frame import Frame
 from finegrain.models.backbone import (
     BACKBONE_LAYER,
     boundary_index,
-    build_backbone,
     check_weights_name,
     weights_digest,
 )
-from finegrain.models.backbone_table import BackboneSpec, find_backbone
-from finegrain.models.image_heads import PLAIN, find_head
+from finegrain.models.backbone_table import find_backbone
 from finegrain.models.needed_memory import MEMORY_GB
 from finegrain.records import check_type
 from finegrain.runs.run_config import RunSettings
 from finegrain.runs.run_folder import RunFolder, describe_data
 from finegrain.runs.stage_folder import StageFolder
+from finegrain.training.build import build_model, rebuild_model
 from finegrain.training.computing import Computing, set_up_computing
 from finegrain.training.feed import Feed, check_feed, fitting_batch_size
 from finegrain.training.objectives import find_objective
@@ -109,12 +107,12 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         recorded = RunFolder.recorded(settings.run)
         precision = recorded.precision if recorded else "auto"
     computing = set_up_computing(precision, settings.jit, settings.seed)
-    model = _build(
+    model = build_model(
         objective,
         spec,
         settings.weights,
         frame.size,
-        data,
+        len(data.classes),
         check_type(settings.recorded(), RunSettings),
         getattr(settings, "memory_gb", MEMORY_GB),
     )
@@ -173,38 +171,10 @@ def reopen_session(
         **stores,
     )
     computing = set_up_computing(config.precision, settings.jit, settings.seed)
-    objective, spec = find_objective(config.recipe), find_backbone(config.backbone)
-    # Where it was trained, it fitted.
-    model = _build(objective, spec, "none", config.frame.size, data, settings, memory_gb=math.inf)
-    return Session(data, run, objective, model, feed, computing)
+    model = rebuild_model(config, config.frame.size, len(data.classes))
+    return Session(data, run, find_objective(config.recipe), model, feed, computing)
 
 
 def cache_beside(run: Path) -> Path:
     """The folder of stores that all runs beside this one share."""
     return run.absolute().parent / "cache"
-
-
-def _build(
-    objective: Objective,
-    spec: BackboneSpec,
-    weights: str,
-    size: tuple[int, int],
-    data: DataSet,
-    settings: RunSettings,
-    memory_gb: float,
-) -> keras.Model:
-    """The training model that the recorded settings of a run describe."""
-    # Before the weights are loaded, or downloaded: a head's name may be mistyped.
-    head = find_head(settings.head or PLAIN.name, settings.compact)
-    return objective.model(
-        build_backbone(spec, weights, size),
-        spec,
-        len(data.classes),
-        dropout=settings.dropout,
-        hidden=settings.hidden or 0,
-        head=head,
-        hidden_dropout=settings.hidden_dropout,
-        seed=settings.seed,
-        memory_gb=memory_gb,
-        from_zero=settings.head_from_zero,
-    )

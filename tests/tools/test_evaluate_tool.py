@@ -91,6 +91,7 @@ def test_the_same_class_head_is_asked_as_the_model_has_it(own, script_here):
 
 def test_views_and_runs_are_averaged(judged, tmp_path, script_here):
     from finegrain.datasets.manifest import open_data_set
+    from finegrain.frame import Frame
     from finegrain.inference.answer_views import AnswerViews
     from finegrain.inference.predict import predict_probabilities
     from finegrain.runs.finished_run import open_finished_run
@@ -101,7 +102,7 @@ def test_views_and_runs_are_averaged(judged, tmp_path, script_here):
     views = AnswerViews(flip=True, crops=5)
     answers = [
         predict_probabilities(
-            open_finished_run(folder).classifier(), paths, (32, 32), 32, views=views
+            open_finished_run(folder).classifier(), paths, Frame(32, 32), 32, views=views
         ).probabilities
         for folder in (run, other)
     ]
@@ -229,6 +230,7 @@ def test_mistakes_are_one_sentence(judged, tmp_path, script_here):
         ("--run", tmp_path / "damaged"): "temperature.json is damaged",
         ("--run", run, "--output", run / "model.keras"): "is a file",
         ("--run", run, "--flip"): "need an --output folder",
+        ("--run", run, "--image-size", 64): "need an --output folder",
         ("--run", run, run): "need an --output folder",
         ("--run", run, "--scales", "--output", tmp_path / "o"): "--scales names no scale",
     }

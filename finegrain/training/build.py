@@ -1,0 +1,71 @@
+"""The training model that a run's settings describe, for pictures of one size or another."""
+
+import math
+
+import keras
+
+from finegrain.errors import UserError
+from finegrain.models.backbone import build_backbone
+from finegrain.models.backbone_table import BackboneSpec, find_backbone
+from finegrain.models.image_heads import PLAIN, find_head
+from finegrain.models.same_weights import copy_weights
+from finegrain.runs.run_config import RunConfig, RunSettings
+from finegrain.training.objectives import find_objective
+from finegrain.training.objectives.objective import Objective
+
+
+def build_model(
+    objective: Objective,
+    spec: BackboneSpec,
+    weights: str,
+    size: tuple[int, int],
+    classes: int,
+    settings: RunSettings,
+    memory_gb: float = math.inf,
+) -> keras.Model:
+    """The training model that the recorded settings of a run describe; the size is (H, W).
+
+    Raises:
+        UserError: no such head, weights or size for this backbone, or a head beyond the memory.
+    """
+    # Before the weights are loaded, or downloaded: a head's name may be mistyped.
+    head = find_head(settings.head or PLAIN.name, settings.compact)
+    return objective.model(
+        build_backbone(spec, weights, size),
+        spec,
+        classes,
+        dropout=settings.dropout,
+        hidden=settings.hidden or 0,
+        head=head,
+        hidden_dropout=settings.hidden_dropout,
+        seed=settings.seed,
+        memory_gb=memory_gb,
+        from_zero=settings.head_from_zero,
+    )
+
+
+def rebuild_model(config: RunConfig, size: tuple[int, int], classes: int) -> keras.Model:
+    """The training model of a run that there is, without its weights.
+
+    Raises:
+        UserError: the backbone cannot take pictures of this size.
+    """
+    objective, spec = find_objective(config.recipe), find_backbone(config.backbone)
+    # Where it was trained, it fitted.
+    return build_model(objective, spec, "none", size, classes, config.settings)
+
+
+def take_trained(model: keras.Model, trained: keras.Model) -> None:
+    """Give a model the weights of the same one for pictures of another size.
+
+    Raises:
+        UserError: some of them go with the size, as those of a layer on a flattened map do.
+    """
+    try:
+        copy_weights(trained, model)
+    except ValueError as error:
+        side, other = (each.get_layer("image").output.shape[1] for each in (trained, model))
+        raise UserError(
+            f"this model has weights that go with pictures of {side} pixels, so that it cannot "
+            f"take those of {other}; stay at {side}"
+        ) from error
