@@ -41,6 +41,8 @@ Share = Annotated[float, Interval(ge=0, lt=1)]
 # A part that is neither nothing nor all.
 ProperShare = Annotated[float, Interval(gt=0, lt=1)]
 Probability = Annotated[float, Interval(ge=0, le=1)]
+# What logits are divided by.
+Temperature = Annotated[float, Interval(gt=0, le=100)]
 # Augmented views of an image.
 WarmUpEpochs = Annotated[float, Interval(ge=0, le=10_000)]
 MixupAlpha = Annotated[float, Interval(ge=0, le=10)]

@@ -34,7 +34,7 @@ KEPT_FILES = {
     ).split(),
     RUN: (
         "config.json classes.json results.json model.keras model.png model.txt history.png "
-        "predictions.csv evaluation.json temperature.json report.html embeddings.h5 "
+        "predictions.csv evaluation.json temperature.json teaching.npz report.html embeddings.h5 "
         "re_identification.json"
     ).split(),
 }

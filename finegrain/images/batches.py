@@ -47,6 +47,7 @@ class PhotoBatches:
         changes: of whole batches, one after the other.
         pixels: where the photographs' pixels come from, in the order of `paths`; None decodes
             them from their files each time.
+        soft: (N, C) float32 shares of the classes, to be learnt in place of `labels`.
     """
 
     paths: Sequence[Path]
@@ -59,6 +60,7 @@ class PhotoBatches:
     sampler: Sampler = shuffled
     changes: Sequence[BatchChange] = ()
     pixels: PixelSource | None = None
+    soft: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self._source = self.pixels or PhotoFiles(self.paths, self.frame)
@@ -78,7 +80,9 @@ class PhotoBatches:
         return self._order(epoch)[step]
 
     def targets(self, chosen: np.ndarray) -> np.ndarray:
-        """(B, C) float32 one-hot labels of images given by index."""
+        """(B, C) float32 one-hot labels, or soft ones, of images given by index."""
+        if self.soft is not None:
+            return self.soft[chosen]
         return np.eye(self.classes, dtype=np.float32)[self.labels[chosen]]
 
     def batch(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:

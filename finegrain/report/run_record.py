@@ -125,6 +125,14 @@ def run_facts(record: RunRecord) -> list[tuple[str, str, bool]]:
     images = ", ".join(f"{count} {split}" for split, count in data.get("images", {}).items())
     size = " × ".join(map(str, config.get("image_size", [])))
     versions = ", ".join(f"{name} {number}" for name, number in config.get("versions", {}).items())
+    teaching = config.get("teaching") or {}
+    taught_by = ", ".join(teaching.get("runs", []))
+    guessed = (
+        f"{teaching.get('images', 0)} photographs of {teaching['folder']} with labels guessed by "
+        "the teacher are among the training images; scores on these photographs are not comparable"
+        if teaching.get("folder")
+        else ""
+    )
     facts = [
         ("Recipe", config.get("recipe", ""), False),
         ("Backbone", config.get("backbone", ""), False),
@@ -134,6 +142,8 @@ def run_facts(record: RunRecord) -> list[tuple[str, str, bool]]:
         ("Precision", config.get("precision", ""), False),
         ("Classes", str(len(record.classes)) if record.classes else "", False),
         ("Photographs", images, False),
+        ("Teacher", taught_by, True),
+        ("Pseudo-labels", guessed, False),
         ("Data set", data.get("folder", ""), True),
         ("Digest of the data set", data.get("digest", "")[:12], True),
         ("Run folder", str(record.folder), True),

@@ -10,7 +10,15 @@ from annotated_types import Interval
 from pydantic import Field
 
 from finegrain.errors import UserError
-from finegrain.flags import BatchSize, CountOrZero, Seed, Share, Width
+from finegrain.flags import (
+    BatchSize,
+    CountOrZero,
+    Probability,
+    Seed,
+    Share,
+    Temperature,
+    Width,
+)
 from finegrain.frame import SQUEEZE, Fit, Frame
 from finegrain.models.heads import SAME_CLASS
 from finegrain.records import Record, Typed, read_record
@@ -36,6 +44,8 @@ class RunSettings(Typed):
     compact: Annotated[int, Interval(ge=0, le=10_000_000)] = 0
     hidden: Width | None = None
     hidden_dropout: Share | None = None
+    teacher_weight: Probability = 0.0
+    teacher_temperature: Temperature = 1.0
 
 
 class RunData(Typed):
@@ -55,6 +65,15 @@ class RunWeights(Typed):
     name: str = ""
 
 
+class RunTeaching(Typed):
+    """Who taught the run: finished runs, and so many photographs of a folder that they labelled."""
+
+    digest: str
+    runs: list[str]
+    folder: str | None = None
+    images: CountOrZero = 0
+
+
 class RunConfig(Record):
     """The content of `config.json`."""
 
@@ -69,6 +88,7 @@ class RunConfig(Record):
     versions: dict[str, str] = {}
     # Outputs of the finished model; they followed from the recipe before they were recorded.
     heads: list[str] | None = None
+    teaching: RunTeaching | None = None
 
     @property
     def frame(self) -> Frame:

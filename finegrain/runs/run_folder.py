@@ -175,4 +175,5 @@ def _comparable(config: dict[str, Any]) -> dict[str, Any]:
         "recipe": config["recipe"],
         "data set": config["data"]["digest"][:12],
         "weights content": config["weights"]["digest"][:12],
+        "teacher content": (config.get("teaching") or {}).get("digest", "")[:12],
     }

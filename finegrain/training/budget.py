@@ -1,9 +1,11 @@
 """What a training is about to cost, said before it starts."""
 
 import math
+from collections.abc import Iterator
 
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
 from finegrain.models.image_heads import EMBEDDING, feature_map
+from finegrain.runs.run_config import RunSettings, RunTeaching
 from finegrain.training.session import Session
 from finegrain.training.stage import Stage
 from finegrain.training.train_stage import freeze_for_stage
@@ -19,6 +21,9 @@ def print_budget(session: Session, stages: list[Stage]) -> None:
     print(f"  images    {images}; {len(data.classes)} classes; {height} x {width} pixels")
     if config.settings.head is not None:
         print(f"  head      {_head_line(session)}")
+    if config.teaching is not None:
+        for line in _teaching_lines(config.teaching, config.settings):
+            print(line)
     print(f"  device    {session.computing}")
     for stage in stages:
         print(f"  {stage.name:<9} {_stage_line(session, stage)}")
@@ -31,6 +36,20 @@ def _head_line(session: Session) -> str:
     count = model.count_params() - model.get_layer(BACKBONE_LAYER).count_params()
     name = session.run.config.settings.head
     return f"{name}: from {shape} features to {width:,} an image; {count:,} parameters"
+
+
+def _teaching_lines(teaching: RunTeaching, settings: RunSettings) -> Iterator[str]:
+    runs = ", ".join(teaching.runs)
+    if settings.teacher_weight:
+        yield (
+            f"  teacher   {runs}: {settings.teacher_weight:g} of each label is its answer for the "
+            f"plain image, at temperature {settings.teacher_temperature:g}"
+        )
+    if teaching.folder is not None:
+        yield (
+            f"  notice    trains on {teaching.images} photographs of {teaching.folder} too, with "
+            f"labels guessed by {runs}; scores on these photographs are not comparable"
+        )
 
 
 def _stage_line(session: Session, stage: Stage) -> str:

@@ -1,7 +1,7 @@
 """How photographs reach the model: in which order, in which batches, from which stores."""
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from finegrain.images.pixels import PixelStore
 from finegrain.images.samplers import ClassBalanced, in_order, shuffled
 from finegrain.stores.store_folder import GIGABYTE, StoreFolder
 from finegrain.training.stage import Stage
+from finegrain.training.teaching import Teaching
 
 # Validation pairs are drawn apart from those of the training.
 VALIDATION_SEED = 1_000_003
@@ -32,6 +33,7 @@ class Feed:
         cache, cache_gb: folder of the stores, and how many gigabytes all together may take.
         openvino: compute what stands still with OpenVINO, where it is installed.
         augment_on: `cpu` or `device`, for augmented views that are new every epoch.
+        soft: (N, C) float32 targets of the N training images; None for their labels.
     """
 
     data: DataSet
@@ -44,6 +46,15 @@ class Feed:
     cache_gb: float = 0.0
     openvino: bool = True
     augment_on: str = "cpu"
+    soft: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    def taught(self, teaching: Teaching | None, weight: float, temperature: float) -> "Feed":
+        """The feed with what a teacher adds, see `Teaching`; as it is without one."""
+        if teaching is None:
+            return self
+        data = teaching.data(self.data)
+        soft = teaching.targets(data.labels("train"), weight, temperature)
+        return replace(self, data=data, soft=soft)
 
     def stage_seed(self, stage: Stage) -> int:
         """A seed of its own for each stage, lest one repeats the order of the one before."""
@@ -64,6 +75,7 @@ class Feed:
             changes=stage.changes,
             sampler=ClassBalanced(k) if (k := self.images_per_class) else shuffled,
             pixels=None if pixels is None else pixels.photos(paths),
+            soft=self.soft,
         )
 
     def validation(self, pixels: PixelStore | None = None) -> PhotoBatches:

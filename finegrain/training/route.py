@@ -1,5 +1,6 @@
 """Which way a stage goes: through the whole model, or from stored features through what learns."""
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -198,7 +199,7 @@ def _columns(photos: dict[str, PhotoBatches], views: dict[str, int], feed: Feed)
     columns: dict[str, dict[str, Any]] = {"path": {}, "label": {}, "view": {}}
     for split, batches in photos.items():
         count = views[split]
-        paths = [path.relative_to(feed.data.folder).as_posix() for path in batches.paths]
+        paths = [os.path.relpath(path, feed.data.folder) for path in batches.paths]
         columns["path"][split] = paths * count
         columns["label"][split] = np.tile(batches.labels, count)
         columns["view"][split] = np.repeat(np.arange(count), len(paths))

@@ -30,6 +30,8 @@ from finegrain.training.objectives.objective import Objective
 from finegrain.training.schedule import find_schedule
 from finegrain.training.settings import TrainingSettings
 from finegrain.training.stage import Stage
+from finegrain.training.teacher import check_teacher, taught_by
+from finegrain.training.teaching import taught_before
 from finegrain.training.train_stage import train_stage
 from finegrain.training.training_fits import check_training_fits
 
@@ -85,6 +87,7 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     """
     objective, spec = find_objective(recipe), find_backbone(settings.backbone)
     check_weights_name(settings.weights)
+    check_teacher(settings, objective)
     data = open_data_set(settings.data)
     side = settings.image_size or spec.image_size
     frame = Frame(side, side, settings.fit)
@@ -101,6 +104,9 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         augment_on=settings.augment_on,
     )
     check_feed(feed)
+    # Before anything is drawn: a run that goes on finds the answers in its folder.
+    teaching = taught_by(settings, data)
+    feed = feed.taught(teaching, settings.teacher_weight, settings.teacher_temperature)
     precision = settings.precision
     if precision == "auto":
         # A run goes on in the precision it was begun in, on whatever device.
@@ -135,8 +141,11 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
             "digest": weights_digest(backbone),
         },
         "heads": list(objective.heads),
+        **({} if teaching is None else {"teaching": teaching.about.model_dump()}),
     }
     run = RunFolder.start(settings.run, config, data.classes, settings.held_before())
+    if teaching is not None:
+        teaching.save(run.path)
     return Session(data, run, objective, model, feed, computing, stages)
 
 
@@ -170,6 +179,8 @@ def reopen_session(
         workers=workers,
         **stores,
     )
+    teaching = taught_before(run.path, config.teaching)
+    feed = feed.taught(teaching, settings.teacher_weight, settings.teacher_temperature)
     computing = set_up_computing(config.precision, settings.jit, settings.seed)
     model = rebuild_model(config, config.frame.size, len(data.classes))
     return Session(data, run, find_objective(config.recipe), model, feed, computing)

@@ -9,8 +9,11 @@ from finegrain.flags import (
     CountOrZero,
     Gigabytes,
     ImageSize,
+    Probability,
+    ProperShare,
     Seed,
     Share,
+    Temperature,
     Threads,
     Views,
 )
@@ -22,7 +25,11 @@ from finegrain.training.stage import Stage
 # Flags that came later with a default other than what was done before: what was done before.
 HELD_BEFORE = {"views": 0}
 # Flags that change nothing in the result, so a run may go on with other values.
-FREE_FLAGS = ("recipe", "data", "run", "workers", "cache", "cache_gb", "memory_gb")
+# a teacher is recorded by its content.
+FREE_FLAGS = (
+    *("recipe", "data", "run", "workers", "cache", "cache_gb", "memory_gb"),
+    *("teacher", "pseudo_labels"),
+)
 
 
 @dataclass
@@ -74,6 +81,17 @@ class TrainingSettings:
     augment_on: Literal["cpu", "device"] = "cpu"
     # threads that read and augment images
     workers: Threads = 2
+    # finished runs of the same classes, whose averaged answers are learnt: see the next two
+    teacher: tuple[Path, ...] = ()
+    # the label of a training image is so much the teacher's answer for the plain image
+    teacher_weight: Probability = 0.0
+    # the teacher's logits are divided by it: above 1 its answers are softer
+    teacher_temperature: Temperature = 1.0
+    # folder of unlabelled photographs to train on too, under the class that the teacher gives
+    # them; scores on these photographs can then no longer be compared with other runs'
+    pseudo_labels: Path | None = None
+    # only those whose class the teacher holds to be so probable
+    pseudo_threshold: ProperShare = 0.95
 
     def outputs(self) -> list[Output]:
         """What is written."""
