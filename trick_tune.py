@@ -75,6 +75,7 @@ def main(settings: Settings) -> None:
         name="3-retrained",
         augmentation=None,
         mixup=0.0,
+        cutmix=0.0,
         schedule="plateau",
         optimizer="sgd",
         learning_rate=settings.learning_rate,

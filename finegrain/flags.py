@@ -45,7 +45,7 @@ Probability = Annotated[float, Interval(ge=0, le=1)]
 Temperature = Annotated[float, Interval(gt=0, le=100)]
 # Augmented views of an image.
 WarmUpEpochs = Annotated[float, Interval(ge=0, le=10_000)]
-MixupAlpha = Annotated[float, Interval(ge=0, le=10)]
+MixingAlpha = Annotated[float, Interval(ge=0, le=10)]
 Degrees = Annotated[float, Interval(ge=0, le=180)]
 ShearDegrees = Annotated[float, Interval(ge=0, lt=90)]
 Views = Annotated[int, Interval(ge=0, le=1000)]

@@ -132,6 +132,10 @@ SOUND = {
         ),
         ({"head": "se", "unfreeze_from": "999"}, "layer 999 does not exist"),
         ({"head": "se", "unfreeze_from": 5000 * "9"}, "layer 99999999999999999999 does not exist"),
+        (
+            {"head": "se", "pair_loss": "verification", "cutmix": 1.0},
+            "--cutmix would give an image",
+        ),
         ({"head": "se", "compact": 64}, "--compact 64 squeezes an outer product"),
         ({}, "1280 x 1280 = 1,638,400 numbers"),
     ],

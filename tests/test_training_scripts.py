@@ -360,6 +360,31 @@ def test_settings_that_cannot_be_are_refused(drawn_data, tmp_path, changes, word
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    "mixes,words",
+    [
+        ({"mixup": 0.2}, "--mixup would give"),
+        ({"mixup": 0.2, "cutmix": 1.0}, "--mixup and --cutmix would give"),
+    ],
+)
+def test_pairs_want_labels_that_are_not_mixed(drawn_data, tmp_path, mixes, words):
+    import froze_fine_tune
+    from finegrain.errors import UserError
+
+    settings = froze_fine_tune.Settings(
+        data=drawn_data,
+        run=tmp_path / "run",
+        backbone="mobilenet_v2_0.35",
+        weights="none",
+        image_size=32,
+        batch_size=8,
+        **mixes,
+    )
+    with pytest.raises(UserError, match=f"{words}.*hard labels"):
+        froze_fine_tune.main(settings)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_batch_larger_than_the_data_set_is_lowered_with_a_notice(
     script_here, drawn_data, tmp_path
 ):

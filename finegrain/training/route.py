@@ -85,8 +85,12 @@ def choose_route(model: keras.Model, stage: Stage, feed: Feed) -> Route:
 def _direct(model: keras.Model, stage: Stage, feed: Feed) -> Route:
     pixels = _pixels(feed)
     if feed.augment_on == "device" and stage.augmentation and not stage.fixed_views:
-        print("  augments  on the device, as layers of the model")
-        model, stage = augmenting(model, stage.augmentation), replace(stage, augmentation=None)
+        if stage.cutmix:
+            # What a crop takes away later would still count in the labels.
+            print("  notice    --cutmix mixes augmented images, so they are augmented on the CPU")
+        else:
+            print("  augments  on the device, as layers of the model")
+            model, stage = augmenting(model, stage.augmentation), replace(stage, augmentation=None)
     stores = [] if pixels is None else [pixels]
     return Route(model, feed.training(stage, pixels), feed.validation(pixels), stores)
 

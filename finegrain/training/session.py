@@ -128,6 +128,7 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     stages = settings.stages(settings.unfreeze_from or default)
     for stage in stages:
         find_schedule(stage.schedule)
+        objective.check_stage(stage)
     check_training_fits(model, stages, feed)
     config = {
         "recipe": recipe,

@@ -13,7 +13,7 @@ from finegrain.flags import (
     LayerDecay,
     LearningRate,
     LossWeight,
-    MixupAlpha,
+    MixingAlpha,
     Patience,
     Probability,
     ProperShare,
@@ -23,7 +23,7 @@ from finegrain.flags import (
     WarmUpEpochs,
 )
 from finegrain.images.augmentation import Augmentation
-from finegrain.images.batch_changes import BatchChange, Mixup
+from finegrain.images.batch_changes import BatchChange, CutMix, Mixup, OneOf
 from finegrain.records import first_problem
 from finegrain.runs.run_config import defaults_of
 
@@ -47,7 +47,8 @@ class Stage:
         clip_norm: largest norm of the gradients of a step, all together; 0 for any.
         label_smoothing: share of every label that is spread over all classes.
         augmentation: of the training images, or None.
-        mixup: alpha of `Mixup`, which changes whole batches; 0 leaves them as they are.
+        mixup, cutmix: alphas of `Mixup` and `CutMix`, which change whole batches; 0 leaves them as
+            they are, and with both each batch goes through one of them.
         views: so many augmented views of each image, drawn once; 0 draws new ones every epoch.
         category_weight, same_class_weight: of identification and verification loss.
         positive_rate: share of batches made of positive pairs.
@@ -75,7 +76,8 @@ class Stage:
     clip_norm: ClipNorm = 0.0
     label_smoothing: Share = 0.0
     augmentation: Augmentation | None = field(default_factory=Augmentation)
-    mixup: MixupAlpha = 0.0
+    mixup: MixingAlpha = 0.0
+    cutmix: MixingAlpha = 0.0
     views: Views = 0
     category_weight: LossWeight = 1.0
     same_class_weight: LossWeight = 0.5
@@ -96,7 +98,9 @@ class Stage:
     @property
     def changes(self) -> tuple[BatchChange, ...]:
         """What changes whole batches of images, one after the other."""
-        return (Mixup(self.mixup),) if self.mixup else ()
+        mixup = (Mixup(self.mixup),) if self.mixup else ()
+        cutmix = (CutMix(self.cutmix),) if self.cutmix else ()
+        return (OneOf(mixup + cutmix),) if mixup and cutmix else mixup + cutmix
 
     @property
     def fixed_views(self) -> int:

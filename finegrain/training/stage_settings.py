@@ -8,7 +8,7 @@ from finegrain.flags import (
     Degrees,
     LayerDecay,
     LearningRate,
-    MixupAlpha,
+    MixingAlpha,
     Patience,
     Probability,
     ProperShare,
@@ -103,7 +103,10 @@ class StageSettings(TrainingSettings):
     # augment in stage 2 too
     unfrozen_augmentation: bool = True
     # mixup: lay each image over another of its batch, in shares from Beta(alpha, alpha); 0 does not
-    mixup: MixupAlpha = 0.0
+    mixup: MixingAlpha = 0.0
+    # CutMix: cover a rectangle of each image by another image, so that Beta(alpha, alpha) of the
+    # area stays; 0 does not. With --mixup, each batch goes through one of the two, drawn fairly
+    cutmix: MixingAlpha = 0.0
     # what becomes of the learning rate: plateau (see below), cosine or one-cycle
     schedule: str = "plateau"
     # epochs in which the rate of cosine rises

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from finegrain.images.batch_changes import Mixup
+from finegrain.images.batch_changes import CutMix, Mixup, OneOf
 
 
 def slow_mixup(images, targets, share, partner):
@@ -44,6 +46,63 @@ def test_mixup_against_a_slow_loop(dtype, alpha, count):
         np.testing.assert_allclose(soft.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_array_equal(images, before[0])
     np.testing.assert_array_equal(targets, before[1])
+
+
+def slow_cutmix(images, targets, rows, columns, partner):
+    """Pixel by pixel: whose does each show, and how many are whose?"""
+    mixed_images, mixed_targets = images.copy(), np.zeros(targets.shape)
+    places = list(np.ndindex(images.shape[1:3]))
+    for row, other in enumerate(partner):
+        for place in places:
+            inside = place[0] in rows and place[1] in columns
+            shown = other if inside else row
+            mixed_images[row][place] = images[shown][place]
+            mixed_targets[row] += targets[shown] / len(places)
+    return mixed_images, mixed_targets
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["uint8", "float32"]),
+    st.floats(0.1, 3),
+    st.integers(1, 5),
+    st.integers(1, 9),
+    st.integers(1, 9),
+)
+def test_cutmix_against_a_slow_loop(seed, dtype, alpha, count, height, width):
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (count, height, width, 3)).astype(dtype)
+    targets = rng.dirichlet(np.ones(4), count).astype("float32")
+    before = images.copy(), targets.copy()
+    draw = np.random.default_rng(seed)
+    side = (1 - draw.beta(alpha, alpha)) ** 0.5
+    spans = []
+    for size in (height, width):
+        middle = draw.random()
+        first, last = max(middle - side / 2, 0), min(middle + side / 2, 1)
+        spans.append(range(round(first * size), round(last * size)))
+    expected = slow_cutmix(images, targets, *spans, draw.permutation(count))
+    mixed, soft = CutMix(alpha)(images, targets, np.random.default_rng(seed))
+    assert mixed.dtype == dtype and soft.dtype == np.float32
+    np.testing.assert_array_equal(mixed, expected[0])
+    np.testing.assert_allclose(soft, expected[1], atol=1e-5)
+    np.testing.assert_allclose(soft.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(images, before[0])
+    np.testing.assert_array_equal(targets, before[1])
+
+
+def test_of_two_changes_each_batch_takes_one_fairly():
+    rng = np.random.default_rng(1)
+    images, targets = rng.random((6, 8, 8, 3), "float32"), np.eye(6, dtype="float32")
+    changes, taken = (Mixup(1.0), CutMix(1.0)), []
+    for seed in range(200):
+        mixed, _ = OneOf(changes)(images, targets, np.random.default_rng(seed))
+        # Only CutMix leaves every pixel that of some image.
+        taken.append(bool(np.isin(mixed, images).all()))
+        again, _ = OneOf(changes)(images, targets, np.random.default_rng(seed))
+        np.testing.assert_array_equal(again, mixed)
+    assert 75 < sum(taken) < 125
 
 
 def test_shares_follow_the_distribution():

@@ -227,15 +227,24 @@ def test_all_pairs_are_learnt_from_stored_features_as_from_photographs(data, fol
     np.testing.assert_allclose(losses(fast_history), losses(history), rtol=1e-5)
 
 
-def test_mixed_batches_go_direct_and_teach_soft_labels(data, tmp_path, capsys):
-    mixed = replace(FROZEN, mixup=1.0, epochs=2)
+@pytest.mark.parametrize("mixes", [{"mixup": 1.0}, {"cutmix": 1.0, "mixup": 1.0}])
+def test_mixed_batches_go_direct_and_teach_soft_labels(mixes, data, tmp_path, capsys):
+    mixed = replace(FROZEN, **mixes, epochs=2)
     batches = feed(data).training(mixed)
     targets = [batches.batch(epoch, 0)[1] for epoch in range(4)]
     classes = (np.concatenate(targets) > 0).sum(axis=1)
     assert set(classes.tolist()) == {1, 2}
-    _, history = train(tmp_path, mixed, feed(data, tmp_path / "cache"), name="mixed")
+    _, history = train(tmp_path, mixed, feed(data, tmp_path / "cache"), "mixed", "softmax")
     assert "each epoch mixes its batches anew" in capsys.readouterr().out
     assert len(history) == 2 and np.isfinite(losses(history)).all()
+
+
+def test_mixed_rectangles_are_of_augmented_images(data, capsys):
+    stage = replace(FROZEN, augmentation=Augmentation(crop_area=0.3), cutmix=1.0)
+    model = new_model("softmax")
+    route = choose_route(model, stage, replace(feed(data), augment_on="device"))
+    assert "augmented on the CPU" in capsys.readouterr().out
+    assert route.model is model and route.training.augmentation == stage.augmentation
 
 
 def test_augmentation_on_the_device_trains_and_repeats(data, direct, tmp_path, capsys):

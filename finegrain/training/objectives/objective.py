@@ -50,6 +50,20 @@ class Objective(ABC):
     def compile_arguments(self, stage: Stage) -> dict[str, Any]:
         """`loss`, `loss_weights` and `metrics` of `Model.compile`."""
 
+    def check_stage(self, stage: Stage) -> None:
+        """Refuse a stage that cannot teach this.
+
+        Raises:
+            UserError: it mixes labels, and pairs are of one class or are not.
+        """
+        mixing = [f"--{name}" for name in ("mixup", "cutmix") if getattr(stage, name)]
+        if self.learns_pairs and mixing:
+            raise UserError(
+                f"{' and '.join(mixing)} would give an image two labels, and pairs need hard "
+                "labels, the same class or not; leave it out, or train without a pair loss, as "
+                "single_model.py does"
+            )
+
     def batch(
         self, images: Any, targets: np.ndarray, stage: Stage, seed: int, number: int
     ) -> tuple[Any, Any]:
