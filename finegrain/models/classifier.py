@@ -8,6 +8,7 @@ from finegrain.models.backbone_table import BackboneSpec
 from finegrain.models.heads.category import (
     CATEGORY,
     HIDDEN,
+    NECK,
     SOFTMAX,
     category_features,
     category_head,
@@ -49,6 +50,7 @@ def stem(
     *,
     head: ImageHead = PLAIN,
     hidden_dropout: float | None = None,
+    neck: str = "none",
     seed: int = 0,
     memory_gb: float = MEMORY_GB,
 ) -> Stem:
@@ -59,7 +61,8 @@ def stem(
     """
     check_head_fits(head, backbone.output_shape[-1], hidden or classes, memory_gb)
     image, embedding = image_embedding(backbone, spec, head, seed)
-    return Stem(image, embedding, category_features(embedding, dropout, hidden, hidden_dropout))
+    features = category_features(embedding, dropout, hidden, hidden_dropout, neck)
+    return Stem(image, embedding, features)
 
 
 def softmax_model(
@@ -88,11 +91,13 @@ def classifier(model: keras.Model) -> keras.Model:
 def representation(model: keras.Model) -> str:
     """Name of the layer that stands for an image where images are compared or exported.
 
-    `hidden`, what the softmax learns from, where there is one; but `embedding` where a pair head
-    compares images by it.
+    What the softmax learns from: `hidden` where there is one, else `neck`, else `embedding`; but
+    `embedding` where a pair head compares images by it.
     """
-    names = [layer.name for layer in model.layers]
-    return HIDDEN if HIDDEN in names and not has_pair_head(model) else EMBEDDING
+    names = {layer.name for layer in model.layers}
+    if has_pair_head(model):
+        return EMBEDDING
+    return next((name for name in (HIDDEN, NECK) if name in names), EMBEDDING)
 
 
 def embedder(model: keras.Model) -> keras.Model:

@@ -7,6 +7,7 @@ import keras
 from keras import layers
 
 from finegrain.errors import UserError, no_such
+from finegrain.models.layers import GeneralizedMean
 from finegrain.models.poolings.attention import cbam, spatial_attention, squeeze_excitation
 from finegrain.models.poolings.bilinear import bilinear_pooling, compact_bilinear_pooling
 from finegrain.tensor import Tensor
@@ -23,8 +24,9 @@ class ImageHead:
     Attributes:
         attention: what weighs the feature map, after a BatchNormalization: `spatial`, `se`,
             `cbam`, or `none`, which leaves the map as it is.
-        pooling: `average`; `squares`, the average of every feature's square; `outer`, of all
-            products of two features; or `sketch`, the same squeezed to `compact` numbers.
+        pooling: `average`; `gem`, a mean that learns how much large features count; `squares`, the
+            average of every feature's square; `outer`, of all products of two features; or
+            `sketch`, the same squeezed to `compact` numbers.
         attention_dropout: share of the features that a spatial mask is made without.
         reduction: how much narrower the inner layer of `se` and `cbam` is.
         compact: width of the sketch.
@@ -32,7 +34,7 @@ class ImageHead:
 
     name: str
     attention: Literal["none", "spatial", "se", "cbam"] = "none"
-    pooling: Literal["average", "squares", "outer", "sketch"] = "average"
+    pooling: Literal["average", "gem", "squares", "outer", "sketch"] = "average"
     attention_dropout: float = 0.5
     reduction: int = 8
     compact: int = 0
@@ -55,13 +57,14 @@ def listed_heads() -> dict[str, ImageHead]:
     return {row.name: row for row in rows}
 
 
-def find_head(name: str, compact: int = 0) -> ImageHead:
+def find_head(name: str, compact: int = 0, pooling: str = "mean") -> ImageHead:
     """Look a head up by name; case and `-` or `_` do not matter.
 
-    `compact` squeezes a bilinear head's products to so many numbers; 0 leaves it as listed.
+    `compact` squeezes a bilinear head's products to so many numbers; 0 leaves it as listed. The
+    pooling `gem` takes the place of the mean.
 
     Raises:
-        UserError: no such head, or one that has no products of features to squeeze.
+        UserError: no such head, or one that has no products of features to squeeze, or no mean.
     """
     listed = listed_heads()
     wanted = name.strip().lower().replace("-", "_")
@@ -70,6 +73,13 @@ def find_head(name: str, compact: int = 0) -> ImageHead:
     head = listed[wanted]
     if compact < 0:
         raise UserError(f"--compact must not be negative, but is {compact}")
+    if pooling == "gem":
+        if head.pooling != "average":
+            raise UserError(
+                f"--pooling gem takes the place of the mean over a feature map, which the head "
+                f"{head.name} has not; leave it out, or take another --head"
+            )
+        head = replace(head, pooling="gem")
     if not compact:
         return head
     if head.pooling not in ("outer", "sketch"):
@@ -93,6 +103,8 @@ def head_embedding(features: Tensor, head: ImageHead = PLAIN, seed: int = 0) -> 
         return bilinear_pooling(features, EMBEDDING)
     if head.pooling == "sketch":
         return compact_bilinear_pooling(features, head.compact, seed, EMBEDDING)
+    if head.pooling == "gem":
+        return GeneralizedMean(name=EMBEDDING)(features)
     if head.pooling == "squares":
         squares = layers.Multiply(dtype="float32", name="squared_features")
         features = squares([features, features])

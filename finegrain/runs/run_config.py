@@ -44,6 +44,8 @@ class RunSettings(Typed):
     compact: Annotated[int, Interval(ge=0, le=10_000_000)] = 0
     hidden: Width | None = None
     hidden_dropout: Share | None = None
+    pooling: Literal["mean", "gem"] = "mean"
+    neck: Literal["none", "bn"] = "none"
     teacher_weight: Probability = 0.0
     teacher_temperature: Temperature = 1.0
 

@@ -29,7 +29,7 @@ def build_model(
         UserError: no such head, weights or size for this backbone, or a head beyond the memory.
     """
     # Before the weights are loaded, or downloaded: a head's name may be mistyped.
-    head = find_head(settings.head or PLAIN.name, settings.compact)
+    head = find_head(settings.head or PLAIN.name, settings.compact, settings.pooling)
     return objective.model(
         build_backbone(spec, weights, size),
         spec,
@@ -38,6 +38,7 @@ def build_model(
         hidden=settings.hidden or 0,
         head=head,
         hidden_dropout=settings.hidden_dropout,
+        neck=settings.neck,
         seed=settings.seed,
         memory_gb=memory_gb,
         from_zero=settings.head_from_zero,

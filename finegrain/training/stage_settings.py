@@ -80,6 +80,10 @@ class StageSettings(TrainingSettings):
     layer_decay: LayerDecay = 1.0
     # begin with a softmax of zeros instead of random numbers
     head_from_zero: bool = False
+    # of the feature map: its mean, or gem, a mean that learns how much large features count
+    pooling: Literal["mean", "gem"] = "mean"
+    # bn puts a BatchNormalization between embedding and softmax; pair losses stay before it
+    neck: Literal["none", "bn"] = "none"
     # share of every label that is spread over all classes
     label_smoothing: Share = 0.0
     # augmentation: largest rotation either way, degrees

@@ -17,7 +17,7 @@ from finegrain.models.image_heads import find_head
 from finegrain.models.multi_loss import multi_loss_model
 
 # All layers of all heads; `attention` is a part of `bilinear_attention`.
-HEADS = ["bilinear", "bilinear_attention", "cbam", "compact_bilinear", "se"]
+HEADS = ["bilinear", "bilinear_attention", "cbam", "compact_bilinear", "se", "gem"]
 
 READER = """
 import json, sys
@@ -56,7 +56,8 @@ def saved(tmp_path_factory):
     embeddings = {}
     for name in HEADS:
         keras.utils.set_random_seed(1)
-        head = find_head(name, compact=32 if name == "compact_bilinear" else 0)
+        compact = 32 if name == "compact_bilinear" else 0
+        head = find_head("plain", pooling="gem") if name == "gem" else find_head(name, compact)
         model = multi_loss_model(
             tiny_backbone(),
             BackboneSpec("tiny", None, 16, "none"),
@@ -65,6 +66,7 @@ def saved(tmp_path_factory):
             8,
             head=head,
             hidden_dropout=0.0,
+            neck="bn" if name == "gem" else "none",
             seed=7,
         )
         if name == "compact_bilinear":

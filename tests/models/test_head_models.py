@@ -5,13 +5,16 @@ import numpy as np
 import pytest
 
 from finegrain.errors import UserError
-from finegrain.models.backbone import BACKBONE_LAYER, build_backbone
+from finegrain.evaluation.answer_images import answering_model
+from finegrain.features.cut import cut_above_backbone
+from finegrain.models.backbone import BACKBONE_LAYER, build_backbone, freeze
 from finegrain.models.backbone_table import BackboneSpec, find_backbone
-from finegrain.models.classifier import classifier, embedder, softmax_model
+from finegrain.models.classifier import classifier, embedder, representation, softmax_model
 from finegrain.models.image_heads import EMBEDDING, feature_map, find_head, listed_heads
 from finegrain.models.model_precision import in_full_precision
 from finegrain.models.multi_loss import multi_loss_model, same_class
 from finegrain.models.needed_memory import check_head_fits, dense_weights, embedding_width
+from finegrain.training.objectives import find_objective
 
 HEADS = sorted(listed_heads())
 SPEC = BackboneSpec("tiny", None, 16, "tf")
@@ -100,6 +103,45 @@ def test_the_plain_model_is_what_it_was_before_there_were_heads():
     assert model.get_layer("hidden_dropout").rate == 0.25
     model = softmax_model(tiny_backbone(), SPEC, 3, 0.5, hidden=4, hidden_dropout=0.0)
     assert "hidden_dropout" not in [layer.name for layer in model.layers]
+
+
+def test_a_neck_stands_between_embedding_and_softmax_and_images_are_compared_behind_it():
+    keras.utils.set_random_seed(0)
+    head = find_head("plain", pooling="gem")
+    model = softmax_model(tiny_backbone(), SPEC, 3, neck="bn", head=head)
+    neck = model.get_layer("neck")
+    neck.gamma.assign(np.arange(1, 13))
+    neck.moving_mean.assign(np.linspace(0, 1, 12))
+    assert not neck.center and representation(model) == "neck"
+    images = np.random.default_rng(0).uniform(0, 255, (4, 16, 16, 3)).astype("float32")
+    embedding = np.asarray(embedder(model)(images))
+    normed = (embedding - neck.moving_mean.numpy()) / np.sqrt(1 + neck.epsilon)
+    probabilities, compared = answering_model(model)(images)
+    np.testing.assert_allclose(compared, normed * np.arange(1, 13), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.get_layer("category")(compared), probabilities, atol=1e-5)
+    # A pair head, and losses of pairs, see what stands before it.
+    pairs = multi_loss_model(tiny_backbone(), SPEC, 3, neck="bn")
+    assert representation(pairs) == "embedding"
+    difference = pairs.get_layer("take_partner").input[0]
+    assert difference is pairs.get_layer("embedding").output
+    hidden = softmax_model(tiny_backbone(), SPEC, 3, hidden=5, neck="bn")
+    assert representation(hidden) == "hidden"
+
+
+def test_a_frozen_backbone_leaves_the_neck_free_and_a_cut_holds_all_that_learns():
+    backbone = keras.Sequential([tiny_backbone(), keras.layers.BatchNormalization()])
+    image = keras.Input((16, 16, 3))
+    backbone = keras.Model(image, backbone(image), name=BACKBONE_LAYER)
+    head = find_head("plain", pooling="gem")
+    model = find_objective("triplet").model(backbone, SPEC, 3, neck="bn", head=head)
+    freeze(backbone, None)
+    learning = {variable.path for variable in model.trainable_variables}
+    assert learning == {"embedding/power", "neck/gamma", "category/kernel", "category/bias"}
+    cut = cut_above_backbone(model)
+    assert cut.name == "backbone_map"
+    assert cut.above.trainable_variables == model.trainable_variables
+    finished = find_objective("triplet").finished(model)
+    assert finished.output_names == ["category"] and representation(finished) == "neck"
 
 
 @pytest.mark.parametrize("name", HEADS)

@@ -1,16 +1,25 @@
 """Each image head against plain NumPy, and its gradients at the extremes."""
 
+from itertools import pairwise
+
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from finegrain.errors import UserError
 from finegrain.models.image_heads import find_head, head_embedding, listed_heads
+from finegrain.models.layers import GeneralizedMean
 
-HEADS = sorted(listed_heads())
+# The pooling gem in place of the plain head's mean.
+HEADS = sorted([*listed_heads(), "gem"])
 SHAPE = (5, 4, 16)
 
 
 def small_head(name):
+    if name == "gem":
+        return find_head("plain", pooling="gem")
     return find_head(name, compact=32 if name == "compact_bilinear" else 0)
 
 
@@ -23,7 +32,8 @@ def head_model(name):
         if variable.dtype == "float32":
             # Variances too: at least 0.1.
             values = np.random.normal(0, 0.5, variable.shape)
-            variable.assign(np.abs(values) + 0.1 if "variance" in variable.path else values)
+            least = {"variance": 0.1, "power": 2.0}.get(variable.name.split("_")[-1])
+            variable.assign(values if least is None else np.abs(values) + least)
     return model
 
 
@@ -61,6 +71,12 @@ def masked(model, features):
 
 def slow_plain(model, features):
     return features.mean(axis=(1, 2))
+
+
+def slow_gem(model, features):
+    (power,) = model.get_layer("embedding").get_weights()
+    assert 2 < power < 5
+    return (np.maximum(features, 1e-6) ** power).mean(axis=(1, 2)) ** (1 / power)
 
 
 def slow_attention(model, features):
@@ -140,6 +156,28 @@ def test_a_head_gives_the_numbers_of_a_slow_one(name):
     # The root's epsilon shows where a product is almost nothing beside the others.
     atol = 1e-3 if "bilinear" in name else 1e-5
     np.testing.assert_allclose(found, slow, rtol=1e-3, atol=atol)
+
+
+@settings(max_examples=20, deadline=None)
+@given(powers=st.tuples(st.floats(1, 60), st.floats(1, 60)))
+def test_a_generalized_mean_grows_with_its_power_from_mean_to_maximum(powers):
+    features = np.abs(features_like())
+    pooling = GeneralizedMean()
+    pooling.build(features.shape)
+    np.testing.assert_array_equal(pooling.power, 3.0)
+    found = [features.mean(axis=(1, 2))]
+    for power in sorted(powers):
+        pooling.power.assign(power)
+        found.append(np.asarray(pooling(features)))
+    found.append(features.max(axis=(1, 2)))
+    for smaller, larger in pairwise(found):
+        assert (smaller <= larger + 1e-4).all()
+
+
+def test_a_generalized_mean_is_refused_where_there_is_no_mean():
+    assert find_head("se", pooling="gem").pooling == "gem"
+    with pytest.raises(UserError, match="--pooling gem .* which the head bilinear has not"):
+        find_head("bilinear", pooling="gem")
 
 
 @pytest.mark.parametrize("name", ["bilinear", "compact_bilinear"])

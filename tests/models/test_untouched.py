@@ -78,7 +78,9 @@ def test_no_part_of_a_model_changes_it(assemble, head, hidden, hidden_dropout, t
 
 
 def test_no_part_of_a_model_of_all_pairs_changes_it():
-    model = find_objective("triplet").model(small_backbone(), find_backbone("mobilenet_v2"), 3)
+    heads = {"head": find_head("plain", pooling="gem"), "neck": "bn"}
+    spec = find_backbone("mobilenet_v2")
+    model = find_objective("triplet").model(small_backbone(), spec, 3, **heads)
     model.compile("sgd", "mse")
     model.optimizer.build(model.trainable_variables)
     config, answers = model.get_config(), answered(model)

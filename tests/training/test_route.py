@@ -221,9 +221,10 @@ def test_a_stage_resumes_in_the_midst_of_any_schedule(
 
 def test_all_pairs_are_learnt_from_stored_features_as_from_photographs(data, folder, tmp_path):
     stage = replace(FROZEN, epochs=1)
-    _, history = train(tmp_path, stage, feed(data), "direct", "triplet")
+    _, history = train(tmp_path, stage, feed(data), "direct", "triplet", neck="bn")
     assert history[0]["val_pairs_loss"] > 0
-    _, fast_history = train(tmp_path, stage, feed(data, folder / "cache"), "stored", "triplet")
+    cached = feed(data, folder / "cache")
+    _, fast_history = train(tmp_path, stage, cached, "stored", "triplet", neck="bn")
     np.testing.assert_allclose(losses(fast_history), losses(history), rtol=1e-5)
 
 

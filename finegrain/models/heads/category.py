@@ -6,11 +6,16 @@ from finegrain.tensor import Tensor
 
 CATEGORY = "category"
 HIDDEN = "hidden"
+NECK = "neck"
 SOFTMAX = "softmax"
 
 
 def category_features(
-    embedding: Tensor, dropout: float = 0.5, hidden: int = 0, hidden_dropout: float | None = None
+    embedding: Tensor,
+    dropout: float = 0.5,
+    hidden: int = 0,
+    hidden_dropout: float | None = None,
+    neck: str = "none",
 ) -> Tensor:
     """What the last layer sees of an embedding (B, D): (B, `hidden` or D) float32.
 
@@ -19,8 +24,18 @@ def category_features(
         hidden: width of a ReLU layer in between, with a dropout of its own before it; 0 for none.
         hidden_dropout: share of the embedding dropped before that layer, by default as much as
             before the last; 0 leaves this dropout out.
+        neck: `bn` puts a BatchNormalization without a shift first. So the softmax sees features
+            all of one size, while pair losses go by the embedding before it: Luo et al. 2019,
+            "Bag of Tricks and A Strong Baseline for Deep Person Re-identification", arXiv
+            1903.07071, section 3.6.
     """
     # float32 under mixed precision too: a float16 softmax loses small probabilities.
+    if neck == "bn":
+        # A fine-tuning has few steps, as in the norm of an attention.
+        norm = keras.layers.BatchNormalization(
+            momentum=0.9, center=False, dtype="float32", name=NECK
+        )
+        embedding = norm(embedding)
     if hidden:
         share = dropout if hidden_dropout is None else hidden_dropout
         if hidden_dropout != 0:

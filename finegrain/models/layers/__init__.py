@@ -2,6 +2,7 @@
 
 from finegrain.models.layers.feature_maps import (
     ChannelStatistics,
+    GeneralizedMean,
     OuterProduct,
     RelativeToLargest,
     SignedSquareRoot,
@@ -14,6 +15,7 @@ from finegrain.models.layers.random_changes import RandomAffine, RandomColour, R
 
 __all__ = [
     "ChannelStatistics",
+    "GeneralizedMean",
     "OuterProduct",
     "Preprocess",
     "RandomAffine",

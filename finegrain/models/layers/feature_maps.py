@@ -26,6 +26,40 @@ class ChannelStatistics(Float32Layer):
 
 
 @keras.saving.register_keras_serializable(package="finegrain")
+class GeneralizedMean(Float32Layer):
+    """The p-th root of the mean p-th power of each channel, GeM pooling: (B, C).
+
+    Radenovic, Tolias and Chum 2018, "Fine-tuning CNN Image Retrieval with No Human Annotation",
+    arXiv 1711.02512, section 3.2, equation 3. With p = 1 it is the mean; the larger p, the nearer
+    to the maximum. One p for all channels is learnt, from 3 on, and counts as 1 below.
+
+    It is computed by logarithms, so no power over- or underflows. Features below the floor,
+    negative ones too, count as the floor, which must be above 0.
+    """
+
+    SETTINGS = ("floor",)
+
+    def __init__(self, floor: float = 1e-6, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.floor = _above_zero("floor", floor)
+
+    def build(self, input_shape: Shape) -> None:
+        three = keras.initializers.Constant(3.0)
+        self.power = self.add_weight(shape=(), initializer=three, name="power")
+
+    def call(self, features: Tensor) -> Tensor:
+        _, height, width, channels = ops.shape(features)
+        places = ops.reshape(features, (-1, height * width, channels))
+        power = ops.maximum(self.power, 1.0)
+        logs = power * ops.log(ops.maximum(places, self.floor))
+        count = ops.cast(height * width, "float32")
+        return ops.exp((ops.logsumexp(logs, axis=1) - ops.log(count)) / power)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape[0], input_shape[-1]
+
+
+@keras.saving.register_keras_serializable(package="finegrain")
 class RelativeToLargest(Float32Layer):
     """Each image's feature map divided by its largest absolute value: (B, h, w, C), -1 to 1.
 
