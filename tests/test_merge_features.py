@@ -406,6 +406,11 @@ def test_two_images_of_one_id_are_told_apart_by_their_folder(tmp_path, make_feat
     assert status == 2 and "TEST/1.jpg have one id, 1" in errors
     status, *_ = script_here(*words, "--predict", "MORE")
     assert status == 0 and len(read_rows(tmp_path / "pred.csv")) == 2
+    # Training images too, for whom a merged model shall teach.
+    flags = ("--predict", "train", "--format", "probabilities")
+    status, _, errors = script_here(*words, *flags)
+    assert status == 0, errors
+    assert len(read_rows(tmp_path / "pred.csv")) == 1 + len(whole["train"][0])
 
 
 @pytest.mark.parametrize("script_name", [MERGE, "recipes/export_features.py"])

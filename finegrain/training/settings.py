@@ -81,7 +81,8 @@ class TrainingSettings:
     augment_on: Literal["cpu", "device"] = "cpu"
     # threads that read and augment images
     workers: Threads = 2
-    # finished runs of the same classes, whose averaged answers are learnt: see the next two
+    # finished runs of the same classes, whose averaged answers are learnt, see the next two; or
+    # CSV files with rows for all images, as --format probabilities writes them
     teacher: tuple[Path, ...] = ()
     # the label of a training image is so much the teacher's answer for the plain image
     teacher_weight: Probability = 0.0

@@ -1,8 +1,8 @@
-"""The teacher: finished runs, asked for training images and for photographs without labels."""
+"""What a teacher says of training images, and of photographs without labels: asked once."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,13 +10,10 @@ from finegrain.datasets.gather import checksum
 from finegrain.datasets.manifest import MANIFEST, DataSet, read_manifest
 from finegrain.datasets.unlabelled_images import unlabelled_images
 from finegrain.errors import UserError
-from finegrain.inference.opening import open_inference
-from finegrain.inference.predict import predict_probabilities, sample_images
-from finegrain.runs.finished_run import FinishedRun, open_finished_run
 from finegrain.runs.run_config import RunTeaching
-from finegrain.runs.run_folder import MODEL, RunFolder
 from finegrain.training.objectives.objective import Objective
 from finegrain.training.settings import TrainingSettings
+from finegrain.training.teacher_sources import open_teacher
 from finegrain.training.teaching import Teaching, read_teaching, teaching_digest
 
 
@@ -24,8 +21,8 @@ def check_teacher(settings: TrainingSettings, objective: Objective) -> None:
     """Refuse flags of a teacher that do not go together."""
     if settings.pseudo_labels is not None and not settings.teacher:
         raise UserError(
-            "--pseudo-labels needs a --teacher: finished runs that guess the labels of the "
-            "photographs"
+            "--pseudo-labels needs a --teacher: finished runs, or files of probabilities, that "
+            "guess the labels of the photographs"
         )
     if settings.teacher_weight and not settings.teacher:
         raise UserError("--teacher-weight needs a --teacher: finished runs of the same classes")
@@ -46,78 +43,75 @@ def check_teacher(settings: TrainingSettings, objective: Objective) -> None:
 def taught_by(settings: TrainingSettings, data: DataSet) -> Teaching | None:
     """What the teacher says, asked once and then read from the run folder; None without one.
 
-    Each of its runs sees the plain image, at its own size; their answers are averaged.
+    The answers of its runs and files are averaged. Training images are asked for only where their
+    labels are mixed.
 
     Raises:
-        UserError: a run that cannot teach these classes, no folder of photographs, none among
-            them that the teacher is sure of, an image that can no longer be read.
+        UserError: a run or file that cannot teach these classes, no folder of photographs, none
+            among them that the teacher is sure of, an image that can no longer be read.
     """
     if not settings.teacher:
         return None
-    runs = [_open_teacher(folder, data) for folder in settings.teacher]
+    openvino, batch_size = settings.openvino, settings.batch_size
+    sources = [open_teacher(path, data, openvino, batch_size) for path in settings.teacher]
     folder = settings.pseudo_labels
-    photographs = {} if folder is None else _unlabelled(folder, data)
-    models = [checksum(run.folder / MODEL)[0] for run in runs]
-    threshold = 0.0 if folder is None else settings.pseudo_threshold
-    told: dict[str, Any] = {
-        "digest": teaching_digest(models, list(photographs.values()), threshold),
-        "runs": [str(run.folder) for run in runs],
-        "folder": None if folder is None else str(folder),
+    photographs = [] if folder is None else _unlabelled(folder, data)
+    paths = data.paths("train") if settings.teacher_weight else []
+    depends_on = {
+        "sources": [source.digest for source in sources],
+        "own": len(paths),
+        "photographs": [photograph.sha1 for photograph in photographs],
+        "threshold": settings.pseudo_threshold if photographs else None,
     }
-    known = read_teaching(settings.run, RunTeaching(**told))
+    about = RunTeaching(
+        digest=teaching_digest(depends_on),
+        runs=[str(path) for path in settings.teacher],
+        folder=None if folder is None else str(folder),
+    )
+    known = read_teaching(settings.run, about)
     if known is not None:
         return known
-    paths, unlabelled = data.paths("train"), list(photographs)
-    answers = _mean_answers(runs, [*paths, *unlabelled], data.classes, settings)
-    own, guessed = np.split(answers, [len(paths)])
+    images = [(path.stem, path) for path in paths]
+    images += [(photograph.image_id, photograph.path) for photograph in photographs]
+    total = sum((source.answers(images) for source in sources), np.zeros(len(data.classes)))
+    own, guessed = np.split((total / len(sources)).astype("float32"), [len(paths)])
     _refuse_unanswered(own, paths)
     # A photograph that cannot be read has NaN for an answer, of which nothing is sure.
-    sure = np.flatnonzero(guessed.max(axis=1) >= threshold)
+    sure = np.flatnonzero(guessed.max(axis=1) >= settings.pseudo_threshold)
     if folder is not None and not len(sure):
         raise UserError(
             f"the teacher is sure of none of the photographs in {folder}; lower "
-            f"--pseudo-threshold {threshold:g}"
+            f"--pseudo-threshold {settings.pseudo_threshold:g}"
         )
-    chosen = [unlabelled[row] for row in sure]
+    chosen = [photographs[row] for row in sure]
     return Teaching(
-        RunTeaching(**told, images=len(chosen)),
+        about.model_copy(update={"images": len(chosen)}),
         np.concatenate([own, guessed[sure]]),
-        np.array([str(path.absolute()) for path in chosen], np.str_),
-        np.array([photographs[path] for path in chosen], np.str_),
+        np.array([str(photograph.path.absolute()) for photograph in chosen], np.str_),
+        np.array([photograph.sha1 for photograph in chosen], np.str_),
     )
 
 
-def _open_teacher(folder: Path, data: DataSet) -> FinishedRun:
-    run = open_finished_run(folder)
-    if set(run.classes) != set(data.classes):
-        lacks, adds = set(data.classes) - set(run.classes), set(run.classes) - set(data.classes)
-        which = f"lacks {min(lacks)}" if lacks else f"adds {min(adds)}"
-        raise UserError(
-            f"--teacher {folder} tells other classes apart than {data.folder} has: it {which}; "
-            "name a run of the same classes"
-        )
-    if RunFolder.open(folder).config.data.digest != data.digest:
-        print(
-            f"notice  {folder} was trained on another data set; where that holds held-out images "
-            f"of {data.folder}, errors on these flatter"
-        )
-    return run
+class _Photograph(NamedTuple):
+    image_id: str
+    path: Path
+    sha1: str
 
 
-def _unlabelled(folder: Path, data: DataSet) -> dict[Path, str]:
-    """Photographs to be guessed -> SHA-1: each once, and none that the data set holds."""
-    images = unlabelled_images(folder, data.classes, "--pseudo-labels").values()
+def _unlabelled(folder: Path, data: DataSet) -> list[_Photograph]:
+    """Photographs to be guessed: each once, and none that the data set holds."""
+    images = unlabelled_images(folder, data.classes, "--pseudo-labels")
     manifest = read_manifest(data.folder / MANIFEST)
     split_of = dict(zip(manifest["sha1"], manifest["split"], strict=True))
-    found: dict[str, Path] = {}
+    found: dict[str, _Photograph] = {}
     held_out = training = 0
-    for path in images:
+    for image_id, path in images.items():
         try:
             sha1, _ = checksum(path)
         except OSError:
             continue
         if sha1 not in split_of:
-            found.setdefault(sha1, path)
+            found.setdefault(sha1, _Photograph(image_id, path, sha1))
         elif split_of[sha1] == "train":
             training += 1
         else:
@@ -128,24 +122,7 @@ def _unlabelled(folder: Path, data: DataSet) -> dict[Path, str]:
                 f"notice  left out {count} of {len(images)} photographs of {folder}, which are "
                 f"{what} images of {data.folder}"
             )
-    return {path: sha1 for sha1, path in found.items()}
-
-
-def _mean_answers(
-    runs: Sequence[FinishedRun],
-    paths: Sequence[Path],
-    classes: Sequence[str],
-    settings: TrainingSettings,
-) -> np.ndarray:
-    """(N, C) float32, the columns in the order of the classes; NaN for what cannot be read."""
-    total = np.zeros((len(paths), len(classes)))
-    for run in runs:
-        print(f"teacher {run.folder} answers for {len(paths)} images", flush=True)
-        sample = sample_images(paths, run.frame)
-        opened = open_inference(run.classifier(), sample, settings.openvino, len(paths))
-        found = predict_probabilities(opened, paths, run.frame, settings.batch_size)
-        total += found.probabilities[:, [run.classes.index(name) for name in classes]]
-    return (total / len(runs)).astype("float32")
+    return list(found.values())
 
 
 def _refuse_unanswered(answers: np.ndarray, paths: Sequence[Path]) -> None:

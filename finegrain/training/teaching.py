@@ -1,11 +1,12 @@
-"""What finished runs teach a new one: their answers beside the labels, and labels they guess."""
+"""What a teacher adds to a training: its answers beside the labels, and labels it guesses."""
 
 import hashlib
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,8 @@ class Teaching:
     Attributes:
         about: what the answers depend on, as the run's config tells it.
         answers: (N + M, C) float32 probabilities, of the N training images of the data set in
-            the order of the manifest, then of M photographs without labels.
+            the order of the manifest, then of M photographs without labels. N is 0 where labels
+            are not mixed.
         paths, sha1: (M,) str, of these photographs.
     """
 
@@ -110,7 +112,6 @@ def taught_before(run: Path, about: RunTeaching | None) -> Teaching | None:
     return teaching
 
 
-def teaching_digest(models: Sequence[str], photographs: Sequence[str], threshold: float) -> str:
-    """SHA-256 of what a teaching depends on: digests of models and of photographs."""
-    content = json.dumps([list(models), list(photographs), threshold])
-    return hashlib.sha256(content.encode("ascii")).hexdigest()
+def teaching_digest(depends_on: Mapping[str, Any]) -> str:
+    """SHA-256 of what a teaching depends on, JSON values by name."""
+    return hashlib.sha256(json.dumps(depends_on).encode("ascii")).hexdigest()

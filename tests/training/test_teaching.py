@@ -92,7 +92,7 @@ def test_the_mean_of_the_runs_is_asked_once(drawn_data, runs, tmp_path, monkeypa
     assert teaching.about.runs == [str(folder) for folder in teachers]
     (tmp_path / "run").mkdir()
     teaching.save(tmp_path / "run")
-    monkeypatch.setattr("finegrain.training.teacher._mean_answers", None)
+    monkeypatch.setattr("finegrain.training.teacher_sources.predict_probabilities", None)
     again = taught_by(settings, data)
     np.testing.assert_array_equal(again.answers, teaching.answers)
     assert again.about == teaching.about
@@ -168,6 +168,49 @@ def test_photographs_the_teacher_is_sure_of_become_training_images(
     (fewer / "3.jpg").unlink()
     other = taught_by(replace(settings, pseudo_labels=fewer), data)
     assert other.about.digest != teaching.about.digest
+
+
+def test_a_file_of_probabilities_teaches_too(drawn_data, photographs, tmp_path):
+    """As a merged model's, whose rows stand by id and whose probabilities were clipped."""
+    data = open_data_set(drawn_data)
+    ids = [path.stem for path in data.paths("train")] + [str(number) for number in range(12)]
+    ids.append("broken")
+    shares = np.random.default_rng(1).dirichlet(np.full(4, 0.3), len(ids)).clip(0.005, 0.995)
+    order = np.random.default_rng(2).permutation(len(ids))
+    names = ["id", *data.classes[::-1]]
+    lines = [[ids[row], *shares[row, ::-1].astype(str)] for row in order]
+    file = tmp_path / "merged.csv"
+
+    def write(*rows):
+        file.write_text("".join(",".join(row) + "\n" for row in rows))
+
+    write(names, *lines)
+    flags = {"teacher": (file,), "pseudo_labels": photographs, "pseudo_threshold": 0.9}
+    settings = settings_of(drawn_data, tmp_path / "run", **flags)
+    teaching = taught_by(replace(settings, teacher_weight=0.5), data)
+    expected = shares / shares.sum(axis=1, keepdims=True)
+    own = len(data.paths("train"))
+    np.testing.assert_allclose(teaching.answers[:own], expected[:own], atol=1e-6)
+    sure = [row for row in range(own, len(ids)) if expected[row].max() >= 0.9]
+    assert 0 < len(sure) < 13
+    assert [path.split("/")[-1].split(".")[0] for path in teaching.paths] == [
+        ids[row] for row in sure
+    ]
+    np.testing.assert_allclose(teaching.answers[own:], expected[sure], atol=1e-6)
+    # Where labels are not mixed, training images are not asked for.
+    write(names, *[line for line in lines if line[0].isdigit() or line[0] == "broken"])
+    assert len(taught_by(settings, data).answers) == len(sure)
+
+    def refused(words, *rows, **more):
+        write(*rows)
+        with pytest.raises(UserError, match=words):
+            taught_by(replace(settings, **more), data)
+
+    refused("has no row for", names, *lines[:-1], teacher_weight=0.5)
+    refused("no table `id,<class>,...`", ["id", "a"], ["1", "much"])
+    refused("tells other classes apart", ["id", "a", "b"], ["1", "1", "0"])
+    refused("are no probabilities", names, ["1", "-1", "2", "0", "0"])
+    refused("two rows of", names, *lines, lines[0])
 
 
 def test_mistakes_are_one_sentence(drawn_data, runs, photographs, tmp_path):
