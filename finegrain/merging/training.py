@@ -1,6 +1,5 @@
 """Train a classifier on merged embeddings: Dropout and Dense, or logistic regression."""
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -8,6 +7,7 @@ from typing import Literal, TypeAlias
 import keras
 import numpy as np
 
+from finegrain.embeddings.logistic import STRENGTHS, fits
 from finegrain.errors import UserError
 from finegrain.memory import size_in_words
 from finegrain.merging.answers import Answers, answer
@@ -29,7 +29,6 @@ EPOCHS, STEPS, MOST_EPOCHS = 8, 1250, 250
 LEARNING_RATES = {"adadelta": 1.0, "adam": 1e-3}
 # Keeps the chance behind the dropout apart from that behind the order.
 MASKS = 1
-LOGISTIC_STEPS = 200
 # Values of C in a row that were worse than the best, after which larger ones, which take longest,
 # are not tried.
 WORSE_IN_A_ROW = 1
@@ -57,7 +56,7 @@ class MergedTraining:
     epochs: int | None = None
     batch_size: int = 128
     dropout: float = 0.5
-    strengths: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
+    strengths: tuple[float, ...] = STRENGTHS
     seed: int = 0
 
     def epochs_for(self, rows: int) -> int:
@@ -161,20 +160,12 @@ def _logistic(
     model: keras.Model, split: MergeSplit, names: list[str], training: MergedTraining
 ) -> Iterator[Step]:
     """Logistic regression ends up in the model's own Dense: one way to answer for both."""
-    # scikit-learn takes a second to import.
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
     matrix = _merged_matrix(model, split.train, names)
     classes = len(split.train.joined.classes)
-    regression = LogisticRegression(max_iter=LOGISTIC_STEPS, warm_start=True)
-    for strength in sorted(training.strengths):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            regression.set_params(C=strength).fit(matrix, split.train.labels)
-        model.get_layer(CATEGORY).set_weights([regression.coef_.T, regression.intercept_])
-        ended = "" if regression.n_iter_.max() < LOGISTIC_STEPS else ", not converged"
-        yield answer(model, split.valid, names, classes), f"C = {strength:g}{ended}"
+    for fit in fits(matrix, split.train.labels, training.strengths):
+        model.get_layer(CATEGORY).set_weights([fit.coefficients, fit.intercepts])
+        ended = "" if fit.converged else ", not converged"
+        yield answer(model, split.valid, names, classes), f"C = {fit.strength:g}{ended}"
 
 
 def _merged_matrix(model: keras.Model, rows: FeatureRows, names: Sequence[str]) -> np.ndarray:
