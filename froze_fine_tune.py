@@ -57,11 +57,13 @@ def main(settings: Settings) -> None:
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
     from finegrain.evaluation.close_stage import close_stage
+    from finegrain.training.baseline import measure_baseline
     from finegrain.training.budget import print_budget
     from finegrain.training.session import start_session
 
     session = start_session(settings, objective_of(settings.pair_loss))
     print_budget(session, session.stages)
+    measure_baseline(session)
     for stage in session.stages:
         session.train(stage)
         close_stage(session, stage, is_final=stage is session.stages[-1])

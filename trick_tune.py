@@ -59,6 +59,7 @@ def main(settings: Settings) -> None:
     load_keras()
     from finegrain.evaluation.close_stage import close_stage
     from finegrain.runs.run_folder import RunFolder
+    from finegrain.training.baseline import measure_baseline
     from finegrain.training.budget import print_budget
     from finegrain.training.session import cache_beside, reopen_session
 
@@ -84,6 +85,7 @@ def main(settings: Settings) -> None:
         stop_patience=settings.stop_patience,
     )
     print_budget(session, [retrained])
+    measure_baseline(session)
     session.train(retrained)
     close_stage(session, retrained, is_final=True)
 

@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import pairwise
 from typing import Any, NoReturn, TypeVar
@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TypeVar
 import tyro
 
 from finegrain.errors import UserError
-from finegrain.flags import check_flags
+from finegrain.flags import check_flags, flag_name
 from finegrain.quiet import stderr_aside
 
 Settings = TypeVar("Settings")
@@ -68,6 +68,24 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
     finally:
         # Called first at the end; then libraries clear away, and Ctrl-C has nothing to stop.
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+
+
+def command_with(flags: Mapping[str, str], without: Iterable[str] = ()) -> str:
+    """The command that runs, as one would type it, with some settings changed and some left out.
+
+    `flags` and `without` are named as fields are: `batch_size`.
+    """
+    dropped = {flag_name(name) for name in [*flags, *without]}
+    words, kept = ["python", sys.argv[0]], True
+    for word in sys.argv[1:]:
+        if word.startswith("--"):
+            name = word[2:].partition("=")[0].replace("_", "-")
+            kept = not dropped & {f"--{name}", f"--{name.removeprefix('no-')}"}
+        if kept:
+            words.append(word)
+    for name, value in flags.items():
+        words += [flag_name(name), value]
+    return shlex.join(words)
 
 
 def _parsed(settings_type: type[Settings]) -> Settings:

@@ -2,9 +2,10 @@
 
     python tools/compare.py --run runs/dogs-single runs/dogs
 
-Prints one row for each finished stage of each run. Test errors are there if the data set has
-labelled test images (`img2keras.py --test-fraction`): those no choice was made on, so they are the
-ones to quote.
+Prints one row for each finished stage of each run, and before them its baseline: what logistic
+regression on the embeddings of its frozen backbone reaches on the same images. Test errors are
+there if the data set has labelled test images (`img2keras.py --test-fraction`): those no choice was
+made on, so they are the ones to quote.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
 
+BASELINE = "baseline: logistic, frozen embeddings"
 STAGE_NAMES = {
     "1-frozen": "backbone frozen",
     "2-unfrozen": "last blocks unfrozen",
@@ -37,7 +39,10 @@ def main(settings: Settings) -> None:
     rows = []
     for path in settings.run:
         run = RunFolder.open(path)
-        for stage, numbers in sorted(read_results(run)["stages"].items()):
+        results = read_results(run)
+        if results.get("baseline") and results["stages"]:
+            rows.append((path, BASELINE, results["baseline"]))
+        for stage, numbers in sorted(results["stages"].items()):
             if settings.only_finished and stage == "1-frozen":
                 continue
             rows.append((path, described(run.config, stage), numbers))
@@ -52,7 +57,7 @@ def main(settings: Settings) -> None:
             for split in ("valid", "test")
         )
         print(
-            f"{what:<{width}}  {valid:>10}  {test:>6}  {numbers['epochs']:>6}  "
+            f"{what:<{width}}  {valid:>10}  {test:>6}  {numbers.get('epochs', '-'):>6}  "
             f"{numbers['seconds']:>7.0f}  {path}"
         )
 

@@ -17,6 +17,7 @@ from finegrain.evaluation.evaluation_file import (
 )
 from finegrain.evaluation.labelled_images import (
     HELD_OUT,
+    TEST,
     VALID,
     Answered,
     LabelledImages,
@@ -37,6 +38,7 @@ from finegrain.runs.plateau import judge
 from finegrain.runs.predictions import PREDICTIONS
 from finegrain.runs.run_folder import MODEL, read_results, write_results
 from finegrain.runs.stage_folder import StageFolder
+from finegrain.training.baseline import modern_command
 from finegrain.training.objectives.objective import Objective
 from finegrain.training.session import Session
 from finegrain.training.stage import Stage
@@ -65,7 +67,10 @@ def close_stage(session: Session, stage: Stage, is_final: bool) -> None:
         results["model_from"] = owner
         write_results(run, results)
     _draw(session, is_final)
-    print(_closing_line(stage, results["stages"][stage.name]))
+    numbers, baseline = results["stages"][stage.name], results.get("baseline") or {}
+    print(_closing_line(stage, numbers, baseline if is_final else {}))
+    if is_final:
+        _tell_if_worse(session, stage, numbers, baseline)
     if is_final and owner != stage.name:
         _restore_later_model(session, owner)
 
@@ -190,11 +195,33 @@ def _draw(session: Session, is_final: bool) -> None:
             draw_model(session.model, run / MODEL_PICTURE)
 
 
-def _closing_line(stage: Stage, numbers: dict[str, float]) -> str:
+def _closing_line(stage: Stage, numbers: dict[str, float], baseline: dict[str, float]) -> str:
     errors = ", ".join(
         f"{name} {numbers[key]:.4f}"
         for name, key in (("validation", "valid_error"), ("test", "test_error"))
         if key in numbers
     )
     reached = f"top-1 error {errors}" if errors else "not measured"
+    if split := _compared_split(numbers, baseline):
+        reached += f"; baseline {baseline[f'{split}_error']:.4f}"
     return f"{stage.name}: {reached} ({numbers['seconds']:.0f} s of training)"
+
+
+def _compared_split(numbers: dict[str, float], baseline: dict[str, float]) -> str | None:
+    """The split whose error tells a stage from its baseline, if both have one."""
+    both = numbers.keys() & baseline.keys()
+    return next((split for split in (TEST, VALID) if f"{split}_error" in both), None)
+
+
+def _tell_if_worse(
+    session: Session, stage: Stage, numbers: dict[str, float], baseline: dict[str, float]
+) -> None:
+    """Say so where a stage errs more than its baseline, and which command would do better."""
+    split = _compared_split(numbers, baseline)
+    if split is None or numbers[f"{split}_error"] <= baseline[f"{split}_error"]:
+        return
+    instead = modern_command(session)
+    print(
+        f"  notice    {stage.name} ends above its baseline: logistic regression on the frozen "
+        f"backbone's embeddings errs less{f'; try: {instead}' if instead else ''}"
+    )

@@ -18,24 +18,42 @@ from finegrain.tensor import Tensor
 ACTIVATION, BACKBONE_MAP = "activation", "backbone_map"
 
 
-@dataclass(frozen=True)
-class Cut:
-    """A training model as two models that share its layers.
+@dataclass(frozen=True, kw_only=True)
+class Below:
+    """The part of a model that stands still.
 
     Attributes:
         below: `image` (B, H, W, 3), RGB 0 to 255 -> list of features, one for each kind.
-        above: dict of the features by kind, and of what the training model takes beside the
-            image -> the training model's outputs. Holds all that is trained.
         kinds: name of a feature -> shape and dtype it is stored with.
         name: of the place: `embedding`, `backbone_map`, or `activation` inside the backbone.
-        boundary: index of the first backbone layer above the cut; None above the backbone.
+        boundary: index of the first backbone layer above it; None above the backbone.
     """
 
     below: keras.Model
-    above: keras.Model
     kinds: dict[str, RowKind]
     name: str
     boundary: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut(Below):
+    """A training model as two models that share its layers.
+
+    Attributes:
+        above: dict of the features by kind, and of what the training model takes beside the
+            image -> the training model's outputs. Holds all that is trained.
+    """
+
+    above: keras.Model
+
+
+def below_the_mean(model: keras.Model) -> Below:
+    """As far as the mean of the feature map, the plain embedding, whatever head the model has."""
+    features = feature_map(model)
+    mean = keras.layers.GlobalAveragePooling2D(dtype="float32", name=EMBEDDING)(features)
+    below = keras.Model(model.get_layer("image").output, [mean], name="below")
+    kinds = {EMBEDDING: RowKind((int(mean.shape[-1]),), "float32")}
+    return Below(below=below, kinds=kinds, name=EMBEDDING)
 
 
 def cut_above_backbone(model: keras.Model) -> Cut:
@@ -80,7 +98,8 @@ def _cut_at(model: keras.Model, name: str, tensor: Tensor, dtype: str) -> Cut:
     outputs = _outputs(model, tensor, inputs[name], inputs)
     below = keras.Model(model.get_layer("image").output, [tensor], name="below")
     above = keras.Model(inputs, outputs, name=model.name)
-    return Cut(below, above, {name: RowKind(shape, dtype)}, name)
+    kinds = {name: RowKind(shape, dtype)}
+    return Cut(below=below, above=above, kinds=kinds, name=name)
 
 
 def cut_at_boundary(model: keras.Model, first_trainable: int) -> Cut | None:
@@ -108,7 +127,7 @@ def cut_at_boundary(model: keras.Model, first_trainable: int) -> Cut | None:
     kinds = {name: RowKind(tuple(entry.shape[1:]), "float16") for name, entry in inputs.items()}
     outputs = _outputs(model, feature_map(model), upper, inputs)
     above = keras.Model(inputs, outputs, name=model.name)
-    return Cut(below, above, kinds, ACTIVATION, boundary)
+    return Cut(below=below, above=above, kinds=kinds, name=ACTIVATION, boundary=boundary)
 
 
 def network_digest(below: keras.Model, boundary: int | None = None) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from finegrain.errors import UserError
 from finegrain.features.compute import FeatureComputer, FeatureOverflow
-from finegrain.features.cut import Cut, network_digest
+from finegrain.features.cut import Below, network_digest
 from finegrain.images.batches import PhotoBatches
 from finegrain.images.pixels import photos_digest
 from finegrain.models.backbone import weights_digest
@@ -18,7 +18,7 @@ from finegrain.stores.row_store import DamagedStore, RowStore
 
 
 def feature_key(
-    cut: Cut,
+    cut: Below,
     photos: dict[str, PhotoBatches],
     checksums: Mapping[Path, str],
     views: int,

@@ -16,6 +16,7 @@ from finegrain.runs.run_folder import MODEL, RunFolder, read_results
 
 # Of the held-out splits the one to look at: choices are made on the validation.
 SPLITS_LOOKED_AT = ("valid", "test")
+BASELINE = "logistic regression on frozen embeddings"
 
 
 @dataclass
@@ -26,6 +27,7 @@ class RunRecord:
         data: where the data set of the photographs stands now, if it has moved.
         stages: (name, rows of its history) of each stage.
         results: stage name -> its numbers.
+        baseline: those of its baseline, empty where none was measured.
         evaluation: split -> its measures in evaluation.json.
         answers: of the split that is shown; None where there are none.
         notes: sentences on what is missing or left out.
@@ -38,6 +40,7 @@ class RunRecord:
     classes: list[str] = field(default_factory=list)
     stages: list[tuple[str, list[dict[str, float]]]] = field(default_factory=list)
     results: dict[str, dict[str, float]] = field(default_factory=dict)
+    baseline: dict[str, float] = field(default_factory=dict)
     evaluation: dict[str, Any] = field(default_factory=dict)
     split: str = SPLITS_LOOKED_AT[0]
     answers: Answers | None = None
@@ -74,7 +77,8 @@ def read_run(folder: Path, split: str | None = None, data: Path | None = None) -
         if not record.stages:
             record.notes.append("No epoch is finished yet, so there are no curves.")
     try:
-        record.results = read_results(run)["stages"]
+        results = read_results(run)
+        record.results, record.baseline = results["stages"], results.get("baseline") or {}
         record.evaluation = read_evaluation(folder / EVALUATION)["splits"]
     except (UserError, KeyError) as error:
         record.notes.append(f"Measures are missing: {error}.")
@@ -159,16 +163,17 @@ def setting_rows(record: RunRecord) -> list[tuple[str, str]]:
 
 
 def stage_rows(record: RunRecord) -> list[dict[str, str]]:
-    """The errors of each finished stage, as text."""
+    """The errors of the baseline and of each finished stage, as text."""
+    baseline = [(f"baseline: {BASELINE}", record.baseline)] if record.baseline else []
     return [
         {
             "name": name,
-            "epochs": str(numbers["epochs"]),
+            "epochs": str(numbers.get("epochs", "–")),
             "seconds": f"{numbers['seconds']:.0f}",
             "valid": _percent(numbers.get("valid_error")),
             "test": _percent(numbers.get("test_error")),
         }
-        for name, numbers in sorted(record.results.items())
+        for name, numbers in [*baseline, *sorted(record.results.items())]
     ]
 
 
@@ -192,6 +197,12 @@ def measures_of(evaluation: dict[str, Any]) -> list[Measure]:
         for key, found in evaluation.get("measures", {}).items()
         if found is not None
     ]
+
+
+def baseline_accuracy(record: RunRecord) -> list[Measure]:
+    """The baseline's top-1 accuracy on the split shown, where it was measured."""
+    error = record.baseline.get(f"{record.split}_error")
+    return [] if error is None else [Measure("Baseline", _percent(1 - error), BASELINE)]
 
 
 def measure_rows(evaluation: dict[str, Any]) -> list[tuple[str, list[Measure | None]]]:

@@ -31,7 +31,7 @@ from finegrain.report.confusions import (
 from finegrain.report.evidence import gather_evidence
 from finegrain.report.matrix_drawing import draw_matrix, draw_overview
 from finegrain.report.photographs import Picture
-from finegrain.report.run_record import Measure, RunRecord, measures_of
+from finegrain.report.run_record import Measure, RunRecord, baseline_accuracy, measures_of
 
 # With more classes the matrix shows the most confused ones.
 MOST_IN_MATRIX = 60
@@ -82,7 +82,7 @@ def view_run(record: RunRecord, most_embedded: int) -> RunView:
     view = RunView(
         record,
         draw_curves(record.stages) if record.stages else [],
-        measures_of(measured)[:TILES],
+        _tiles(record, measures_of(measured)),
         draw_reliability(measured.get("reliability") or []),
     )
     training = record.config.get("data", {}).get("class_counts") or []
@@ -99,6 +99,12 @@ def view_run(record: RunRecord, most_embedded: int) -> RunView:
             f"({reason}); if the data set has moved, tell where it stands with --data."
         )
     return view
+
+
+def _tiles(record: RunRecord, measures: list[Measure]) -> list[Measure]:
+    """The first measures, that of the baseline behind the model's top-1 accuracy."""
+    first = measures[:TILES]
+    return first[:1] + baseline_accuracy(record) + first[1:] if first else []
 
 
 def _add_classes(view: RunView, answers: Answers, training: Sequence[int]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import keras
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 from pydantic import NonNegativeInt
 
 from finegrain.datasets.manifest import DataSet, category_ids, open_data_set
@@ -37,11 +37,21 @@ class StageNumbers(Typed):
     test_error: Probability = math.nan
 
 
+class BaselineNumbers(Typed):
+    """What logistic regression on the frozen backbone's embeddings reached, at C `strength`."""
+
+    valid_error: Probability
+    test_error: Probability = math.nan
+    strength: Annotated[float, Gt(0)]
+    seconds: Annotated[float, Ge(0)]
+
+
 class Results(Record):
     """The content of `results.json`."""
 
     model_from: str | None
     stages: dict[str, StageNumbers]
+    baseline: BaselineNumbers | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +122,10 @@ class RunFolder:
 
 
 def read_results(run: RunFolder) -> dict[str, Any]:
-    """`model_from`, the stage of model.keras (None before the first), and `stages`, by name."""
+    """`model_from`, the stage of model.keras (None before the first), and `stages`, by name.
+
+    `baseline` where it was measured.
+    """
     file = run.path / RESULTS
     if not file.is_file():
         return {"model_from": None, "stages": {}}

@@ -82,10 +82,29 @@ class Feed:
         """The batches that judge an epoch: always the same, classes mixed, no augmentation."""
         paths, labels = self.data.paths("valid"), self.data.labels("valid")
         mixed = np.random.default_rng(VALIDATION_SEED).permutation(len(paths))
-        paths = [paths[index] for index in mixed]
+        return self._as_they_are([paths[index] for index in mixed], labels[mixed], pixels)
+
+    def plain(self, most_training: int) -> dict[str, PhotoBatches]:
+        """Every split's images as they are, in the order of the manifest.
+
+        Of more than `most_training` training images so many are drawn, always the same.
+        """
+        photos = {}
+        for split in self.data.splits:
+            paths, labels = self.data.paths(split), self.data.labels(split)
+            if split == "train" and len(paths) > most_training:
+                drawn = np.random.default_rng(0).choice(len(paths), most_training, replace=False)
+                drawn.sort()
+                paths, labels = [paths[index] for index in drawn], labels[drawn]
+            photos[split] = self._as_they_are(paths, labels)
+        return photos
+
+    def _as_they_are(
+        self, paths: list[Path], labels: np.ndarray, pixels: PixelStore | None = None
+    ) -> PhotoBatches:
         return PhotoBatches(
             paths,
-            labels[mixed],
+            labels,
             len(self.data.classes),
             self.frame,
             self.batch_size,

@@ -177,7 +177,7 @@ def _stored(
         feature_key(cut, photos, feed.checksums(), stage.fixed_views, engine),
         cut.kinds,
         rows,
-        _columns(photos, views, feed),
+        row_columns(photos, views, feed),
     )
     if store is None:
         return None, folder.reason
@@ -199,7 +199,8 @@ def _stored(
     }, ""
 
 
-def _columns(photos: dict[str, PhotoBatches], views: dict[str, int], feed: Feed) -> Columns:
+def row_columns(photos: dict[str, PhotoBatches], views: dict[str, int], feed: Feed) -> Columns:
+    """What describes the rows of a store, of so many views in each split, for people."""
     columns: dict[str, dict[str, Any]] = {"path": {}, "label": {}, "view": {}}
     for split, batches in photos.items():
         count = views[split]

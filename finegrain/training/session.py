@@ -43,6 +43,7 @@ class Session:
     Attributes:
         model: the objective's training model, holding the weights of wherever the training stands.
         stages: what the script is to train, in order.
+        settings: the flags the run was begun or goes on with, None for a further stage.
     """
 
     data: DataSet
@@ -52,6 +53,13 @@ class Session:
     feed: Feed
     computing: Computing
     stages: Sequence[Stage] = ()
+    settings: TrainingSettings | None = None
+
+    @property
+    def wants_baseline(self) -> bool:
+        """Whether a baseline is asked for, of a backbone that was pretrained."""
+        settings = self.settings
+        return settings is not None and settings.baseline and settings.weights != "none"
 
     def folder(self, stage: Stage) -> StageFolder:
         """The stage's folder; refused if it was made with other settings."""
@@ -147,7 +155,7 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     run = RunFolder.start(settings.run, config, data.classes, settings.held_before())
     if teaching is not None:
         teaching.save(run.path)
-    return Session(data, run, objective, model, feed, computing, stages)
+    return Session(data, run, objective, model, feed, computing, stages, settings)
 
 
 def reopen_session(

@@ -27,7 +27,7 @@ HELD_BEFORE = {"views": 0}
 # Flags that change nothing in the result, so a run may go on with other values.
 # a teacher is recorded by its content.
 FREE_FLAGS = (
-    *("recipe", "data", "run", "workers", "cache", "cache_gb", "memory_gb"),
+    *("recipe", "data", "run", "baseline", "workers", "cache", "cache_gb", "memory_gb"),
     *("teacher", "pseudo_labels"),
 )
 
@@ -79,6 +79,9 @@ class TrainingSettings:
     # where new augmented views are made each epoch: cpu, as the images are read, or device, as
     # layers of the model, for a GPU that waits for its images
     augment_on: Literal["cpu", "device"] = "cpu"
+    # measure what logistic regression on the frozen backbone's embeddings reaches, to be shown
+    # beside every error of the training
+    baseline: bool = True
     # threads that read and augment images
     workers: Threads = 2
     # finished runs of the same classes, whose averaged answers are learnt, see the next two; or

@@ -8,7 +8,7 @@ import pytest
 from finished_runs import SIDE, small_backbone
 
 from finegrain.evaluation import close_stage as close_stage_module
-from finegrain.training import session
+from finegrain.training import build
 
 FLAGS = (
     "--backbone",
@@ -39,7 +39,7 @@ MADE = {
 
 @pytest.fixture(autouse=True)
 def a_small_network_and_no_graphviz(monkeypatch):
-    monkeypatch.setattr(session, "build_backbone", lambda *_: small_backbone())
+    monkeypatch.setattr(build, "build_backbone", lambda *_: small_backbone())
     monkeypatch.setattr("finegrain.evaluation.pictures.shutil.which", lambda name: None)
 
 

@@ -1,0 +1,140 @@
+"""The baseline of a training: logistic regression on the embeddings of the frozen backbone."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from finegrain.command import command_with
+from finegrain.embeddings.logistic import Softmax, fit_softmax
+from finegrain.errors import by_product
+from finegrain.features.compute import FeatureComputer
+from finegrain.features.cut import below_the_mean
+from finegrain.features.plain import features_in_memory
+from finegrain.features.stored import feature_key
+from finegrain.models.image_heads import EMBEDDING
+from finegrain.runs.run_folder import read_results, write_results
+from finegrain.training.feed import Feed
+from finegrain.training.route import row_columns
+from finegrain.training.session import Session
+from finegrain.training.stage_settings import StageSettings
+
+# A linear classifier gains little from more.
+MOST_IMAGES = 50_000
+# Multiplications and additions a second of two cores, roughly.
+SPEED = 4e10
+# Steps in all that a fit takes, as a rule.
+STEPS = 50
+# Seconds that are worth a word beforehand.
+LONG = 30
+NAMES = {"valid": "validation", "test": "test"}
+
+
+def measure_baseline(session: Session) -> None:
+    """Measure what the session's model is to beat, once a run, and tell it.
+
+    To be called before the training begins, while the backbone is as it was pretrained. It leaves
+    the model and all chance as they are. The baseline only tells of a run, so what goes wrong
+    leaves it out. Without pretrained weights there is none.
+    """
+    results = read_results(session.run)
+    if session.wants_baseline and not results.get("baseline"):
+        with by_product("the baseline"):
+            results["baseline"] = _measured(session)
+            write_results(session.run, results)
+    if baseline := results.get("baseline"):
+        print(f"  baseline  {described(baseline)}", flush=True)
+
+
+def described(baseline: dict[str, Any]) -> str:
+    """What `results.json` says of a baseline, in a line."""
+    errors = ", ".join(
+        f"{name} {baseline[key]:.4f}"
+        for split, name in NAMES.items()
+        if (key := f"{split}_error") in baseline
+    )
+    return (
+        f"logistic regression on frozen embeddings: top-1 error {errors} "
+        f"({baseline['seconds']:.0f} s)"
+    )
+
+
+def modern_command(session: Session) -> str:
+    """The command that trains another run by the modern recipe; empty where that was this one's.
+
+    What this command sets of the recipe's own flags is left out. Empty for a further stage, too,
+    whose command trains nothing else.
+    """
+    settings = session.settings
+    if not isinstance(settings, StageSettings) or settings.recipe == "modern":
+        return ""
+    own = settings.recipes()["modern"]
+    return command_with({"recipe": "modern", "run": f"{settings.run}-modern"}, without=own)
+
+
+def _measured(session: Session) -> dict[str, Any]:
+    """`BaselineNumbers` as JSON values."""
+    started = time.monotonic()
+    # Without what a teacher adds.
+    feed = replace(session.feed, data=session.data, soft=None)
+    embeddings, labels = frozen_embeddings(session.model, feed)
+    softmax = fit(embeddings, labels, len(session.data.classes))
+    errors = {
+        f"{split}_error": softmax.top1_error(embeddings[split], labels[split])
+        for split in NAMES
+        if split in labels
+    }
+    seconds = round(time.monotonic() - started, 1)
+    return {**errors, "strength": softmax.strength, "seconds": seconds}
+
+
+def fit(embeddings: dict[str, np.ndarray], labels: dict[str, np.ndarray], classes: int) -> Softmax:
+    """The logistic regression of training images whose C suits the validation images best."""
+    images, width = embeddings["train"].shape
+    seconds = 4 * images * width * classes * STEPS / SPEED
+    if seconds > LONG:
+        print(
+            f"  baseline  logistic regression on {images} images, {width} numbers each, {classes} "
+            f"classes: some {seconds / 60:.0f} minutes (--no-baseline leaves it out)",
+            flush=True,
+        )
+    train, valid = ((embeddings[split], labels[split]) for split in ("train", "valid"))
+    return fit_softmax(train, valid, classes)
+
+
+def frozen_embeddings(
+    model: keras.Model, feed: Feed
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Split -> embeddings (N, D), and labels (N,), of a data set's images as they are.
+
+    Embeddings are means of the feature map of the model's backbone as it stands, from the feed's
+    stores as far as these hold them. Of very many training images some are drawn.
+
+    Raises:
+        UserError: an image can no longer be read.
+    """
+    below = below_the_mean(model)
+    photos = feed.plain(MOST_IMAGES)
+    rows = {split: len(batches.paths) for split, batches in photos.items()}
+    engine = f"{'openvino' if feed.openvino else 'keras'} {keras.config.dtype_policy().name}"
+    key = feature_key(below, photos, feed.checksums(), 1, engine)
+    folder = feed.stores()
+    columns = row_columns(photos, dict.fromkeys(photos, 1), feed)
+    store = folder.open(EMBEDDING, key, below.kinds, rows, columns) if folder else None
+    have = sum(int(store.done(split).sum()) for split in store.splits) if store else 0
+    where = f" in {store.path}" if store else ""
+    if have < sum(rows.values()):
+        print(
+            f"  baseline  frozen embeddings of {sum(rows.values())} images, {have} there "
+            f"already{where}",
+            flush=True,
+        )
+    computer = FeatureComputer(below.below, below.kinds, feed.openvino, sum(rows.values()) - have)
+    try:
+        embeddings = features_in_memory(store, photos, computer, feed.workers)
+    finally:
+        if store is not None:
+            store.close()
+    return embeddings, {split: batches.labels for split, batches in photos.items()}
