@@ -56,6 +56,10 @@ class Feed:
         soft = teaching.targets(data.labels("train"), weight, temperature)
         return replace(self, data=data, soft=soft)
 
+    def class_counts(self) -> np.ndarray:
+        """(C,) training images of each class."""
+        return np.bincount(self.data.labels("train"), minlength=len(self.data.classes))
+
     def stage_seed(self, stage: Stage) -> int:
         """A seed of its own for each stage, lest one repeats the order of the one before."""
         parts = [self.seed, zlib.crc32(stage.name.encode())]

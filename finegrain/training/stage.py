@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -51,6 +51,8 @@ class Stage:
             they are, and with both each batch goes through one of them.
         views: so many augmented views of each image, drawn once; 0 draws new ones every epoch.
         category_weight, same_class_weight: of identification and verification loss.
+        long_tail: `none`; `weights`, by which classes of few images count as much as others; or
+            `balanced-softmax`, whose logits need not tell which classes have many.
         positive_rate: share of batches made of positive pairs.
         train_batch_norm: let unfrozen BatchNormalization learn.
         schedule: what becomes of the learning rate: a row of `finegrain.training.schedule`.
@@ -81,6 +83,7 @@ class Stage:
     views: Views = 0
     category_weight: LossWeight = 1.0
     same_class_weight: LossWeight = 0.5
+    long_tail: Literal["none", "weights", "balanced-softmax"] = "none"
     positive_rate: Probability = 0.25
     train_batch_norm: bool = False
     schedule: str = "plateau"

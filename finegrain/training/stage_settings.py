@@ -86,6 +86,9 @@ class StageSettings(TrainingSettings):
     neck: Literal["none", "bn"] = "none"
     # share of every label that is spread over all classes
     label_smoothing: Share = 0.0
+    # classes of few images: weights lets all classes count alike, balanced-softmax spares the
+    # logits from telling which classes have many images
+    long_tail: Literal["none", "weights", "balanced-softmax"] = "none"
     # augmentation: largest rotation either way, degrees
     rotation: Degrees = 45.0
     # augmentation: largest shear either way, degrees

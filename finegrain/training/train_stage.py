@@ -14,6 +14,13 @@ from finegrain.training.accumulated_optimizer import model_in_parts
 from finegrain.training.batches import ValidationBatches, ValidationParts, training_parts
 from finegrain.training.epoch_keeper import EpochKeeper
 from finegrain.training.feed import Feed
+from finegrain.training.long_tail import (
+    BALANCED_SOFTMAX,
+    WEIGHTS,
+    class_weights,
+    weighted_classes,
+    with_class_prior,
+)
 from finegrain.training.objectives.objective import Objective
 from finegrain.training.optimizer import stage_optimizer
 from finegrain.training.route import Route, choose_route
@@ -143,10 +150,13 @@ class _Training:
                 store.close()
 
     def _fit(self, route: Route, parts: int) -> None:
-        if route.model is not self.model:
+        model, counts = route.model, self.feed.class_counts()
+        if self.stage.long_tail == BALANCED_SOFTMAX:
+            model = with_class_prior(model, counts)
+        if model is not self.model:
             # One optimizer, so that a checkpoint is the same whichever way the stage goes.
-            route.model.compile(optimizer=self.model.optimizer, **self.compile_arguments)
-        learner = model_in_parts(route.model, parts, self.compile_arguments)
+            model.compile(optimizer=self.model.optimizer, **self.compile_arguments)
+        learner = model_in_parts(model, parts, self.compile_arguments)
         stage, objective, seed = self.stage, self.objective, self.feed.stage_seed(self.stage)
         steps = route.training.steps()
         done = self.folder.epochs * steps
@@ -160,6 +170,8 @@ class _Training:
         if parts > 1:
             batches = training_parts(batches, objective.split, parts, seed, done)
             validation = ValidationParts(photos, objective.split, parts)
+        if stage.long_tail == WEIGHTS:
+            batches = weighted_classes(batches, class_weights(counts))
         try:
             learner.fit(
                 # A plain generator, which Keras takes from wherever it stands without an end.

@@ -1,5 +1,6 @@
 """The registered layers: importing this package is all that a saved model needs to load."""
 
+from finegrain.models.layers.class_prior import ClassPrior
 from finegrain.models.layers.feature_maps import (
     ChannelStatistics,
     GeneralizedMean,
@@ -15,6 +16,7 @@ from finegrain.models.layers.random_changes import RandomAffine, RandomColour, R
 
 __all__ = [
     "ChannelStatistics",
+    "ClassPrior",
     "GeneralizedMean",
     "OuterProduct",
     "Preprocess",

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from finegrain.errors import UserError
 from finegrain.models.backbone_table import BackboneSpec
 from finegrain.models.classifier import stem
 from finegrain.models.heads.category import CATEGORY, SOFTMAX
@@ -36,6 +37,15 @@ class ArcFace(Objective):
         direction = UnitLength(name=DIRECTION)(features)
         logits = CosineLogits(classes, SCALE, name=CATEGORY)(direction)
         return keras.Model(image, logits, name=self.name)
+
+    def check_stage(self, stage: Stage) -> None:
+        """Beside what no objective takes, refuse a shift of logits that are angles."""
+        super().check_stage(stage)
+        if stage.long_tail == "balanced-softmax":
+            raise UserError(
+                "--long-tail balanced-softmax shifts logits, and those of --objective arcface are "
+                "angles; take --long-tail weights"
+            )
 
     def compile_arguments(self, stage: Stage) -> dict[str, Any]:
         """Cross-entropy with the margin, its labels smoothed as the stage says."""
