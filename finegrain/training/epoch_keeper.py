@@ -12,6 +12,7 @@ import numpy as np
 from finegrain.errors import UserError
 from finegrain.runs.plateau import Verdict
 from finegrain.runs.stage_folder import StageFolder
+from finegrain.training.averaged_optimizer import swap_averages
 from finegrain.training.objectives.objective import Objective
 from finegrain.training.schedule import rate_after, stage_verdict
 from finegrain.training.stage import Stage
@@ -69,6 +70,10 @@ class EpochKeeper(keras.callbacks.Callback):
                 "kept, train again with a smaller learning rate and another --run"
             )
 
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        # What is judged and kept is the average, where there is one.
+        swap_averages(self.whole)
+
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         seconds = time.monotonic() - self.started
         row = {"epoch": epoch + 1, "learning_rate": self._learning_rate()}
@@ -80,6 +85,7 @@ class EpochKeeper(keras.callbacks.Callback):
         if (rate := rate_after(self.stage, verdict)) is not None:
             self.whole.optimizer.learning_rate = rate
         self.folder.save_epoch(self.whole, row, verdict)
+        swap_averages(self.whole)
         self._tell(row, verdict)
         if verdict.stop:
             self.model.stop_training = True

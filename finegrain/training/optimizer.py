@@ -10,6 +10,7 @@ from keras import ops
 from finegrain.errors import UserError
 from finegrain.models.backbone import BACKBONE_LAYER
 from finegrain.tensor import Tensor
+from finegrain.training.averaged_optimizer import AveragedOptimizer
 from finegrain.training.schedule import optimizer_rate
 from finegrain.training.stage import Stage
 
@@ -28,6 +29,11 @@ def stage_optimizer(model: keras.Model, stage: Stage, steps: int) -> keras.optim
     """
     if not 0 < stage.learning_rate < float("inf"):
         raise UserError(f"the learning rate must be above 0, but is {stage.learning_rate}")
+    optimizer = _by_groups(model, stage, steps)
+    return AveragedOptimizer(optimizer, stage.ema) if stage.ema else optimizer
+
+
+def _by_groups(model: keras.Model, stage: Stage, steps: int) -> keras.optimizers.Optimizer:
     groups = dict(_groups(model, stage))
     if set(groups) <= {1.0}:
         clip = stage.clip_norm or None

@@ -62,6 +62,8 @@ class Stage:
             times the rate of the block above; the top block learns at the learning rate. Howard &
             Ruder 2018, arXiv 1801.06146, section 3.2; by one factor as Clark et al. 2020, arXiv
             2003.10555.
+        ema: share of itself that an average of the weights keeps at each step; epochs are judged
+            and kept by the average. 0 for no average.
         reduce_factor, reduce_patience: of the schedule `plateau`, where the learning rate is
             multiplied by the factor after so many epochs without a better validation loss.
         stop_patience: on a `plateau` training stops after so many epochs without a better
@@ -90,6 +92,7 @@ class Stage:
     warm_up_epochs: WarmUpEpochs = 1.0
     head_rate: LearningRate = 1.0
     layer_decay: LayerDecay = 1.0
+    ema: Share = 0.0
     reduce_factor: ProperShare = 0.1
     reduce_patience: Patience = 3
     stop_patience: Patience = 3

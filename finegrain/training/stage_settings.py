@@ -78,6 +78,9 @@ class StageSettings(TrainingSettings):
     # the trained backbone layers in up to eight blocks, each at so many times the rate of the block
     # above it; 1 for one rate
     layer_decay: LayerDecay = 1.0
+    # judge and keep a moving average of the weights, which at each step keeps such a share of
+    # itself, as 0.99; 0 for the weights themselves
+    ema: Share = 0.0
     # begin with a softmax of zeros instead of random numbers
     head_from_zero: bool = False
     # of the feature map: its mean, or gem, a mean that learns how much large features count

@@ -11,6 +11,7 @@ from finegrain.images.batches import BatchStream
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index, freeze
 from finegrain.runs.stage_folder import StageFolder
 from finegrain.training.accumulated_optimizer import model_in_parts
+from finegrain.training.averaged_optimizer import swap_averages
 from finegrain.training.batches import ValidationBatches, ValidationParts, training_parts
 from finegrain.training.epoch_keeper import EpochKeeper
 from finegrain.training.feed import Feed
@@ -73,7 +74,7 @@ def train_stage(
     folder: StageFolder,
     jit_compile: bool | str = False,
 ) -> None:
-    """Train until the stage ends; the model is left with the stage's best weights.
+    """Train until the stage ends; the model is left with the stage's best weights, or averages.
 
     Goes on after the last finished epoch in the folder. A finished stage is only loaded.
 
@@ -93,7 +94,7 @@ def train_stage(
     elif stage.epochs > 0:
         if folder.epochs:
             print(f"stage {stage.name}: going on after epoch {folder.epochs}")
-            folder.load_last(model)
+            training.load_last()
         else:
             print(f"stage {stage.name}")
         if folder.epochs < stage.epochs and not training.has_stopped():
@@ -124,6 +125,11 @@ class _Training:
         steps = self.feed.training(self.stage).steps()
         prepare_stage(self.model, self.objective, self.stage, steps, self.jit_compile)
 
+    def load_last(self) -> None:
+        """Model and optimizer as the last finished epoch left them."""
+        self.folder.load_last(self.model)
+        swap_averages(self.model)
+
     def has_stopped(self) -> bool:
         losses = [row[self.objective.loss] for row in self.folder.history]
         return stage_verdict(self.stage, losses).stop
@@ -138,7 +144,7 @@ class _Training:
             put_state(self.model, start)
             self.prepare()
             if self.folder.epochs:
-                self.folder.load_last(self.model)
+                self.load_last()
 
         most_parts = max(1, self.feed.batch_size // self.objective.smallest_part)
         try:

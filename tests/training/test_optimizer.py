@@ -224,16 +224,21 @@ def test_weight_decay_shrinks_kernels_and_nothing_else():
 
 ON_JAX = """
 import keras, numpy as np
+from finegrain.training.averaged_optimizer import AveragedOptimizer
 from finegrain.training.optimizer import GroupedOptimizer
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(2)])
 rng = np.random.default_rng(1)
 model.set_weights([rng.normal(size=weight.shape) for weight in model.get_weights()])
 first, second = (layer.trainable_variables for layer in model.layers)
 optimizers = [keras.optimizers.Adam(0.01), keras.optimizers.Adam(0.1)]
-model.compile(GroupedOptimizer(optimizers, [first, second], [1.0, 10.0], 0.5), "mse")
+grouped = GroupedOptimizer(optimizers, [first, second], [1.0, 10.0], 0.5)
+averaged = AveragedOptimizer(grouped, 0.9)
+averaged.build(model.trainable_variables)
+model.compile(averaged, "mse")
 x = np.random.default_rng(0).normal(size=(16, 4)); y = x[:, :2] * 3
 model.fit(x, y, epochs=4, batch_size=4, shuffle=False, verbose=0)
-print(",".join(f"{v:.5f}" for weights in model.get_weights() for v in weights.ravel()))
+found = [*model.get_weights(), *map(keras.ops.convert_to_numpy, averaged.averages)]
+print(",".join(f"{v:.5f}" for weights in found for v in weights.ravel()))
 """
 
 

@@ -18,6 +18,7 @@ from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.image_heads import find_head
 from finegrain.runs.stage_folder import StageFolder
+from finegrain.training.batches import ValidationBatches
 from finegrain.training.feed import Feed
 from finegrain.training.objectives import find_objective
 from finegrain.training.route import choose_route
@@ -199,13 +200,20 @@ def test_a_stage_begun_from_a_store_goes_on_without_it(data, folder, stored, tmp
 
 
 @pytest.mark.parametrize(
-    "schedule,objective", [("cosine", "softmax"), ("one-cycle", "arcface"), ("plateau", "circle")]
+    "schedule,objective,ema",
+    [("cosine", "softmax", 0.9), ("one-cycle", "arcface", 0.0), ("plateau", "circle", 0.5)],
 )
 def test_a_stage_resumes_in_the_midst_of_any_schedule(
-    schedule, objective, data, folder, stored, tmp_path
+    schedule, objective, ema, data, folder, stored, tmp_path
 ):
     stage = replace(
-        UNFROZEN, schedule=schedule, epochs=3, warm_up_epochs=0.5, head_rate=10.0, layer_decay=0.5
+        UNFROZEN,
+        schedule=schedule,
+        epochs=3,
+        warm_up_epochs=0.5,
+        head_rate=10.0,
+        layer_decay=0.5,
+        ema=ema,
     )
     cached = feed(data, folder / "cache")
     weights, whole = train(tmp_path, stage, cached, "whole", objective)
@@ -259,3 +267,23 @@ def test_augmentation_on_the_device_trains_and_repeats(data, direct, tmp_path, c
     plain, plain_history, _ = direct
     assert len(plain) == len(weights)
     assert history[0]["loss"] != plain_history[0]["loss"]
+
+
+def test_averages_are_judged_and_kept_and_training_does_not_see_them(
+    data, folder, activations, tmp_path
+):
+    _, plain, _ = activations
+    cached, stage = feed(data, folder / "cache"), replace(UNFROZEN, ema=0.9)
+    weights, history = train(tmp_path, stage, cached, "averaged")
+    assert [row["loss"] for row in history] == [row["loss"] for row in plain]
+    assert [row["val_loss"] for row in history] != [row["val_loss"] for row in plain]
+    # The last epoch was the best, and is judged again.
+    model, objective = new_model(), find_objective("multi-loss")
+    assert min(losses(history)[:, 1]) == losses(history)[-1, 1]
+    model.set_weights(weights)
+    model.compile(**objective.compile_arguments(stage))
+    batches = ValidationBatches(cached.validation(), objective, stage)
+    judged = model.evaluate(batches, verbose=0, return_dict=True)
+    # Stored activations are rounded to float16.
+    assert judged["category_loss"] == pytest.approx(history[-1]["val_category_loss"], rel=2e-3)
+    assert judged["category_loss"] != pytest.approx(plain[-1]["val_category_loss"], rel=2e-3)
