@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from finegrain.datasets.gather import checksum
+from finegrain.datasets.gather import ENOUGH_PIXELS, checksum
 from finegrain.datasets.manifest import MANIFEST, DataSet, read_manifest
 from finegrain.datasets.unlabelled_images import unlabelled_images
+from finegrain.decode import UnreadableImage, open_rgb
 from finegrain.errors import UserError
 from finegrain.runs.run_config import RunTeaching
 from finegrain.training.objectives.objective import Objective
@@ -76,9 +77,13 @@ def taught_by(settings: TrainingSettings, data: DataSet) -> Teaching | None:
     total = sum((source.answers(images) for source in sources), np.zeros(len(data.classes)))
     own, guessed = np.split((total / len(sources)).astype("float32"), [len(paths)])
     _refuse_unanswered(own, paths)
-    # A photograph that cannot be read has NaN for an answer, of which nothing is sure.
-    sure = np.flatnonzero(guessed.max(axis=1) >= settings.pseudo_threshold)
-    if folder is not None and not len(sure):
+    # A run has no answer for a photograph that cannot be read, a file may have the class prior.
+    sure = [
+        row
+        for row in np.flatnonzero(guessed.max(axis=1) >= settings.pseudo_threshold)
+        if _can_be_read(photographs[row].path)
+    ]
+    if folder is not None and not sure:
         raise UserError(
             f"the teacher is sure of none of the photographs in {folder}; lower "
             f"--pseudo-threshold {settings.pseudo_threshold:g}"
@@ -122,7 +127,20 @@ def _unlabelled(folder: Path, data: DataSet) -> list[_Photograph]:
                 f"notice  left out {count} of {len(images)} photographs of {folder}, which are "
                 f"{what} images of {data.folder}"
             )
+    if not found:
+        raise UserError(
+            f"{folder} holds no photograph that {data.folder} lacks; --pseudo-labels takes the "
+            "photographs of a leaderboard"
+        )
     return list(found.values())
+
+
+def _can_be_read(path: Path) -> bool:
+    try:
+        open_rgb(path, at_least=ENOUGH_PIXELS)
+    except UnreadableImage:
+        return False
+    return True
 
 
 def _refuse_unanswered(answers: np.ndarray, paths: Sequence[Path]) -> None:
