@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole recipe, steps 1 to 6, on drawn photographs or on a folder of your own:
+# The original recipe, steps 1 to 6, and the modern one, on drawn photographs or a folder of your own:
 #
 #     ./demo.sh
 #     ./demo.sh PHOTOS
@@ -28,7 +28,8 @@ if [ $# -eq 1 ]; then
     photos=$(cd "$here" && cd "$1" 2>/dev/null && pwd) || fail "there is no folder $1; name one with photographs"
     name=$(basename "$photos")
 fi
-data=demo/$name/data single=demo/$name/single multi=demo/$name/multi test=demo/$name/test
+data=demo/$name/data single=demo/$name/single multi=demo/$name/multi modern=demo/$name/modern
+test=demo/$name/test
 
 say() { printf '\n== %s\n' "$*"; }
 run() { printf '$ python'; printf ' %q' "$@"; printf '\n'; "$python" "$@"; }
@@ -54,17 +55,18 @@ find "$data/test" -type f -print0 | while IFS= read -r -d '' file; do
     cp "$file" "$flat"
 done
 
-training=(--backbone xception_small --weights finegrain/models/weights/xception_small.weights.h5
-    --image-size 128 --frozen-epochs 12 --unfrozen-epochs 8 --unfrozen-learning-rate 1e-3)
+backbone=(--backbone xception_small --weights finegrain/models/weights/xception_small.weights.h5
+    --image-size 128)
+original=("${backbone[@]}" --frozen-epochs 12 --unfrozen-epochs 8 --unfrozen-learning-rate 1e-3)
 
 say "Step 2: the baseline, softmax only"
-run single_model.py --data "$data" --run "$single" "${training[@]}"
+run single_model.py --data "$data" --run "$single" "${original[@]}"
 
 say "Step 3: its submission"
 run single_model_test.py --run "$single" --images "$test" --output "$single/predict.txt"
 
 say "Step 4: the multi-loss model, stages 1 and 2"
-run froze_fine_tune.py --data "$data" --run "$multi" "${training[@]}"
+run froze_fine_tune.py --data "$data" --run "$multi" "${original[@]}"
 
 say "Step 5: stage 3, retrained without augmentation"
 run trick_tune.py --run "$multi" --epochs 6 --learning-rate 3e-4
@@ -72,7 +74,11 @@ run trick_tune.py --run "$multi" --epochs 6 --learning-rate 3e-4
 say "Step 6: the multi-loss submission"
 run baidu_dog_test.py --run "$multi" --images "$test" --output "demo/$name/predict.txt"
 
+say "The modern recipe: one training in place of steps 2 to 5"
+run single_model.py --recipe modern --data "$data" --run "$modern" "${backbone[@]}"
+run single_model_test.py --run "$modern" --images "$test" --output "$modern/predict.txt"
+
 say "What each recipe reached"
-run tools/compare.py --run "$single" "$multi" --only-finished
-printf '\nThe submission lies in demo/%s/predict.txt:\n' "$name"
+run tools/compare.py --run "$single" "$multi" "$modern" --only-finished
+printf '\nThe submission of step 6 lies in demo/%s/predict.txt:\n' "$name"
 head -n 3 "demo/$name/predict.txt"

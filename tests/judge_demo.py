@@ -17,7 +17,9 @@ LARGEST_ERROR = 0.6
 # Between the table and the submission, whose images are read one by one.
 TOLERANCE = 0.02
 ROW = re.compile(r"^(?P<recipe>\S.*?) {2,}(?P<valid>[\d.]+) +(?P<test>[\d.]+) +\d+ +\d+ +demo/")
+BASELINE = "baseline: logistic, frozen embeddings"
 RECIPES = [
+    BASELINE,
     "softmax, last blocks unfrozen",
     "multi-loss, last blocks unfrozen",
     "multi-loss, retrained without augmentation",
