@@ -16,13 +16,14 @@ import pandas as pd
 LARGEST_ERROR = 0.6
 # Between the table and the submission, whose images are read one by one.
 TOLERANCE = 0.02
-ROW = re.compile(r"^(?P<recipe>\S.*?) {2,}(?P<valid>[\d.]+) +(?P<test>[\d.]+) +\d+ +\d+ +demo/")
+ROW = re.compile(r"^(?P<recipe>\S.*?) {2,}(?P<valid>[\d.]+) +(?P<test>[\d.]+) +[-\d]+ +\d+ +demo/")
 BASELINE = "baseline: logistic, frozen embeddings"
 RECIPES = [
     BASELINE,
     "softmax, last blocks unfrozen",
     "multi-loss, last blocks unfrozen",
     "multi-loss, retrained without augmentation",
+    "softmax, modern recipe",
 ]
 
 
@@ -34,7 +35,7 @@ def table_of(output: str) -> dict[str, tuple[float, float]]:
     """Validation and test error of each recipe in the demo's table.
 
     Raises:
-        Unfit: other rows than the three recipes', or an error near chance or of 0.
+        Unfit: other rows than the baseline's and the recipes', or an error near chance or of 0.
     """
     rows = [found for line in output.splitlines() if (found := ROW.match(line))]
     if [row["recipe"] for row in rows] != RECIPES:
@@ -79,7 +80,8 @@ def judge(output: Path, folder: Path) -> str:
     found = {}
     for submission, recipe in (
         (folder / "single" / "predict.txt", RECIPES[0]),
-        (folder / "predict.txt", RECIPES[-1]),
+        (folder / "predict.txt", RECIPES[3]),
+        (folder / "modern" / "predict.txt", RECIPES[4]),
     ):
         found[recipe] = submission_error(submission, folder / "data" / "manifest.csv")
         if abs(found[recipe] - table[recipe][1]) > TOLERANCE:

@@ -11,15 +11,16 @@ CLASSES = ["ant", "bee"]
 
 @pytest.fixture
 def demo(tmp_path):
-    """Four test images, of which both submissions name one wrongly, and two others."""
+    """Four test images, of which the submissions name one wrongly, and two others."""
     images = [f"{name}_{number}" for name in CLASSES for number in range(3)]
     rows = [f"{id}.jpg,{id[:3]},{'train' if id[-1] == '0' else 'test'}" for id in images]
     (tmp_path / "data").mkdir()
     (tmp_path / "data/manifest.csv").write_text("\n".join(["path,label,split", *rows]) + "\n")
     lines = [f"{id[:3]}\t{id}" for id in images if id[-1] != "0"]
     lines[0] = lines[0].replace("ant", "bee", 1)
-    (tmp_path / "single").mkdir()
-    for path in (tmp_path / "single/predict.txt", tmp_path / "predict.txt"):
+    for folder in ("single", "modern", "."):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        path = tmp_path / folder / "predict.txt"
         path.write_text("\n".join(lines) + "\n")
     (tmp_path / "output.txt").write_text(f"$ python tools/compare.py\n{TABLE}\nThe submission\n")
     return tmp_path
@@ -32,7 +33,7 @@ def judged(demo, capsys):
 
 def test_a_sound_demo_holds(demo, capsys):
     status, said = judged(demo, capsys)
-    assert status == 0 and said.out.count("0.2500") == 2
+    assert status == 0 and said.out.count("0.2500") == 3
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
     python tools/compare.py --run runs/dogs-single runs/dogs
 
-Prints one row for each finished stage of each run, and before them its baseline: what logistic
-regression on the embeddings of its frozen backbone reaches on the same images. Test errors are
+Prints one row for each finished stage of each run, and before them their baseline: what logistic
+regression on the embeddings of the frozen backbone reaches on the same images. Test errors are
 there if the data set has labelled test images (`img2keras.py --test-fraction`): those no choice was
 made on, so they are the ones to quote.
 """
@@ -36,11 +36,14 @@ def main(settings: Settings) -> None:
     load_keras()
     from finegrain.runs.run_folder import RunFolder, read_results
 
-    rows = []
+    rows, told = [], []
     for path in settings.run:
         run = RunFolder.open(path)
         results = read_results(run)
-        if results.get("baseline") and results["stages"]:
+        # Runs of one data set and backbone share theirs.
+        of = (run.config.data.digest, run.config.weights.digest, run.config.image_size)
+        if results.get("baseline") and results["stages"] and of not in told:
+            told.append(of)
             rows.append((path, BASELINE, results["baseline"]))
         for stage, numbers in sorted(results["stages"].items()):
             if settings.only_finished and stage == "1-frozen":
@@ -67,6 +70,10 @@ def described(config, stage: str) -> str:
     settings = config.settings
     # Runs of bird_fine_tune.py carry the name of a model.
     name = f"{settings.model}, {config.recipe}" if settings.model else config.recipe
+    if config.defaults != "original":
+        name = f"{name}, {config.defaults} recipe"
+        if stage == "2-unfrozen":
+            return name
     if stage == "2-unfrozen" and settings.unfreeze_from == "0":
         return f"{name}, all layers unfrozen"
     return f"{name}, {STAGE_NAMES.get(stage, stage)}"

@@ -82,6 +82,8 @@ class RunConfig(Record):
     recipe: str
     backbone: str
     image_size: list[Side] = Field(min_length=2, max_length=2)
+    # Which `--recipe` set the flags that were not given.
+    defaults: str = "original"
     settings: RunSettings
     data: RunData
     weights: RunWeights

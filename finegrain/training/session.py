@@ -140,6 +140,7 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     check_training_fits(model, stages, feed)
     config = {
         "recipe": recipe,
+        "defaults": getattr(settings, "recipe", "original"),
         "settings": settings.recorded(),
         "backbone": spec.name,
         "precision": computing.precision.policy,
