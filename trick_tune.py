@@ -62,6 +62,7 @@ def main(settings: Settings) -> None:
     from finegrain.training.baseline import measure_baseline
     from finegrain.training.budget import print_budget
     from finegrain.training.session import cache_beside, reopen_session
+    from finegrain.training.stage_settings import FINAL
 
     session = reopen_session(
         RunFolder.open(settings.run),
@@ -71,8 +72,12 @@ def main(settings: Settings) -> None:
         cache_gb=settings.cache_gb,
         openvino=settings.openvino,
     )
+    unfrozen = session.load_finished("2-unfrozen")
+    if (settings.run / FINAL).exists():
+        # Go on from the heads that have been tuned to larger pictures.
+        session.load_finished(FINAL)
     retrained = replace(
-        session.load_finished("2-unfrozen"),
+        unfrozen,
         name="3-retrained",
         augmentation=None,
         mixup=0.0,

@@ -94,8 +94,8 @@ def cropped(tmp_path_factory, script, drawn_data):
     """A run that was trained on cropped photographs."""
     run = tmp_path_factory.mktemp("runs") / "cropped"
     flags = ("--backbone", "mobilenet_v2_0.35", "--weights", "none", "--image-size", "32")
-    epochs = ("--frozen-epochs", "1", "--unfrozen-epochs", "1", "--no-openvino")
-    fit = ("--fit", "crop", "--views", "1")
+    epochs = ("--frozen-epochs", "0", "--unfrozen-epochs", "1", "--no-openvino")
+    fit = ("--fit", "crop", "--unfrozen-views", "1")
     done = script("single_model.py", "--data", drawn_data, "--run", run, *flags, *epochs, *fit)
     assert done.returncode == 0, done.stderr
     return run

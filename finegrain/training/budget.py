@@ -66,7 +66,7 @@ def _stage_line(session: Session, stage: Stage) -> str:
         f"{stage.epochs} epochs of {steps} steps of {session.feed.batch_size}; {start}: "
         f"{trainable:,} parameters trainable, {total - trainable:,} frozen; "
         f"{stage.optimizer} {stage.learning_rate:g}; "
-        f"{_views(stage)}"
+        f"{_views(stage)}{f', {stage.side} x {stage.side} pixels' if stage.side else ''}"
     )
 
 

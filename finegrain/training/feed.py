@@ -60,6 +60,12 @@ class Feed:
         """(C,) training images of each class."""
         return np.bincount(self.data.labels("train"), minlength=len(self.data.classes))
 
+    def for_stage(self, stage: Stage) -> "Feed":
+        """The same for pictures of the size that a stage trains on."""
+        if stage.side is None:
+            return self
+        return replace(self, frame=replace(self.frame, height=stage.side, width=stage.side))
+
     def stage_seed(self, stage: Stage) -> int:
         """A seed of its own for each stage, lest one repeats the order of the one before."""
         parts = [self.seed, zlib.crc32(stage.name.encode())]

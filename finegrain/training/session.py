@@ -1,6 +1,6 @@
 """One sitting of training: data, run folder and model, brought together from the settings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from finegrain.records import check_type
 from finegrain.runs.run_config import RunSettings
 from finegrain.runs.run_folder import RunFolder, describe_data
 from finegrain.runs.stage_folder import StageFolder
-from finegrain.training.build import build_model, rebuild_model
+from finegrain.training.build import build_model, rebuild_model, take_trained
 from finegrain.training.computing import Computing, set_up_computing
 from finegrain.training.feed import Feed, check_feed, fitting_batch_size
 from finegrain.training.objectives import find_objective
@@ -68,7 +68,15 @@ class Session:
         return folder
 
     def train(self, stage: Stage) -> None:
-        """Train a stage to its end; the model is left with the stage's best weights."""
+        """Train a stage to its end; the model is left with the stage's best weights.
+
+        A stage on pictures of another size rebuilds the model for them.
+        """
+        feed = self.feed.for_stage(stage)
+        if feed.frame != self.feed.frame:
+            model = rebuild_model(self.run.config, feed.frame.size, len(self.data.classes))
+            take_trained(model, self.model)
+            self.model, self.feed = model, feed
         jit_compile = self.computing.compilation.jit_compile
         train_stage(self.model, self.objective, stage, self.feed, self.folder(stage), jit_compile)
 
@@ -115,11 +123,12 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     # Before anything is drawn: a run that goes on finds the answers in its folder.
     teaching = taught_by(settings, data)
     feed = feed.taught(teaching, settings.teacher_weight, settings.teacher_temperature)
+    recorded = check_type(settings.recorded(), RunSettings)
     precision = settings.precision
     if precision == "auto":
         # A run goes on in the precision it was begun in, on whatever device.
-        recorded = RunFolder.recorded(settings.run)
-        precision = recorded.precision if recorded else "auto"
+        begun = RunFolder.recorded(settings.run)
+        precision = begun.precision if begun else "auto"
     computing = set_up_computing(precision, settings.jit, settings.seed)
     model = build_model(
         objective,
@@ -127,24 +136,27 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         settings.weights,
         frame.size,
         len(data.classes),
-        check_type(settings.recorded(), RunSettings),
+        recorded,
         getattr(settings, "memory_gb", MEMORY_GB),
     )
     # Before a run folder is bound to these settings.
     backbone = model.get_layer(BACKBONE_LAYER)
     default = spec.unfreeze_from or str(boundary_index(backbone, None))
     stages = settings.stages(settings.unfreeze_from or default)
-    for stage in stages:
-        find_schedule(stage.schedule)
-        objective.check_stage(stage)
-    check_training_fits(model, stages, feed)
+    _check_stages(
+        stages,
+        objective,
+        feed,
+        model,
+        lambda size: build_model(objective, spec, "none", size, len(data.classes), recorded),
+    )
     config = {
         "recipe": recipe,
         "defaults": getattr(settings, "recipe", "original"),
         "settings": settings.recorded(),
         "backbone": spec.name,
         "precision": computing.precision.policy,
-        "image_size": [side, side],
+        "image_size": list(feed.for_stage(stages[-1]).frame.size),
         "data": describe_data(data),
         "weights": {
             "name": settings.weights,
@@ -157,6 +169,24 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     if teaching is not None:
         teaching.save(run.path)
     return Session(data, run, objective, model, feed, computing, stages, settings)
+
+
+def _check_stages(
+    stages: Sequence[Stage],
+    objective: Objective,
+    feed: Feed,
+    model: keras.Model,
+    build: Callable[[tuple[int, int]], keras.Model],
+) -> None:
+    """Refuse stages that cannot be trained; `build` makes the model for pictures (H, W)."""
+    for stage in stages:
+        find_schedule(stage.schedule)
+        objective.check_stage(stage)
+        learner, sized = model, feed.for_stage(stage)
+        if sized.frame != feed.frame:
+            learner = build(sized.frame.size)
+            take_trained(learner, model)
+        check_training_fits(learner, [stage], sized)
 
 
 def reopen_session(

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from finegrain.errors import UserError
 from finegrain.flags import (
     ClipNorm,
+    ImageSize,
     LayerDecay,
     LearningRate,
     LossWeight,
@@ -54,6 +55,7 @@ class Stage:
         long_tail: `none`; `weights`, by which classes of few images count as much as others; or
             `balanced-softmax`, whose logits need not tell which classes have many.
         positive_rate: share of batches made of positive pairs.
+        side: of the square pictures, in pixels, where not that of the stages before.
         train_batch_norm: let unfrozen BatchNormalization learn.
         schedule: what becomes of the learning rate: a row of `finegrain.training.schedule`.
         warm_up_epochs: of `cosine`, in which the rate rises.
@@ -87,6 +89,7 @@ class Stage:
     same_class_weight: LossWeight = 0.5
     long_tail: Literal["none", "weights", "balanced-softmax"] = "none"
     positive_rate: Probability = 0.25
+    side: ImageSize | None = None
     train_batch_norm: bool = False
     schedule: str = "plateau"
     warm_up_epochs: WarmUpEpochs = 1.0

@@ -6,6 +6,8 @@ from typing import Any, Literal
 from finegrain.flags import (
     ClipNorm,
     Degrees,
+    Epochs,
+    ImageSize,
     LayerDecay,
     LearningRate,
     MixingAlpha,
@@ -21,6 +23,8 @@ from finegrain.images.augmentation import Augmentation
 from finegrain.training.settings import TrainingSettings
 from finegrain.training.stage import Stage
 
+# Between stage 2 and `3-retrained` by name, as `trick_tune.py` comes after it.
+FINAL = "3-final"
 # Sources: AdamW arXiv 1711.05101, cosine 1608.03983, warm-up 1706.02677, smoothing 1512.00567.
 MODERN = {
     "frozen_epochs": 0,
@@ -117,6 +121,13 @@ class StageSettings(TrainingSettings):
     # CutMix: cover a rectangle of each image by another image, so that Beta(alpha, alpha) of the
     # area stays; 0 does not. With --mixup, each batch goes through one of the two, drawn fairly
     cutmix: MixingAlpha = 0.0
+    # a last stage on squares of so many pixels, which the finished model takes from then on: larger
+    # ones than before suit it better; by default there is none
+    final_size: ImageSize | None = None
+    # its epochs, in which the heads alone learn, by Adam, from the images as they are
+    final_epochs: Epochs = 2
+    # its learning rate
+    final_learning_rate: LearningRate = 1e-4
     # what becomes of the learning rate: plateau (see below), cosine or one-cycle
     schedule: str = "plateau"
     # epochs in which the rate of cosine rises
@@ -129,7 +140,7 @@ class StageSettings(TrainingSettings):
     stop_patience: Patience = 3
 
     def stages(self, unfreeze_from: str) -> list[Stage]:
-        """Stage 1 trains the heads alone, stage 2 the backbone's last layers too."""
+        """Stage 1 trains the heads alone, stage 2 the backbone's last layers too; and the last."""
         ranges = {field.name: getattr(self, field.name) for field in fields(Augmentation)}
         here = {field.name for field in fields(self)}
         shared = {
@@ -156,7 +167,22 @@ class StageSettings(TrainingSettings):
             augmentation=frozen.augmentation if self.unfrozen_augmentation else None,
             views=self.unfrozen_views,
         )
-        return [frozen, unfrozen] if self.frozen_epochs else [unfrozen]
+        # Touvron et al. 2019, arXiv 1906.06423, section 4: what stands on the feature map is tuned
+        # to the statistics that it has at the larger size.
+        final = replace(
+            frozen,
+            name=FINAL,
+            side=self.final_size,
+            learning_rate=self.final_learning_rate,
+            epochs=self.final_epochs,
+            augmentation=None,
+            mixup=0.0,
+            cutmix=0.0,
+            schedule="plateau",
+            head_rate=1.0,
+        )
+        stages = [frozen, unfrozen] if self.frozen_epochs else [unfrozen]
+        return [*stages, final] if self.final_size else stages
 
     @classmethod
     def recipes(cls) -> dict[str, dict[str, Any]]:
