@@ -105,7 +105,9 @@ def test_stores_are_read_and_not_filled_anew(artefacts, script_here):
     )
     assert status == 0, error
     assert "boundary: 30 of 30 there already" in out
-    status, out, error = script_here("single_model.py", "--run", "runs/again", *TRAINING)
+    # The baseline, which came later, has a store of its own.
+    words = ("--run", "runs/again", "--no-baseline", *TRAINING)
+    status, out, error = script_here("single_model.py", *words)
     assert status == 0, error
     assert "embeddings, 2 augmented views each: 51 of 51 there already" in out
     assert "pixels    30 of 30 decoded already" in out
