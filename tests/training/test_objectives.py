@@ -1,12 +1,16 @@
 """Losses of the objectives, against their formulas."""
 
+from typing import get_args
+
 import keras
 import numpy as np
 import pytest
 
 from finegrain.errors import UserError
 from finegrain.training.objectives import find_objective
+from finegrain.training.objectives.pair_losses import PAIR_LOSSES
 from finegrain.training.stage import Stage
+from finegrain.training.stage_settings import PairLoss, objective_of
 
 
 def test_smoothed_labels_share_with_all_classes():
@@ -22,6 +26,13 @@ def test_smoothed_labels_share_with_all_classes():
     # Same class or not is said as it is.
     pair = both["same_class"](np.array([[0.0, 1.0]], "float32"), logits[:, :2])
     assert float(pair) == pytest.approx(float(keras.ops.logsumexp(logits[0, :2])) + 1.0, rel=1e-5)
+
+
+def test_every_pair_loss_of_the_flags_has_its_objective():
+    assert set(get_args(PairLoss)) == {"verification", *PAIR_LOSSES}
+    for name in get_args(PairLoss):
+        assert find_objective(objective_of(name)).learns_pairs
+    assert find_objective(objective_of("none")).name == "softmax"
 
 
 def test_an_unknown_objective_is_refused():
