@@ -67,7 +67,7 @@ ROWS = (
     Row("cosine instead of a plateau", {"schedule": "plateau"}, True),
     Row("one epoch of warm-up", {"warm_up_epochs": 0}, True),
     Row("heads ten times as fast", {"head_rate": 1}, True),
-    Row("a softmax from zero", {"head_from_zero": False}, True),
+    Row("a softmax from zero", {"head_start": "random"}, True),
     Row("weight decay", {"weight_decay": 0}, True),
     Row("smoothed labels", {"label_smoothing": 0}, True),
     Row("dropout", {"dropout": 0}, True),

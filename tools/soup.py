@@ -11,7 +11,7 @@ averages answers, takes the time of all.
     python tools/soup.py --run runs/dogs-0 runs/dogs-1 runs/dogs-2 --output runs/dogs-soup --greedy
 
 puts in the best run on the validation images first, then each further one that does not raise the
-error there. Heads should start from one point too: `--head-from-zero`, or the same `--seed`.
+error there. Heads should start from one point too: `--head-start zero`, or the same `--seed`.
 
 The output is a run folder as a training makes it, with no stages to resume: submissions, measures,
 report and export take it. A temperature of `tools/calibrate.py` is taken out of the runs first.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from finegrain.errors import UserError
 from finegrain.flags import (
@@ -27,6 +27,9 @@ CONFIG = "config.json"
 Side = Annotated[int, Interval(ge=1, le=100_000)]
 
 
+HeadStart = Literal["random", "zero", "logistic"]
+
+
 class RunSettings(Typed):
     """The flags of a run that are looked at again; defaults are what held before there were any."""
 
@@ -37,7 +40,7 @@ class RunSettings(Typed):
     dropout: Share = 0.5
     jit: Literal["auto", "on", "off"] = "auto"
     unfreeze_from: str | None = None
-    head_from_zero: bool = False
+    head_start: HeadStart = "random"
     model: str | None = None
     # Of `recipes/bird_fine_tune.py` and `single_model.py --hidden`.
     head: str | None = None
@@ -48,6 +51,11 @@ class RunSettings(Typed):
     neck: Literal["none", "bn"] = "none"
     teacher_weight: Probability = 0.0
     teacher_temperature: Temperature = 1.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_their_names_of_today(cls, settings: Any) -> Any:
+        return by_todays_names(settings) if isinstance(settings, dict) else settings
 
 
 class RunData(Typed):
@@ -124,6 +132,14 @@ def defaults_of(kind: type) -> dict[str, Any]:
         if value is not MISSING:
             defaults[field.name] = asdict(value) if is_instance else value
     return defaults
+
+
+def by_todays_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Recorded settings, those that had another name or type once by their names of today."""
+    today = dict(settings)
+    if "head_from_zero" in today:
+        today["head_start"] = "zero" if today.pop("head_from_zero") else "random"
+    return today
 
 
 def completed(recorded: Mapping[str, Any], held_before: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,14 @@ from finegrain.errors import UserError
 from finegrain.flags import Probability
 from finegrain.models.model_precision import in_full_precision
 from finegrain.records import Record, Typed, read_record, write_record
-from finegrain.runs.run_config import CONFIG, RunConfig, completed, read_config, refuse_differences
+from finegrain.runs.run_config import (
+    CONFIG,
+    RunConfig,
+    by_todays_names,
+    completed,
+    read_config,
+    refuse_differences,
+)
 from finegrain.runs.stage_folder import STATE, StageFolder
 from finegrain.whole_files import written_whole
 
@@ -184,7 +191,7 @@ def versions() -> dict[str, str]:
 def _comparable(config: dict[str, Any]) -> dict[str, Any]:
     """The config flattened, without what may differ between two sessions of one run."""
     return {
-        **config.get("settings", {}),
+        **by_todays_names(config.get("settings", {})),
         "recipe": config["recipe"],
         "data set": config["data"]["digest"][:12],
         "weights content": config["weights"]["digest"][:12],

@@ -14,6 +14,7 @@ from finegrain.features.compute import FeatureComputer
 from finegrain.features.cut import below_the_mean
 from finegrain.features.plain import features_in_memory
 from finegrain.features.stored import feature_key
+from finegrain.models.heads.category import CATEGORY
 from finegrain.models.image_heads import EMBEDDING
 from finegrain.runs.run_folder import read_results, write_results
 from finegrain.training.feed import Feed
@@ -36,13 +37,24 @@ def measure_baseline(session: Session) -> None:
     """Measure what the session's model is to beat, once a run, and tell it.
 
     To be called before the training begins, while the backbone is as it was pretrained. It leaves
-    the model and all chance as they are. The baseline only tells of a run, so what goes wrong
-    leaves it out. Without pretrained weights there is none.
+    the model and all chance as they are, unless the softmax is to begin with its weights. Else it
+    only tells of a run, so what goes wrong leaves it out. Without pretrained weights there is none.
+
+    Raises:
+        UserError: the softmax is to begin with its weights, and an image can no longer be read.
     """
     results = read_results(session.run)
-    if session.wants_baseline and not results.get("baseline"):
+    is_wanted, measured = session.wants_baseline and not results.get("baseline"), None
+    if session.starts_from_logistic:
+        softmax, measured = _measured(session)
+        weights = [softmax.kernel.astype("float32"), softmax.bias.astype("float32")]
+        session.model.get_layer(CATEGORY).set_weights(weights)
+    elif is_wanted:
         with by_product("the baseline"):
-            results["baseline"] = _measured(session)
+            _, measured = _measured(session)
+    if is_wanted and measured:
+        results["baseline"] = measured
+        with by_product("the baseline"):
             write_results(session.run, results)
     if baseline := results.get("baseline"):
         print(f"  baseline  {described(baseline)}", flush=True)
@@ -74,8 +86,8 @@ def modern_command(session: Session) -> str:
     return command_with({"recipe": "modern", "run": f"{settings.run}-modern"}, without=own)
 
 
-def _measured(session: Session) -> dict[str, Any]:
-    """`BaselineNumbers` as JSON values."""
+def _measured(session: Session) -> tuple[Softmax, dict[str, Any]]:
+    """The regression, and its `BaselineNumbers` as JSON values."""
     started = time.monotonic()
     # Without what a teacher adds.
     feed = replace(session.feed, data=session.data, soft=None)
@@ -87,7 +99,7 @@ def _measured(session: Session) -> dict[str, Any]:
         if split in labels
     }
     seconds = round(time.monotonic() - started, 1)
-    return {**errors, "strength": softmax.strength, "seconds": seconds}
+    return softmax, {**errors, "strength": softmax.strength, "seconds": seconds}
 
 
 def fit(embeddings: dict[str, np.ndarray], labels: dict[str, np.ndarray], classes: int) -> Softmax:

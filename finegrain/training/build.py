@@ -7,6 +7,7 @@ import keras
 from finegrain.errors import UserError
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import BackboneSpec, find_backbone
+from finegrain.models.heads.category import CATEGORY
 from finegrain.models.image_heads import PLAIN, find_head
 from finegrain.models.same_weights import copy_weights
 from finegrain.runs.run_config import RunConfig, RunSettings
@@ -41,8 +42,38 @@ def build_model(
         neck=settings.neck,
         seed=settings.seed,
         memory_gb=memory_gb,
-        from_zero=settings.head_from_zero,
+        from_zero=settings.head_start == "zero",
     )
+
+
+def check_head_start(model: keras.Model, settings: RunSettings, weights: str) -> None:
+    """Refuse to begin with a regression on an embedding that is not the softmax's own.
+
+    Args:
+        model: the training model.
+        settings: it was built with these.
+        weights: what its backbone was built with.
+
+    Raises:
+        UserError: names the setting that stands in the way.
+    """
+    if settings.head_start != "logistic":
+        return
+    is_dense = isinstance(model.get_layer(CATEGORY), keras.layers.Dense)
+    obstacles = {
+        "--weights none": weights == "none",
+        f"--head {settings.head}": find_head(settings.head or PLAIN.name).name != PLAIN.name,
+        f"--pooling {settings.pooling}": settings.pooling != "mean",
+        f"--neck {settings.neck}": settings.neck != "none",
+        f"--hidden {settings.hidden}": bool(settings.hidden),
+        "an objective without a plain softmax": not is_dense,
+    }
+    for obstacle, is_there in obstacles.items():
+        if is_there:
+            raise UserError(
+                "--head-start logistic is for a softmax on the mean of a pretrained backbone's "
+                f"feature map, which it is not with {obstacle}; leave out one of the two"
+            )
 
 
 def rebuild_model(config: RunConfig, size: tuple[int, int], classes: int) -> keras.Model:

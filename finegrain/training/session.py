@@ -22,7 +22,7 @@ from finegrain.records import check_type
 from finegrain.runs.run_config import RunSettings
 from finegrain.runs.run_folder import RunFolder, describe_data
 from finegrain.runs.stage_folder import StageFolder
-from finegrain.training.build import build_model, rebuild_model, take_trained
+from finegrain.training.build import build_model, check_head_start, rebuild_model, take_trained
 from finegrain.training.computing import Computing, set_up_computing
 from finegrain.training.feed import Feed, check_feed, fitting_batch_size
 from finegrain.training.objectives import find_objective
@@ -60,6 +60,13 @@ class Session:
         """Whether a baseline is asked for, of a backbone that was pretrained."""
         settings = self.settings
         return settings is not None and settings.baseline and settings.weights != "none"
+
+    @property
+    def starts_from_logistic(self) -> bool:
+        """Whether the softmax is to begin with the baseline's weights: before the first epoch."""
+        if self.settings is None or self.run.config.settings.head_start != "logistic":
+            return False
+        return not self.folder(self.stages[0]).epochs
 
     def folder(self, stage: Stage) -> StageFolder:
         """The stage's folder; refused if it was made with other settings."""
@@ -140,6 +147,7 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         getattr(settings, "memory_gb", MEMORY_GB),
     )
     # Before a run folder is bound to these settings.
+    check_head_start(model, check_type(settings.recorded(), RunSettings), settings.weights)
     backbone = model.get_layer(BACKBONE_LAYER)
     default = spec.unfreeze_from or str(boundary_index(backbone, None))
     stages = settings.stages(settings.unfreeze_from or default)

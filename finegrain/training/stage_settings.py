@@ -20,6 +20,7 @@ from finegrain.flags import (
     WarmUpEpochs,
 )
 from finegrain.images.augmentation import Augmentation
+from finegrain.runs.run_config import HeadStart
 from finegrain.training.settings import TrainingSettings
 from finegrain.training.stage import Stage
 
@@ -34,7 +35,7 @@ MODERN = {
     "weight_decay": 0.02,
     "label_smoothing": 0.1,
     "head_rate": 10.0,
-    "head_from_zero": True,
+    "head_start": "zero",
     "dropout": 0.3,
     "schedule": "cosine",
     "unfrozen_views": 4,
@@ -85,8 +86,8 @@ class StageSettings(TrainingSettings):
     # judge and keep a moving average of the weights, which at each step keeps such a share of
     # itself, as 0.99; 0 for the weights themselves
     ema: Share = 0.0
-    # begin with a softmax of zeros instead of random numbers
-    head_from_zero: bool = False
+    # what the softmax begins with: random numbers, zeros, or logistic, the weights of the baseline
+    head_start: HeadStart = "random"
     # of the feature map: its mean, or gem, a mean that learns how much large features count
     pooling: Literal["mean", "gem"] = "mean"
     # bn puts a BatchNormalization between embedding and softmax; pair losses stay before it

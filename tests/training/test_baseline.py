@@ -190,3 +190,48 @@ def test_tools_show_it_beside_the_run(trained, script_here):
     page = render_page([view_run(read_run(run), 0)])
     assert "baseline: logistic regression on frozen embeddings" in page
     assert f"<span>Baseline</span><b>{100 * (1 - baseline['valid_error']):.1f} %</b>" in page
+
+
+def test_a_softmax_that_begins_with_it_errs_as_it_does(trained, call, made):
+    run = made / "logistic"
+    none = ("--frozen-epochs", 0, "--unfrozen-epochs", 0)
+    said = call(run, "--head-start", "logistic", "--no-openvino", *none)
+    results = read_results(RunFolder.open(run))
+    errors = {
+        f"{split}_error": results["baseline"][f"{split}_error"] for split in ("valid", "test")
+    }
+    assert errors.items() <= results["stages"]["2-unfrozen"].items()
+    assert "ends above" not in said
+
+
+@pytest.mark.parametrize(
+    "flags,obstacle",
+    [
+        (("--hidden", 8), "--hidden 8"),
+        (("--objective", "arcface"), "an objective without a plain softmax"),
+        (("--pooling", "gem"), "--pooling gem"),
+        (("--neck", "bn"), "--neck bn"),
+        (("--weights", "none"), "--weights none"),
+    ],
+)
+def test_another_embedding_than_the_regressions_is_refused(
+    flags, obstacle, script_here, drawn_data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("finegrain.training.build.build_backbone", lambda *_: small_backbone())
+    start = ("--data", drawn_data, "--run", tmp_path / "run", *FLAGS, "--head-start", "logistic")
+    status, _, errors = script_here("single_model.py", *start, *flags)
+    assert status == 2 and errors.count("\n") == 1 and obstacle in errors
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_goes_on_that_was_begun_when_the_start_had_another_name(trained, call, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    config = json.loads((run / "config.json").read_text())
+    del config["settings"]["head_start"]
+    (run / "config.json").write_text(json.dumps(config))
+    assert "finished before" in call(run)
+    config["settings"]["head_from_zero"] = True
+    (run / "config.json").write_text(json.dumps(config))
+    assert RunFolder.open(run).config.settings.head_start == "zero"
+    assert call(run, "--head-start", "zero").count("finished before") == 2
