@@ -187,5 +187,6 @@ class StageFolder:
 
 def _size_of(model: keras.Model) -> int:
     """Bytes that a checkpoint takes at most: all variables, and what HDF5 writes about them."""
-    variables = [*model.variables, *model.optimizer.variables]
+    # Keras saves the variables of an optimizer made of several once for each, and once together.
+    variables = [*model.variables, *2 * list(model.optimizer.variables)]
     return sum(4 * math.prod(variable.shape) + 2_000 for variable in variables)

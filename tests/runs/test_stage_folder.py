@@ -10,6 +10,8 @@ import pytest
 from finegrain.errors import UserError
 from finegrain.runs.plateau import judge
 from finegrain.runs.stage_folder import StageFolder
+from finegrain.training.averaged_optimizer import AveragedOptimizer
+from finegrain.training.optimizer import GroupedOptimizer
 from finegrain.whole_files import written_whole
 
 SETTINGS = {"learning_rate": 0.1, "epochs": 5}
@@ -133,6 +135,29 @@ def test_a_full_disk_leaves_the_epoch_before_as_it_was(tmp_path, monkeypatch):
         folder.save_epoch(model, epoch(2, 2.0), judge([3.0, 2.0], 0, 0))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert folder.epochs == 1
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_space_enough_is_reserved_for_several_optimizers(tmp_path, averaged, monkeypatch):
+    """HDF5 ends the process where the disk is full, so a checkpoint may not outgrow it."""
+    model = keras.Sequential(
+        [keras.Input((200,)), keras.layers.Dense(300), keras.layers.Dense(100)]
+    )
+    groups = [model.trainable_variables[:2], model.trainable_variables[2:]]
+    optimizer = GroupedOptimizer([keras.optimizers.AdamW() for _ in groups], groups, [1.0, 10.0])
+    model.compile(AveragedOptimizer(optimizer, 0.9) if averaged else optimizer, "mse")
+    model.optimizer.build(model.trainable_variables)
+    reserved = []
+
+    def noted(path, size=0):
+        reserved.append(size)
+        return written_whole(path, size)
+
+    monkeypatch.setattr("finegrain.runs.stage_folder.written_whole", noted)
+    folder = StageFolder(tmp_path / "stage", SETTINGS)
+    folder.save_epoch(model, epoch(1, 1.0), judge([1.0], 0, 0))
+    (checkpoint,) = folder.path.glob("*.h5")
+    assert max(reserved) >= checkpoint.stat().st_size
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
