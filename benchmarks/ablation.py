@@ -17,6 +17,7 @@ on; sources, seeds and rows may be added to later, and a table is made of what i
 
 import csv
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,11 @@ from finegrain.flags import BatchSize, ImageSize, Seed, Share
 from finegrain.whole_files import written_whole
 
 MODERN = "the modern recipe"
-SOFTMAX, PAIRS = "single_model.py", "froze_fine_tune.py"
+BASELINE = "logistic regression on frozen embeddings"
+RESULTS, EVALUATION = "results.json", "evaluation.json"
+# What a folder of answers gets last.
+SECONDS = "seconds.txt"
+SOFTMAX, PAIRS, ANSWERS = "single_model.py", "froze_fine_tune.py", "tools/evaluate.py"
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Row:
         name: of the part.
         flags: what differs from the modern recipe.
         taken_away: whether the recipe has the part and the row has not; else it is added.
-        script: that trains.
+        script: that trains; that of answers asks the modern recipe's run in another way.
     """
 
     name: str
@@ -54,36 +59,65 @@ class Row:
     @property
     def folder(self) -> str:
         """Name of its runs' folders."""
-        words = [self.script.removesuffix(".py")] if self.script != SOFTMAX else []
+        words = [Path(self.script).stem] if self.script != SOFTMAX else []
         words += [f"{key}-{value}" for key, value in self.flags.items()]
-        return "-".join(words).replace("/", "-") or "modern"
+        return "-".join(words) or "modern"
+
+
+def pairs(loss: str) -> dict[str, Any]:
+    """A loss of pairs beside the softmax, on batches of 8 classes of 4."""
+    return {"pair_loss": loss, "same_class_weight": 0.3, "images_per_class": 4}
 
 
 ROWS = (
     Row(MODERN),
-    Row(
-        "AdamW instead of SGD", {"unfrozen_optimizer": "sgd", "unfrozen_learning_rate": 0.01}, True
-    ),
-    Row("cosine instead of a plateau", {"schedule": "plateau"}, True),
-    Row("one epoch of warm-up", {"warm_up_epochs": 0}, True),
+    # Optimisation
+    Row("AdamW, not SGD", {"unfrozen_optimizer": "sgd", "unfrozen_learning_rate": 0.01}, True),
+    Row("cosine, not a plateau", {"schedule": "plateau"}, True),
+    Row("an epoch of warm-up", {"warm_up_epochs": 0}, True),
     Row("heads ten times as fast", {"head_rate": 1}, True),
     Row("a softmax from zero", {"head_start": "random"}, True),
     Row("weight decay", {"weight_decay": 0}, True),
+    Row("a softmax from logistic regression", {"head_start": "logistic", "head_rate": 1}),
+    Row("EMA 0.99", {"ema": 0.99}),
+    Row("clipping at norm 1", {"clip_norm": 1}),
+    Row("layer decay 0.7", {"layer_decay": 0.7}),
+    Row("20 epochs, not 12", {"unfrozen_epochs": 20}),
+    Row("rate doubled, heads at five times", {"unfrozen_learning_rate": 6e-4, "head_rate": 5}),
+    # Pictures
+    Row("augmentation", {"unfrozen_augmentation": False}, True),
+    Row("rotation by 15 degrees, not 45", {"rotation": 15}),
+    Row("8 stored views, not 4", {"unfrozen_views": 8}),
+    Row("new views every epoch", {"unfrozen_views": 0}),
+    Row("random crops", {"crop_area": 0.35, "rotation": 0, "zoom": 0, "shear": 0}),
+    Row("colour", {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2}),
+    Row("erasing", {"erasing": 0.5}),
+    Row("mixup", {"mixup": 0.2}),
+    Row("CutMix", {"cutmix": 1.0}),
+    Row("the middle cut out, not squeezed", {"fit": "crop"}),
+    Row("borders, not squeezed", {"fit": "pad"}),
+    Row("a last stage at 256 pixels", {"final_size": 256}),
+    # Losses and heads
     Row("smoothed labels", {"label_smoothing": 0}, True),
     Row("dropout", {"dropout": 0}, True),
-    Row("augmentation", {"unfrozen_augmentation": False}, True),
-    Row("last blocks trained", {"frozen_epochs": 12, "unfrozen_epochs": 0}, True),
-    Row("rotation of 15 degrees, not 45", {"rotation": 15}),
-    Row("8 stored views, not 4", {"unfrozen_views": 8}),
-    Row("20 epochs, not 12", {"unfrozen_epochs": 20}),
-    Row(
-        "twice the rate, heads at five times that", {"unfrozen_learning_rate": 6e-4, "head_rate": 5}
-    ),
-    Row("verification loss, 8 classes of 4", {"images_per_class": 4}, script=PAIRS),
+    Row("pairs: verification", pairs("verification"), script=PAIRS),
+    Row("pairs: contrastive", pairs("contrastive"), script=PAIRS),
+    Row("pairs: supervised contrastive", pairs("supervised-contrastive"), script=PAIRS),
+    Row("pairs: circle", pairs("circle"), script=PAIRS),
+    Row("pairs: triplet", pairs("triplet"), script=PAIRS),
+    Row("class-balanced batches alone", {"images_per_class": 4}),
     Row("ArcFace", {"objective": "arcface"}),
-    Row("new views every epoch", {"unfrozen_views": 0}),
-    Row("mixup", {"mixup": 0.2}),
-    Row("all layers trained", {"unfreeze_from": 0}),
+    Row("GeM", {"pooling": "gem"}),
+    Row("BNNeck", {"neck": "bn"}),
+    # What is trained
+    Row("the last blocks learn", {"frozen_epochs": 12, "unfrozen_epochs": 0}, True),
+    Row("BatchNormalization learns", {"train_batch_norm": True}),
+    Row("all layers learn", {"unfreeze_from": 0}),
+    # Answers of the modern recipe's run
+    Row("answers: flip", {"flip": True}, script=ANSWERS),
+    Row("answers: flip, two scales", {"flip": True, "scales": (1, 1.15)}, script=ANSWERS),
+    Row("answers: flip, five crops", {"flip": True, "crops": 5}, script=ANSWERS),
+    Row("answers: flip, 256 pixels", {"flip": True, "image_size": 256}, script=ANSWERS),
 )
 
 
@@ -155,10 +189,17 @@ def place(settings: Settings, name: str, seed: int) -> Path:
 
 
 def train(settings: Settings, row: Row, name: str, seed: int) -> None:
-    """Train a row on one data set, where that has not been done."""
+    """Train a row on one data set, or ask its modern run, where that has not been done."""
     folder = place(settings, name, seed)
     # What is finished needs no process to say so.
     if finished(folder / row.folder):
+        return
+    if row.script == ANSWERS:
+        started = time.monotonic()
+        asked = {"run": folder / ROWS[0].folder, "output": folder / row.folder}
+        call(row.script, **asked, **row.flags)
+        with written_whole(folder / row.folder / SECONDS) as file:
+            file.write_text(f"{time.monotonic() - started:.1f}")
         return
     call(
         row.script,
@@ -184,14 +225,29 @@ class Reached:
 
 
 def finished(run: Path) -> Reached | None:
-    """What a run reached; None where it has not come to its end."""
-    file = run / "results.json"
-    results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    """What a run reached, or answers of one; None where it has not come to its end."""
+    if (run / SECONDS).exists():
+        splits = read(run / EVALUATION)["splits"]
+        right = (splits[name]["measures"]["top1_accuracy"]["value"] for name in ("valid", "test"))
+        own = seconds_of(run.parent / ROWS[0].folder) + float((run / SECONDS).read_text())
+        return Reached(*(1 - share for share in right), own)
+    results = read(run / RESULTS) if (run / RESULTS).exists() else {}
     last = results.get("model_from")
     if not last:
         return None
     numbers = results["stages"][last]
     return Reached(numbers["valid_error"], numbers["test_error"], seconds_of(run))
+
+
+def baseline(run: Path) -> Reached | None:
+    """What logistic regression reached on the frozen embeddings of a run's backbone."""
+    numbers = read(run / RESULTS).get("baseline") if (run / RESULTS).exists() else None
+    keys = ("valid_error", "test_error", "seconds")
+    return Reached(*(numbers[key] for key in keys)) if numbers else None
+
+
+def read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def seconds_of(run: Path) -> float:
@@ -211,6 +267,9 @@ def results_table(settings: Settings, rows: Sequence[Row], names: Sequence[str])
         for name in names
         for seed in settings.seeds
     }
+    rows = [*rows, Row(BASELINE, taken_away=True)]
+    for name, seed in ((name, seed) for name in names for seed in settings.seeds):
+        table[BASELINE, name, seed] = baseline(place(settings, name, seed) / ROWS[0].folder)
     lines = [
         f"| part | {' | '.join(names)} | saved, validation | saved, test | seconds |",
         f"|---|{'---|' * len(names)}---|---|---|",
@@ -263,7 +322,7 @@ class Part:
 
     @property
     def seconds(self) -> float:
-        """Of the trainings that have the part, mean over sets and seeds."""
+        """Of what has the part, mean over sets and seeds."""
         which = 1 if self.row.taken_away else 0
         return mean(pair[which].seconds for done in self.pairs.values() for pair in done)
 
@@ -280,8 +339,10 @@ class Part:
         ]
         what = f"{'without' if self.row.taken_away else 'with'} {self.row.name}"
         saved = [spread(self.saved(split), sign="+") for split in ("valid", "test")]
+        if self.row.name in (MODERN, BASELINE):
+            what = self.row.name
         if self.row.name == MODERN:
-            what, saved = MODERN, ["", ""]
+            saved = ["", ""]
         return f"| {' | '.join([what, *errors, *saved])} | {self.seconds:.0f} |"
 
 
