@@ -71,6 +71,8 @@ def pairs(loss: str) -> dict[str, Any]:
 
 ROWS = (
     Row(MODERN),
+    # Original with the same stored views, so that it costs minutes too
+    Row("all of it, not the original recipe", {"recipe": "original", "unfrozen_views": 4}, True),
     # Optimisation
     Row("AdamW, not SGD", {"unfrozen_optimizer": "sgd", "unfrozen_learning_rate": 0.01}, True),
     Row("cosine, not a plateau", {"schedule": "plateau"}, True),
@@ -205,13 +207,12 @@ def train(settings: Settings, row: Row, name: str, seed: int) -> None:
         row.script,
         data=folder / "data",
         run=folder / row.folder,
-        recipe="modern",
         backbone=settings.backbone,
         weights=settings.weights,
         image_size=settings.image_size,
         batch_size=settings.batch_size,
         seed=seed,
-        **row.flags,
+        **{"recipe": "modern", **row.flags},
     )
 
 
