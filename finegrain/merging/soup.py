@@ -118,5 +118,5 @@ def _described(run: FinishedRun) -> dict[str, Any]:
         "image size": f"{frame.height} x {frame.width}",
         "fit": frame.fit,
         "data set": config.data.digest[:12],
-        "pretrained weights": config.weights.digest[:12],
+        "digest of the pretrained weights": config.weights.digest[:12],
     }

@@ -64,6 +64,7 @@ def _scenario(
 
 
 SINGLE, MULTI = ("runs/single/model.keras",), ("runs/multi/model.keras",)
+ANOTHER = (*SINGLE, "runs/another/model.keras")
 
 
 def data_scenario(name: str, output: str, *arguments: str, owns=()) -> Scenario:
@@ -114,6 +115,9 @@ def base_scenarios() -> list[Scenario]:
         data_scenario("data set", "data"),
         training_scenario("single", "single_model.py", "runs/single"),
         training_scenario("multi", "froze_fine_tune.py", "runs/multi"),
+        training_scenario(
+            "another rate", "single_model.py", "runs/another", "--frozen-learning-rate", "0.1"
+        ),
         export_scenario("features", "features"),
         _scenario(
             "market",
@@ -150,6 +154,21 @@ def _steps() -> list[Scenario]:
         data_scenario("img2keras copies", "new/data", "--link", "copy"),
         training_scenario("single_model", "single_model.py", "new/single"),
         training_scenario("froze_fine_tune", "froze_fine_tune.py", "new/multi"),
+        training_scenario("modern", "single_model.py", "new/modern", "--recipe", "modern"),
+        training_scenario(
+            "parts",
+            "froze_fine_tune.py",
+            "new/parts",
+            *"--pair-loss triplet --ema 0.9 --clip-norm 1 --layer-decay 0.7 --neck bn".split(),
+            *"--fit pad --crop-area 0.5 --erasing 0.5 --final-size 40 --final-epochs 1".split(),
+        ),
+        training_scenario(
+            "taught",
+            "single_model.py",
+            "new/taught",
+            *"--teacher runs/single --teacher-weight 0.5 --cutmix 1".split(),
+            *"--pseudo-labels test --pseudo-threshold 0.01".split(),
+        ),
         _scenario(
             "trick_tune",
             "trick_tune.py",
@@ -265,6 +284,19 @@ def _tools() -> list[Scenario]:
             "tools/evaluate.py",
             *"--run runs/single --images data --output new/evaluation --no-openvino".split(),
             needs=SINGLE,
+        ),
+        _scenario(
+            "evaluate averaged",
+            "tools/evaluate.py",
+            *"--run runs/single runs/another --flip --crops 5 --scales 1 1.2".split(),
+            *"--output new/evaluation --no-openvino".split(),
+            needs=ANOTHER,
+        ),
+        _scenario(
+            "soup",
+            "tools/soup.py",
+            *"--run runs/single runs/another --output new/soup --greedy --no-openvino".split(),
+            needs=ANOTHER,
         ),
         _scenario(
             "calibrate",
