@@ -111,7 +111,9 @@ def _parsed(settings_type: type[Settings]) -> Settings:
 def _interrupt_again(otherwise: Callable[[Any], Any], unraisable: Any) -> None:
     """Let a Ctrl-C come again that Python could not raise, in a weak reference's callback."""
     if unraisable.exc_type is KeyboardInterrupt:
-        threading.Timer(0.01, signal.raise_signal, [signal.SIGINT]).start()
+        main = threading.main_thread().ident
+        # To that thread, whose waiting it shall end.
+        threading.Timer(0.1, signal.pthread_kill, [main, signal.SIGINT]).start()
     else:
         otherwise(unraisable)
 

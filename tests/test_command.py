@@ -101,11 +101,13 @@ class Nothing:
     "A command without flags."
 
 def main(settings):
+    # A shell may have had it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # What a weak reference calls cannot raise, so Python would print this Ctrl-C and go on.
     thing = Nothing()
     watching = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
     del thing
-    time.sleep(20)
+    time.sleep(60)
     print("went on")
 
 run_command(main, Nothing)
