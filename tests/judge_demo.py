@@ -79,7 +79,7 @@ def judge(output: Path, folder: Path) -> str:
     table = table_of(output.read_text(encoding="utf-8"))
     found = {}
     for submission, recipe in (
-        (folder / "single" / "predict.txt", RECIPES[0]),
+        (folder / "single" / "predict.txt", RECIPES[1]),
         (folder / "predict.txt", RECIPES[3]),
         (folder / "modern" / "predict.txt", RECIPES[4]),
     ):
