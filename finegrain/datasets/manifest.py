@@ -111,6 +111,13 @@ def read_manifest(path: Path) -> pd.DataFrame:
         raise UserError(
             f"{path} has {amount} entries in row {row} than columns; make the data set again"
         )
+    # Manifests of earlier versions know no groups.
+    groups = table["group"] if "group" in table else pd.Series(dtype=str)
+    strange = groups[~groups.str.fullmatch(r"[0-9]{0,18}")]
+    if len(strange):
+        raise UserError(
+            f"{path} has the group {strange.iloc[0]!r}, which is no number; make the data set again"
+        )
     try:
         return table.astype({"width": np.int64, "height": np.int64})
     except (ValueError, OverflowError) as error:

@@ -115,6 +115,19 @@ def test_a_broken_manifest_is_refused(folder: Path, old: str, new: str, reason: 
     assert reason in refusal(folder)
 
 
+@pytest.mark.parametrize(
+    ("group", "is_sound"), [("", True), ("3", True), ("x", False), ("1.5", False)]
+)
+def test_a_group_of_near_duplicates_is_a_number_or_none(folder: Path, group: str, is_sound: bool):
+    header, *lines = (folder / "manifest.csv").read_text(encoding="utf-8").splitlines()
+    rows = [f"{header},group", *(f"{line},{group}" for line in lines)]
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    if is_sound:
+        assert len(open_data_set(folder).table) == len(lines)
+    else:
+        assert f"the group {group!r}, which is no number" in refusal(folder)
+
+
 @pytest.mark.parametrize("content", ["", "{", "{}", '["a", "a"]', "[1, 2]"])
 def test_a_broken_class_list_is_refused(folder: Path, content: str):
     (folder / "classes.json").write_text(content)
