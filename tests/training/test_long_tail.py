@@ -62,10 +62,16 @@ def test_an_image_weighs_as_its_class_whole_or_in_parts():
     weights = class_weights(COUNTS)
     logits = model.predict(images, verbose=0)
     expected = np.mean((targets @ weights) * log_losses(logits, targets))
+
+    def loss(batch):
+        # Keras 3.8 goes on with the mean of the batches before.
+        model.reset_metrics()
+        return float(model.test_on_batch(*batch)[0])
+
     (whole,) = weighted_classes([(images, targets)], weights)
-    assert float(model.test_on_batch(*whole)[0]) == pytest.approx(expected, rel=1e-4)
+    assert loss(whole) == pytest.approx(expected, rel=1e-4)
     parts = training_parts([(images, targets)], find_objective("softmax").split, 3)
-    found = [float(model.test_on_batch(*part)[0]) for part in weighted_classes(parts, weights)]
+    found = [loss(part) for part in weighted_classes(parts, weights)]
     assert len(found) == 3 and np.mean(found) == pytest.approx(expected, rel=1e-4)
 
 
