@@ -32,7 +32,7 @@ from dataclasses import dataclass
 
 from finegrain.command import load_keras, run_command
 from finegrain.flags import LossWeight, Probability
-from finegrain.training.stage_settings import PairLoss, StageSettings, objective_of
+from finegrain.training.stage_settings import PairLossName, StageSettings, objective_of
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Settings(StageSettings):
     category_weight: LossWeight = 1.0
     # the second loss: verification gives each image one partner; contrastive,
     # supervised-contrastive, circle and triplet compare all images of a batch
-    pair_loss: PairLoss = "verification"
+    pair_loss: PairLossName = "verification"
     # weight of the second loss: the same class or not?
     same_class_weight: LossWeight = 0.5
     # verification: share of batches made of positive pairs

@@ -43,11 +43,11 @@ ProperShare = Annotated[float, Interval(gt=0, lt=1)]
 Probability = Annotated[float, Interval(ge=0, le=1)]
 # What logits are divided by.
 Temperature = Annotated[float, Interval(gt=0, le=100)]
-# Augmented views of an image.
 WarmUpEpochs = Annotated[float, Interval(ge=0, le=10_000)]
 MixingAlpha = Annotated[float, Interval(ge=0, le=10)]
 Degrees = Annotated[float, Interval(ge=0, le=180)]
 ShearDegrees = Annotated[float, Interval(ge=0, lt=90)]
+# Augmented views of an image.
 Views = Annotated[int, Interval(ge=0, le=1000)]
 # Width of a layer that may be left out.
 Width = Annotated[int, Interval(ge=0, le=100_000)]

@@ -56,7 +56,7 @@ from finegrain.flags import (
     StageEpochs,
     Width,
 )
-from finegrain.training.stage_settings import PairLoss, StageSettings, objective_of
+from finegrain.training.stage_settings import PairLossName, StageSettings, objective_of
 
 
 @dataclass(kw_only=True)
@@ -88,7 +88,7 @@ class Settings(StageSettings):
     # refuse a head whose first layer alone takes more gigabytes to train
     memory_gb: Gigabytes = 6.0
     # a second loss, by which images of a class are drawn together, others apart
-    pair_loss: Literal["none"] | PairLoss = "none"
+    pair_loss: Literal["none"] | PairLossName = "none"
     # its weight
     same_class_weight: LossWeight = 0.5
     # verification: share of batches made of positive pairs

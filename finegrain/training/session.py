@@ -147,7 +147,7 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         getattr(settings, "memory_gb", MEMORY_GB),
     )
     # Before a run folder is bound to these settings.
-    check_head_start(model, check_type(settings.recorded(), RunSettings), settings.weights)
+    check_head_start(model, recorded, settings.weights)
     backbone = model.get_layer(BACKBONE_LAYER)
     default = spec.unfreeze_from or str(boundary_index(backbone, None))
     stages = settings.stages(settings.unfreeze_from or default)

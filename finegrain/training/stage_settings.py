@@ -43,7 +43,7 @@ MODERN = {
 
 
 # One partner for each image of a batch, or all pairs of it.
-PairLoss = Literal["verification", "contrastive", "supervised-contrastive", "circle", "triplet"]
+PairLossName = Literal["verification", "contrastive", "supervised-contrastive", "circle", "triplet"]
 
 
 def objective_of(pair_loss: str) -> str:

@@ -10,7 +10,7 @@ from finegrain.errors import UserError
 from finegrain.training.objectives import find_objective
 from finegrain.training.objectives.pair_losses import PAIR_LOSSES
 from finegrain.training.stage import Stage
-from finegrain.training.stage_settings import PairLoss, objective_of
+from finegrain.training.stage_settings import PairLossName, objective_of
 
 
 def test_smoothed_labels_share_with_all_classes():
@@ -29,8 +29,8 @@ def test_smoothed_labels_share_with_all_classes():
 
 
 def test_every_pair_loss_of_the_flags_has_its_objective():
-    assert set(get_args(PairLoss)) == {"verification", *PAIR_LOSSES}
-    for name in get_args(PairLoss):
+    assert set(get_args(PairLossName)) == {"verification", *PAIR_LOSSES}
+    for name in get_args(PairLossName):
         assert find_objective(objective_of(name)).learns_pairs
     assert find_objective(objective_of("none")).name == "softmax"
 
