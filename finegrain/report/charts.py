@@ -75,7 +75,9 @@ def axes(
 
 
 def _ticks(limits: tuple[float, float], whole: bool = False) -> list[float]:
-    places = MaxNLocator(5, integer=whole, steps=[1, 2, 5, 10]).tick_values(*limits)
+    # A damaged history may hold numbers close to the largest there is; NumPy would warn of them.
+    with np.errstate(over="ignore", invalid="ignore"):
+        places = MaxNLocator(5, integer=whole, steps=[1, 2, 5, 10]).tick_values(*limits)
     slack = 1e-9 * (abs(limits[0]) + abs(limits[1]) + 1)
     return [float(place) for place in places if limits[0] - slack <= place <= limits[1] + slack]
 
