@@ -20,12 +20,14 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from side_by_side.commands import call
+from side_by_side.commands import AtOnce, call, side_by_side
 from side_by_side.data_sets import make_data_set
+from side_by_side.spread import spread
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
@@ -142,6 +144,8 @@ class Settings:
     test_fraction: Share = 0.3
     # only rows whose name holds one of these words; by default all
     only: tuple[str, ...] = ()
+    # so many trainings at a time, each of one thread; of small networks two get more done than one
+    at_once: AtOnce = 1
     # write the table of what is finished and train nothing
     train: bool = True
 
@@ -156,8 +160,8 @@ def main(settings: Settings) -> None:
             make_data_set(sources[name], data, seed, *fractions)
         # A row is whole in all sets and seeds before the next begins.
         for row in rows:
-            for name, seed in places:
-                train(settings, row, name, seed)
+            jobs = (partial(train, settings, row, *place) for place in places)
+            side_by_side(jobs, settings.at_once)
     table = results_table(settings, rows, list(sources))
     with written_whole(settings.output / "table.md") as file:
         file.write_text(table, encoding="utf-8")
@@ -199,12 +203,13 @@ def train(settings: Settings, row: Row, name: str, seed: int) -> None:
     if row.script == ANSWERS:
         started = time.monotonic()
         asked = {"run": folder / ROWS[0].folder, "output": folder / row.folder}
-        call(row.script, **asked, **row.flags)
+        call(row.script, is_alone=settings.at_once == 1, **asked, **row.flags)
         with written_whole(folder / row.folder / SECONDS) as file:
             file.write_text(f"{time.monotonic() - started:.1f}")
         return
     call(
         row.script,
+        is_alone=settings.at_once == 1,
         data=folder / "data",
         run=folder / row.folder,
         backbone=settings.backbone,
@@ -212,6 +217,8 @@ def train(settings: Settings, row: Row, name: str, seed: int) -> None:
         image_size=settings.image_size,
         batch_size=settings.batch_size,
         seed=seed,
+        # The recipe's own run has measured it.
+        baseline=row.name == MODERN,
         **{"recipe": "modern", **row.flags},
     )
 
@@ -345,12 +352,6 @@ class Part:
         if self.row.name == MODERN:
             saved = ["", ""]
         return f"| {' | '.join([what, *errors, *saved])} | {self.seconds:.0f} |"
-
-
-def spread(values: Sequence[float], sign: str = "") -> str:
-    """Mean and range."""
-    low, middle, high = (f"{value:{sign}.4f}" for value in (min(values), mean(values), max(values)))
-    return f"{middle} ({low} to {high})"
 
 
 if __name__ == "__main__":
