@@ -5,7 +5,8 @@
 Augmentation makes a model robust, but it trains on rotated, sheared and zoomed photographs and is
 judged on straight ones. The trick is to go on for some epochs on the photographs as they are, with
 a rate so small that what was learnt stays. Everything else is as in stage 2 of the run: the same
-images, losses, pairs and layers. Training ends when the validation loss no longer falls.
+images, losses, pairs and layers. Training goes on until the validation loss no longer falls, as the
+source describes it; its code stopped after 10 epochs at the latest, `--epochs 10`.
 
 Works on a run of `froze_fine_tune.py`, `single_model.py` or `recipes/bird_fine_tune.py`; afterwards
 the run's model.keras is the retrained one. On 100 dog breeds this was reported to take the
@@ -19,6 +20,10 @@ from finegrain.command import load_keras, run_command
 from finegrain.flags import Epochs, Gigabytes, LearningRate, Patience, Threads
 from finegrain.outputs import RUN, Output, OutputFolder
 
+RETRAINED = "3-retrained"
+# The validation loss has risen long before.
+MOST_EPOCHS = 1000
+
 
 @dataclass
 class Settings:
@@ -31,8 +36,8 @@ class Settings:
     run: Path
     # the run's data set folder, if it has moved since
     data: Path | None = None
-    # at most so many epochs
-    epochs: Epochs = 10
+    # at most so many epochs; by default as long as the validation loss falls
+    epochs: Epochs | None = None
     # learning rate of SGD
     learning_rate: LearningRate = 1e-5
     # lower the learning rate tenfold after so many epochs without a better validation loss;
@@ -73,19 +78,21 @@ def main(settings: Settings) -> None:
         openvino=settings.openvino,
     )
     unfrozen = session.load_finished("2-unfrozen")
+    begun = session.begun(RETRAINED)
+    epochs = settings.epochs or (begun.epochs if begun else MOST_EPOCHS)
     if (settings.run / FINAL).exists():
         # Go on from the heads that have been tuned to larger pictures.
         session.load_finished(FINAL)
     retrained = replace(
         unfrozen,
-        name="3-retrained",
+        name=RETRAINED,
         augmentation=None,
         mixup=0.0,
         cutmix=0.0,
         schedule="plateau",
         optimizer="sgd",
         learning_rate=settings.learning_rate,
-        epochs=settings.epochs,
+        epochs=epochs,
         reduce_patience=settings.reduce_patience,
         stop_patience=settings.stop_patience,
     )

@@ -56,7 +56,12 @@ from finegrain.flags import (
     StageEpochs,
     Width,
 )
-from finegrain.training.stage_settings import PairLossName, StageSettings, objective_of
+from finegrain.training.stage_settings import (
+    PairLossName,
+    StageOptimizer,
+    StageSettings,
+    objective_of,
+)
 
 
 @dataclass(kw_only=True)
@@ -98,7 +103,7 @@ class Settings(StageSettings):
     # at most so many epochs of stage 1, the head alone by Adam; 0 leaves it out
     frozen_epochs: StageEpochs = 3
     # optimizer of stage 2
-    unfrozen_optimizer: Literal["sgd", "adam", "adamw"] = "adam"
+    unfrozen_optimizer: StageOptimizer = "adam"
     # on a plateau the learning rate falls to this share of itself
     reduce_factor: ProperShare = 0.2
     # after so many epochs without a better validation loss; 0 never does

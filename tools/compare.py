@@ -20,6 +20,7 @@ STAGE_NAMES = {
     "2-unfrozen": "last blocks unfrozen",
     "3-retrained": "retrained without augmentation",
 }
+RECIPE_NAMES = {"as-first-coded": "as first coded", "modern": "modern recipe"}
 
 
 @dataclass
@@ -70,10 +71,11 @@ def described(config, stage: str) -> str:
     settings = config.settings
     # Runs of bird_fine_tune.py carry the name of a model.
     name = f"{settings.model}, {config.recipe}" if settings.model else config.recipe
-    if config.defaults != "original":
-        name = f"{name}, {config.defaults} recipe"
-        if stage == "2-unfrozen":
-            return name
+    if config.defaults in RECIPE_NAMES:
+        name = f"{name}, {RECIPE_NAMES[config.defaults]}"
+    # It has no other stage before its last.
+    if config.defaults == "modern" and stage == "2-unfrozen":
+        return name
     if stage == "2-unfrozen" and settings.unfreeze_from == "0":
         return f"{name}, all layers unfrozen"
     return f"{name}, {STAGE_NAMES.get(stage, stage)}"

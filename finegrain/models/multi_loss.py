@@ -26,6 +26,7 @@ def multi_loss_model(
     *heads: Any,
     activation: str | None = SOFTMAX,
     from_zero: bool = False,
+    pairs_from_zero: bool = True,
     **named_heads: Any,
 ) -> keras.Model:
     """The model of the recipe, pairs compared by their embeddings.
@@ -40,7 +41,7 @@ def multi_loss_model(
     partner_embedding = TakePartner(name="take_partner")([embedding, partner])
     outputs = {
         CATEGORY: category_head(features, classes, activation, from_zero),
-        SAME_CLASS: same_class_head(embedding, partner_embedding, activation),
+        SAME_CLASS: same_class_head(embedding, partner_embedding, activation, pairs_from_zero),
     }
     return keras.Model({"image": image, PARTNER: partner}, outputs, name="multi_loss")
 

@@ -28,6 +28,8 @@ Side = Annotated[int, Interval(ge=1, le=100_000)]
 
 
 HeadStart = Literal["random", "zero", "logistic"]
+# What a backbone sees of pixels from 0 to 255: what it was pretrained on, 0 to 1, or the pixels.
+Pixels = Literal["own", "unit", "raw"]
 
 
 class RunSettings(Typed):
@@ -41,6 +43,8 @@ class RunSettings(Typed):
     jit: Literal["auto", "on", "off"] = "auto"
     unfreeze_from: str | None = None
     head_start: HeadStart = "random"
+    pair_start: Literal["zero", "random"] = "zero"
+    pixels: Pixels = "own"
     model: str | None = None
     # Of `recipes/bird_fine_tune.py` and `single_model.py --hidden`.
     head: str | None = None

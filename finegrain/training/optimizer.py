@@ -57,9 +57,12 @@ def _optimizer(
         return optimizer
     if stage.optimizer == "adam":
         return keras.optimizers.Adam(rate, global_clipnorm=clip)
+    if stage.optimizer == "nadam":
+        # Dozat 2016, "Incorporating Nesterov Momentum into Adam"
+        return keras.optimizers.Nadam(rate, global_clipnorm=clip)
     if stage.optimizer == "sgd":
         return keras.optimizers.SGD(rate, momentum=stage.momentum, global_clipnorm=clip)
-    raise UserError(f"the optimizer must be adam, adamw or sgd, but is {stage.optimizer!r}")
+    raise UserError(f"the optimizer must be adam, adamw, nadam or sgd, but is {stage.optimizer!r}")
 
 
 def _groups(model: keras.Model, stage: Stage) -> list[tuple[float, list[keras.Variable]]]:

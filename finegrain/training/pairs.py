@@ -10,6 +10,7 @@ import numpy as np
 from finegrain.models.heads import SAME_CLASS
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.multi_loss import PARTNER
+from finegrain.training.stage import Negatives
 
 PairBatch: TypeAlias = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 # Keras looks at so many batches to learn their shapes, and then begins anew.
@@ -56,6 +57,19 @@ def random_negative_partners(labels: np.ndarray, rng: np.random.Generator) -> np
     return partner
 
 
+def drawn_partners(count: int, rng: np.random.Generator) -> np.ndarray:
+    """(B,) int32 partners, drawn whatever the classes, so that some pairs are of one class.
+
+    Two by two, as two independent draws of photographs stand side by side. It is its own inverse;
+    of an odd number one stays itself.
+    """
+    partner = np.arange(count, dtype=np.int32)
+    drawn = rng.permutation(count)
+    one, other = drawn[: count // 2], drawn[count // 2 : count // 2 * 2]
+    partner[one], partner[other] = other, one
+    return partner
+
+
 def same_class_targets(targets: np.ndarray, partner: np.ndarray) -> np.ndarray:
     """(B, 2) float32 targets of the pairwise head: shares of "another" and "the same class".
 
@@ -71,7 +85,12 @@ def is_positive_batch(number: int, rate: float) -> bool:
 
 
 def pair_batch(
-    images: Any, targets: np.ndarray, positive_rate: float, seed: int, number: int
+    images: Any,
+    targets: np.ndarray,
+    positive_rate: float,
+    seed: int,
+    number: int,
+    negatives: Negatives = "other-class",
 ) -> PairBatch:
     """Give every image of a batch a partner from the same batch.
 
@@ -81,6 +100,8 @@ def pair_batch(
         positive_rate: share of positive batches, evenly spread and beginning with the first.
         seed: of the negatives.
         number: of the batch. It draws the same whatever was drawn before it.
+        negatives: partners in the other batches: `other-class`, by `random_negative_partners`, or
+            `drawn`, by `drawn_partners`.
 
     Returns:
         `({"image": images, "partner": (B,) int32}, {"category": targets, "same_class": (B, 2)})`.
@@ -89,7 +110,11 @@ def pair_batch(
     if is_positive_batch(number, positive_rate):
         partner = swap_positive_partners(labels)
     else:
-        partner = random_negative_partners(labels, np.random.default_rng([seed, number]))
+        rng = np.random.default_rng([seed, number])
+        if negatives == "drawn":
+            partner = drawn_partners(len(labels), rng)
+        else:
+            partner = random_negative_partners(labels, rng)
     inputs = images if isinstance(images, dict) else {"image": images}
     return (
         {**inputs, PARTNER: partner},

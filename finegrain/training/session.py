@@ -21,7 +21,7 @@ from finegrain.models.needed_memory import MEMORY_GB
 from finegrain.records import check_type
 from finegrain.runs.run_config import RunSettings
 from finegrain.runs.run_folder import RunFolder, describe_data
-from finegrain.runs.stage_folder import StageFolder
+from finegrain.runs.stage_folder import STATE, StageFolder, read_state
 from finegrain.training.build import build_model, check_head_start, rebuild_model, take_trained
 from finegrain.training.computing import Computing, set_up_computing
 from finegrain.training.feed import Feed, check_feed, fitting_batch_size
@@ -90,6 +90,13 @@ class Session:
     def finished_model(self) -> keras.Model:
         """The model as it is used after training, with the weights of where it stands."""
         return self.objective.finished(self.model)
+
+    def begun(self, name: str) -> Stage | None:
+        """The stage of a name as it was begun, None where it was not."""
+        path = self.run.path / name
+        if not (path / STATE).is_file():
+            return None
+        return Stage.from_record(read_state(path).settings, path)
 
     def load_finished(self, name: str) -> Stage:
         """Load the best weights of a stage trained before; the stage as it was trained.

@@ -19,7 +19,7 @@ from finegrain.flags import (
 )
 from finegrain.frame import SQUEEZE, Fit
 from finegrain.outputs import RUN, Output, OutputFolder
-from finegrain.runs.run_config import defaults_of
+from finegrain.runs.run_config import Pixels, defaults_of
 from finegrain.training.stage import Stage
 
 # Flags that came later with a default other than what was done before: what was done before.
@@ -47,6 +47,9 @@ class TrainingSettings:
     image_size: ImageSize | None = None
     # how a photograph becomes the square: squeeze it, crop its middle, or pad it with black borders
     fit: Fit = SQUEEZE
+    # what the backbone sees of pixels: own, what it was pretrained on; as some recipes were first
+    # coded, unit, from 0 to 1, or raw, from 0 to 255
+    pixels: Pixels = "own"
     # images a batch; 32 is sized for 6 GB of GPU memory with Xception at 299
     batch_size: BatchSize = 32
     # of the order of images, augmentation, pairs, dropout and fresh weights

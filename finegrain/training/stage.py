@@ -28,6 +28,8 @@ from finegrain.images.batch_changes import BatchChange, CutMix, Mixup, OneOf
 from finegrain.records import first_problem
 from finegrain.runs.run_config import defaults_of
 
+# Partners in batches that are not made of positive pairs.
+Negatives = Literal["other-class", "drawn"]
 # Fields that are no more, with the one value they ever had in a run.
 GONE = {"lower_rate": 1.0}
 
@@ -40,7 +42,7 @@ class Stage:
         name: also the name of its folder in the run.
         unfreeze_from: first backbone layer to train, a name or an index; None trains the heads
             alone.
-        optimizer: `adam`, `adamw` or `sgd`.
+        optimizer: `adam`, `adamw`, `nadam` or `sgd`.
         learning_rate: the largest that the schedule takes.
         epochs: at most so many.
         momentum: of SGD.
@@ -55,6 +57,7 @@ class Stage:
         long_tail: `none`; `weights`, by which classes of few images count as much as others; or
             `balanced-softmax`, whose logits need not tell which classes have many.
         positive_rate: share of batches made of positive pairs.
+        negatives: how the other batches are paired, see `finegrain.training.pairs`.
         side: of the square pictures, in pixels, where not that of the stages before.
         train_batch_norm: let unfrozen BatchNormalization learn.
         schedule: what becomes of the learning rate: a row of `finegrain.training.schedule`.
@@ -89,6 +92,7 @@ class Stage:
     same_class_weight: LossWeight = 0.5
     long_tail: Literal["none", "weights", "balanced-softmax"] = "none"
     positive_rate: Probability = 0.25
+    negatives: Negatives = "other-class"
     side: ImageSize | None = None
     train_batch_norm: bool = False
     schedule: str = "plateau"

@@ -11,7 +11,9 @@ from PIL import Image
 
 from finegrain.training.pairs import (
     PairGenerator,
+    drawn_partners,
     is_positive_batch,
+    pair_batch,
     random_negative_partners,
     same_class_targets,
     swap_positive_partners,
@@ -56,6 +58,32 @@ def test_negatives_are_of_another_class_where_there_is_one(labels, seed):
         assert (labels[partner] != labels).all()
     else:
         assert partner.tolist() == list(range(len(labels)))
+
+
+@given(st.integers(0, 40), st.integers(0, 2**32 - 1))
+def test_drawn_partners_stand_two_by_two(count, seed):
+    partner = drawn_partners(count, np.random.default_rng(seed))
+    assert (partner[partner] == np.arange(count)).all()
+    assert (partner == np.arange(count)).sum() == count % 2
+
+
+def test_drawn_partners_are_of_one_class_as_often_as_chance_has_it():
+    """Of 8 photographs of 2 classes, 3 of the 7 others are of one's own."""
+    labels = np.repeat([0, 1], 4)
+    rng = np.random.default_rng(0)
+    same = [labels[drawn_partners(8, rng)] == labels for _ in range(2000)]
+    assert np.mean(same) == pytest.approx(3 / 7, abs=0.02)
+
+
+def test_a_batch_of_drawn_pairs_says_which_are_of_one_class():
+    targets = np.eye(2, dtype="float32")[[0, 0, 1, 1, 0, 1]]
+    images = np.zeros((6, 4, 4, 3))
+    # The first batch is positive, the next three are drawn.
+    drawn = [pair_batch(images, targets, 0.25, 0, number, "drawn") for number in (1, 2, 3)]
+    for inputs, answers in drawn:
+        same = (targets == targets[inputs["partner"]]).all(axis=1)
+        assert (answers["same_class"] == np.stack([~same, same], axis=1)).all()
+    assert len({tuple(inputs["partner"]) for inputs, _ in drawn}) > 1
 
 
 def test_targets_say_same_in_column_one():

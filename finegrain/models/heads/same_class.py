@@ -12,7 +12,10 @@ SQUARED_DIFFERENCE = "squared_difference"
 
 
 def same_class_head(
-    embedding: Tensor, partner_embedding: Tensor, activation: str | None = SOFTMAX
+    embedding: Tensor,
+    partner_embedding: Tensor,
+    activation: str | None = SOFTMAX,
+    from_zero: bool = True,
 ) -> Tensor:
     """(B, 2) float32 probabilities of "another class" and "the same", named `same_class`.
 
@@ -24,7 +27,11 @@ def same_class_head(
     # Squares of large embeddings make a random start confidently wrong, and its gradients wreck
     # the backbone; from zero it starts undecided whatever the embedding's scale.
     dense = keras.layers.Dense(
-        2, activation=activation, kernel_initializer="zeros", dtype="float32", name=SAME_CLASS
+        2,
+        activation=activation,
+        kernel_initializer="zeros" if from_zero else "glorot_uniform",
+        dtype="float32",
+        name=SAME_CLASS,
     )
     return dense(difference)
 

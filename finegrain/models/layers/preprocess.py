@@ -13,7 +13,7 @@ IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 CAFFE_MEAN = (123.68, 116.779, 103.939)
 
-MODES = ("tf", "torch", "caffe", "none")
+MODES = ("tf", "torch", "caffe", "unit", "none")
 
 
 @keras.saving.register_keras_serializable(package="finegrain")
@@ -23,8 +23,9 @@ class Preprocess(Float32Layer):
     Args:
         mode: `"tf"` scales to [-1, 1]; `"torch"` to zero mean and unit variance a channel;
             `"caffe"` swaps to BGR and subtracts ImageNet's mean; `"none"` leaves the pixels to
-            a backbone that scales them itself (EfficientNet, MobileNetV3, ConvNeXt). The names
-            are those of `keras.applications.imagenet_utils.preprocess_input`.
+            a backbone that scales them itself (EfficientNet, MobileNetV3, ConvNeXt). Those names
+            are of `keras.applications.imagenet_utils.preprocess_input`. `"unit"` scales to [0, 1],
+            which no backbone was pretrained on, as some recipes were first coded.
     """
 
     SETTINGS = ("mode",)
@@ -39,6 +40,8 @@ class Preprocess(Float32Layer):
         image = ops.cast(image, self.compute_dtype)
         if self.mode == "tf":
             return image / 127.5 - 1.0
+        if self.mode == "unit":
+            return image / 255.0
         if self.mode == "torch":
             return (image - self._constant(IMAGENET_MEAN)) / self._constant(IMAGENET_STD)
         if self.mode == "caffe":

@@ -45,7 +45,7 @@ class MultiLoss(Objective):
         self, images: Any, targets: np.ndarray, stage: Stage, seed: int, number: int
     ) -> tuple[Any, Any]:
         """Every image with a partner from the same batch."""
-        return pair_batch(images, targets, stage.positive_rate, seed, number)
+        return pair_batch(images, targets, stage.positive_rate, seed, number, stage.negatives)
 
     def split(
         self, inputs: Any, targets: Any, parts: int, rng: np.random.Generator
