@@ -14,6 +14,7 @@ from finegrain.models.classifier import embedder, stem
 from finegrain.models.heads import SAME_CLASS
 from finegrain.models.heads.category import CATEGORY, SOFTMAX, category_head
 from finegrain.models.heads.same_class import SQUARED_DIFFERENCE, same_class_head
+from finegrain.models.image_heads import EMBEDDING
 from finegrain.models.layers import TakePartner
 
 PARTNER = "partner"
@@ -44,6 +45,23 @@ def multi_loss_model(
         SAME_CLASS: same_class_head(embedding, partner_embedding, activation, pairs_from_zero),
     }
     return keras.Model({"image": image, PARTNER: partner}, outputs, name="multi_loss")
+
+
+def two_towers(model: keras.Model) -> keras.Model:
+    """`[image_1, image_2]`, each (B, H, W, 3) -> `[category_1, category_2, same_class]`.
+
+    The form of the source, Zheng et al. 2016, arXiv 1611.05666, section 3: both images of a pair
+    pass the same network, twice the work. It shares the layers of `multi_loss_model`'s model and
+    gives what its heads give, (B, C), (B, C) and (B, 2).
+    """
+    image = model.get_layer("image").output
+    ends = [model.get_layer(CATEGORY).output, model.get_layer(EMBEDDING).output]
+    tower = keras.Model(image, ends, name="tower")
+    images = [keras.Input(image.shape[1:], name=f"image_{number}") for number in (1, 2)]
+    answers = [tower(each) for each in images]
+    difference = model.get_layer(SQUARED_DIFFERENCE)([embedding for _, embedding in answers])
+    same = model.get_layer(SAME_CLASS)(difference)
+    return keras.Model(images, [category for category, _ in answers] + [same], name="two_towers")
 
 
 def same_class(model: keras.Model) -> keras.Model:

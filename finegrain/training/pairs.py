@@ -1,6 +1,7 @@
 """Who is whose partner inside a batch, for the verification loss, and batches of such pairs."""
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
@@ -13,6 +14,7 @@ from finegrain.models.multi_loss import PARTNER
 from finegrain.training.stage import Negatives
 
 PairBatch: TypeAlias = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+TwoImages: TypeAlias = tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
 # Keras looks at so many batches to learn their shapes, and then begins anew.
 LOOKED_AT = 2
 
@@ -122,12 +124,39 @@ def pair_batch(
     )
 
 
+def two_images(pairs: Iterable[PairBatch]) -> Iterator[TwoImages]:
+    """Both images of every pair, for `finegrain.models.multi_loss.two_towers`.
+
+    Args:
+        pairs: a `PairGenerator`, or batches as it gives them.
+
+    Yields:
+        `((image_1, image_2), (category_1, category_2, same_class))`; the second of each are the
+        first ones' partners.
+    """
+    for inputs, targets in pairs:
+        image, partner, category = inputs["image"], inputs[PARTNER], targets[CATEGORY]
+        yield (image, image[partner]), (category, category[partner], targets[SAME_CLASS])
+
+
+def warn_of_scaled(images: Any) -> None:
+    """Warn where no pixel is above 1: a generator with `rescale=1/255` was left as it was."""
+    if isinstance(images, np.ndarray) and images.ndim == 4 and 0 < images.max() <= 1:
+        warnings.warn(
+            "the images have pixels from 0 to 1, and the project's models take them from 0 to 255 "
+            "and scale them themselves; leave rescale=1/255 out of the ImageDataGenerator",
+            stacklevel=2,
+        )
+
+
 class PairGenerator(keras.utils.PyDataset):
     """Give every image of every batch a partner from the same batch.
 
     Wraps any iterator of `(images, labels)`: `ImageDataGenerator.flow_from_directory`, a list. A
     share of the batches is made of positive pairs, as many as the batch allows; the others of
     random negative ones.
+
+    Warns where the first images have pixels from 0 to 1, which no model of the project takes.
 
     It is an iterator itself, and goes straight into `Model.fit`. Where `batches` has a length and
     gives its batches by number, as Keras's iterators of images do, an epoch is one pass through it;
@@ -164,6 +193,7 @@ class PairGenerator(keras.utils.PyDataset):
         self.batch = first_batch
         self._batches = batches
         self._stream = iter(batches)
+        self._looked_at = False
         self._first: dict[int, PairBatch] = {}
 
     def __iter__(self) -> Iterator[PairBatch]:
@@ -201,4 +231,7 @@ class PairGenerator(keras.utils.PyDataset):
 
     def _pairs(self, batch: tuple[Any, ...], number: int) -> PairBatch:
         images, targets = batch
+        if not self._looked_at:
+            self._looked_at = True
+            warn_of_scaled(images)
         return pair_batch(images, targets, self.positive_rate, self.seed, number)

@@ -7,8 +7,8 @@ import pytest
 from finegrain.models.backbone import BACKBONE_LAYER, build_backbone, freeze
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import classifier, embedder, softmax_model
-from finegrain.models.multi_loss import multi_loss_model, same_class
-from finegrain.training.pairs import same_class_targets, swap_positive_partners
+from finegrain.models.multi_loss import multi_loss_model, same_class, two_towers
+from finegrain.training.pairs import same_class_targets, swap_positive_partners, two_images
 
 CLASSES, SIDE = 3, 64
 LABELS = np.array([0, 1, 0, 2, 2, 1, 1])
@@ -121,3 +121,34 @@ def test_softmax_model_is_the_multi_loss_models_classifier(batch):
     single.get_layer("category").set_weights(multi.get_layer("category").get_weights())
     images, _ = batch
     np.testing.assert_allclose(single(images), classifier(multi)(images), atol=1e-6)
+
+
+def test_two_towers_learn_what_the_shared_form_learns(batch):
+    """Where pairs swap places both see every image once, so a step of either is the same."""
+    images, partner = batch
+    targets = np.eye(CLASSES, dtype="float32")[LABELS]
+    same = same_class_targets(targets, partner)
+    spec = find_backbone("xception_small")
+    backbone = build_backbone(spec, "none", (SIDE, SIDE))
+    freeze(backbone, 0)
+    shared = multi_loss_model(backbone, spec, CLASSES, dropout=0.0)
+    start = shared.get_weights()
+    learnt = []
+    for towers in (False, True):
+        shared.set_weights(start)
+        model, weights = shared, [1.0, 0.5]
+        inputs = {"image": images, "partner": partner}
+        answers = {"category": targets, "same_class": same}
+        if towers:
+            model, weights = two_towers(shared), [0.5, 0.5, 0.5]
+            ((inputs, answers),) = two_images([(inputs, answers)])
+        names = ["categorical_crossentropy"] * len(weights)
+        loss = names if towers else dict(zip(answers, names, strict=True))
+        loss_weights = weights if towers else dict(zip(answers, weights, strict=True))
+        model.compile(keras.optimizers.SGD(0.01), loss=loss, loss_weights=loss_weights)
+        given = keras.tree.map_structure(keras.ops.convert_to_tensor, (inputs, answers))
+        model.train_on_batch(*(list(part) if towers else part for part in given))
+        learnt.append(shared.get_weights())
+    assert any(abs(one - old).max() > 1e-4 for one, old in zip(learnt[0], start, strict=True))
+    for one, other in zip(*learnt, strict=True):
+        assert one == pytest.approx(other, abs=2e-5)

@@ -47,7 +47,12 @@ BUILDERS = {
     "batches in parts": lambda model: model_in_parts(model, 2, {"loss": "mse"}),
     "Grad-CAM": GradCam,
 }
-OF_PAIRS = {"same class": same_class, "pair scores": same_class_scores, "pair CAM": PairCam}
+OF_PAIRS = {
+    "same class": same_class,
+    "two towers": two_towers,
+    "pair scores": same_class_scores,
+    "pair CAM": PairCam,
+}
 
 
 @pytest.mark.parametrize("assemble", [softmax_model, multi_loss_model])

@@ -1,6 +1,7 @@
 """Partners inside a batch."""
 
 import itertools
+import warnings
 
 import keras
 import numpy as np
@@ -233,3 +234,17 @@ def test_a_stream_without_an_end_goes_into_fit_without_losing_a_batch():
 def test_a_rate_that_is_none_is_refused():
     with pytest.raises(ValueError, match="positive_rate=1.5"):
         PairGenerator([], 1.5)
+
+
+def test_images_over_255_are_noticed_once():
+    labels = np.eye(2, dtype="float32")
+    scaled = [(np.full((2, 4, 4, 3), 0.5), labels)] * 2
+    pairs = PairGenerator(scaled)
+    with pytest.warns(UserWarning, match="leave rescale=1/255 out"):
+        next(pairs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        next(pairs)
+        next(PairGenerator([(np.full((2, 4, 4, 3), 200.0), labels)]))
+        # Features are of any size.
+        next(PairGenerator([({"embedding": np.zeros((2, 8))}, labels)]))
