@@ -91,6 +91,7 @@ def main(settings: Settings) -> None:
         cutmix=0.0,
         schedule="plateau",
         optimizer="sgd",
+        interpolate=False,
         learning_rate=settings.learning_rate,
         epochs=epochs,
         reduce_patience=settings.reduce_patience,

@@ -105,7 +105,12 @@ def _parsed(settings_type: type[Settings]) -> Settings:
         if field.default is field.default_factory is dataclasses.MISSING
     ]
     missing = dict.fromkeys(required, tyro.MISSING)
-    return tyro.cli(settings_type, default=settings_type(**missing, **defaults))
+    settings = tyro.cli(settings_type, default=settings_type(**missing, **defaults))
+    # A recipe may have had other numbers when a run was begun, which goes on with those.
+    begun: dict[str, Any] = getattr(settings, "begun_with", dict)()
+    if begun.items() <= defaults.items():
+        return settings
+    return tyro.cli(settings_type, default=settings_type(**missing, **defaults | begun))
 
 
 def _interrupt_again(otherwise: Callable[[Any], Any], unraisable: Any) -> None:

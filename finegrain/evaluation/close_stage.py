@@ -140,7 +140,8 @@ def _measure(
 def split_error(session: Session, stage: Stage, split: str, answered: Sequence[Answered]) -> float:
     """Top-1 error of a finished stage on a held-out split; an answer that is no number is wrong."""
     history = session.folder(stage).history
-    if split == VALID and history:  # its best epoch has been measured on these
+    # Its best epoch has been measured on these, where that is what is kept.
+    if split == VALID and history and not stage.interpolate:
         return best_error(history, session.objective, len(session.data.paths(split)))
     known = [each for each in answered if each.images.split == split]
     (asked,) = known or _answers(session, [split_images(session.data, split)])

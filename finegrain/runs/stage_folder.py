@@ -19,9 +19,13 @@ from finegrain.runs.run_config import completed, refuse_differences
 from finegrain.whole_files import remove_partials, written_whole
 
 HISTORY = "history.csv"
+# The weights that a stage began with, where they are wanted at its end.
+START = "start.weights.h5"
 STATE = "state.json"
 # A name and no path: what is swept and loaded lies in the stage's own folder.
-Checkpoint = Annotated[str, StringConstraints(pattern=r"^epoch-\d{4,9}\.weights\.h5$")]
+Checkpoint = Annotated[
+    str, StringConstraints(pattern=r"^epoch-\d{4,9}(-share-\d{3})?\.weights\.h5$")
+]
 # The loss that is watched and the accuracy that is told, in either recipe.
 WATCHED = (("val_category_loss", "val_loss"), ("val_category_accuracy", "val_accuracy"))
 
@@ -133,6 +137,26 @@ class StageFolder:
         self._write_state()
         self._sweep()
 
+    def save_start(self, model: keras.Model) -> None:
+        """Keep the weights that the stage begins with until it ends."""
+        with written_whole(self.path / START, _size_of(model)) as file:
+            _bare(model).save_weights(file)
+
+    def load_start(self, model: keras.Model) -> None:
+        """Load the weights that the stage began with; the optimizer stays."""
+        self._load(_bare(model), START)
+
+    def save_share(self, model: keras.Model, share: float) -> None:
+        """Take the model, such a share of the way from the start to the best epoch, for the best.
+
+        The stage is over: its best epoch itself is swept away.
+        """
+        name = f"{str(self.best).partition('.')[0]}-share-{round(100 * share):03d}.weights.h5"
+        with written_whole(self.path / name, _size_of(model)) as file:
+            model.save_weights(file)
+        self.best = name
+        self.finish()
+
     def finish(self) -> None:
         """Mark the stage as done and keep nothing but its best checkpoint."""
         self.finished = True
@@ -180,9 +204,16 @@ class StageFolder:
         for checkpoint in self.path.glob("epoch-*.weights.h5"):
             if checkpoint.name not in (self.last, self.best):
                 checkpoint.unlink()
+        if self.finished:
+            (self.path / START).unlink(missing_ok=True)
         if self.history:
             # A kill may have fallen between the state and the table made from it.
             self._write_history()
+
+
+def _bare(model: keras.Model) -> keras.Model:
+    """The model without its optimizer, which is saved and loaded with it otherwise."""
+    return keras.Model(model.input, model.output, name=model.name)
 
 
 def _size_of(model: keras.Model) -> int:

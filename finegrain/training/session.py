@@ -1,7 +1,7 @@
 """One sitting of training: data, run folder and model, brought together from the settings."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from finegrain.records import check_type
 from finegrain.runs.run_config import RunSettings
 from finegrain.runs.run_folder import RunFolder, describe_data
 from finegrain.runs.stage_folder import STATE, StageFolder, read_state
-from finegrain.training.build import build_model, check_head_start, rebuild_model, take_trained
+from finegrain.training.build import begins_as_baseline, build_model, rebuild_model, take_trained
 from finegrain.training.computing import Computing, set_up_computing
 from finegrain.training.feed import Feed, check_feed, fitting_batch_size
 from finegrain.training.objectives import find_objective
@@ -34,6 +34,9 @@ from finegrain.training.teacher import check_teacher, taught_by
 from finegrain.training.teaching import taught_before
 from finegrain.training.train_stage import train_stage
 from finegrain.training.training_fits import check_training_fits
+
+# Times the learning rate, for heads that begin with zeros where the rest is pretrained.
+FAST_HEADS = 10
 
 
 @dataclass
@@ -64,9 +67,10 @@ class Session:
     @property
     def starts_from_logistic(self) -> bool:
         """Whether the softmax is to begin with the baseline's weights: before the first epoch."""
-        if self.settings is None or self.run.config.settings.head_start != "logistic":
+        config = self.run.config
+        if self.settings is None or self.folder(self.stages[0]).epochs:
             return False
-        return not self.folder(self.stages[0]).epochs
+        return begins_as_baseline(self.model, config.settings, config.weights.name)
 
     def folder(self, stage: Stage) -> StageFolder:
         """The stage's folder; refused if it was made with other settings."""
@@ -154,10 +158,12 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         getattr(settings, "memory_gb", MEMORY_GB),
     )
     # Before a run folder is bound to these settings.
-    check_head_start(model, recorded, settings.weights)
+    has_start = begins_as_baseline(model, recorded, settings.weights)
     backbone = model.get_layer(BACKBONE_LAYER)
     default = spec.unfreeze_from or str(boundary_index(backbone, None))
     stages = settings.stages(settings.unfreeze_from or default)
+    if recorded.head_start == "auto" and not has_start:
+        stages = [_with_fast_heads(stage) for stage in stages]
     _check_stages(
         stages,
         objective,
@@ -184,6 +190,13 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     if teaching is not None:
         teaching.save(run.path)
     return Session(data, run, objective, model, feed, computing, stages, settings)
+
+
+def _with_fast_heads(stage: Stage) -> Stage:
+    """A stage whose heads, which begin with zeros, are to keep up with pretrained blocks."""
+    if stage.unfreeze_from is None:
+        return stage
+    return replace(stage, head_rate=FAST_HEADS * stage.head_rate)
 
 
 def _check_stages(

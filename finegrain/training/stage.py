@@ -69,6 +69,8 @@ class Stage:
             2003.10555.
         ema: share of itself that an average of the weights keeps at each step; epochs are judged
             and kept by the average. 0 for no average.
+        interpolate: in the end take weights between the first and the best ones, those that suit
+            the validation images, see `finegrain.training.interpolation`.
         reduce_factor, reduce_patience: of the schedule `plateau`, where the learning rate is
             multiplied by the factor after so many epochs without a better validation loss.
         stop_patience: on a `plateau` training stops after so many epochs without a better
@@ -100,6 +102,7 @@ class Stage:
     head_rate: LearningRate = 1.0
     layer_decay: LayerDecay = 1.0
     ema: Share = 0.0
+    interpolate: bool = False
     reduce_factor: ProperShare = 0.1
     reduce_patience: Patience = 3
     stop_patience: Patience = 3

@@ -20,13 +20,14 @@ from finegrain.flags import (
     WarmUpEpochs,
 )
 from finegrain.images.augmentation import Augmentation
-from finegrain.runs.run_config import HeadStart
+from finegrain.runs.run_config import CONFIG, HeadStart, completed, read_config
 from finegrain.training.settings import TrainingSettings
 from finegrain.training.stage import Stage
 
 # Between stage 2 and `3-retrained` by name, as `trick_tune.py` comes after it.
 FINAL = "3-final"
-# Sources: AdamW arXiv 1711.05101, cosine 1608.03983, warm-up 1706.02677, smoothing 1512.00567.
+# Sources: AdamW arXiv 1711.05101, cosine 1608.03983, warm-up 1706.02677, smoothing 1512.00567,
+# begun as a regression 2202.10054, weights between 2109.01903.
 MODERN = {
     "frozen_epochs": 0,
     "unfrozen_epochs": 12,
@@ -34,8 +35,10 @@ MODERN = {
     "unfrozen_learning_rate": 3e-4,
     "weight_decay": 0.02,
     "label_smoothing": 0.1,
-    "head_rate": 10.0,
-    "head_start": "zero",
+    "head_start": "auto",
+    "interpolate": True,
+    "rotation": 15.0,
+    "shear": 0.0,
     "dropout": 0.3,
     "schedule": "cosine",
     "unfrozen_views": 4,
@@ -70,8 +73,8 @@ class StageSettings(TrainingSettings):
     """
 
     # original: the numbers that the source describes. as-first-coded: those of its code. modern: no
-    # frozen stage, 12 epochs by AdamW along a cosine, heads from zero and ten times as fast. It
-    # sets the flags below that are not given
+    # frozen stage, 12 epochs by AdamW along a cosine from the softmax of the baseline, and weights
+    # between the first and the last. It sets the flags below that are not given
     recipe: Literal["original", "as-first-coded", "modern"] = "original"
     # at most so many epochs of stage 1, the backbone frozen, by Adam; 0 leaves it out
     frozen_epochs: StageEpochs = 30
@@ -99,7 +102,11 @@ class StageSettings(TrainingSettings):
     # judge and keep a moving average of the weights, which at each step keeps such a share of
     # itself, as 0.99; 0 for the weights themselves
     ema: Share = 0.0
-    # what the softmax begins with: random numbers, zeros, or logistic, the weights of the baseline
+    # in the end take weights between the first and the best ones of stage 2, those that suit the
+    # validation images best: keeps some of what pretraining knew and training forgets
+    interpolate: bool = False
+    # what the softmax begins with: random numbers, zeros, or logistic, the weights of the baseline;
+    # auto: of the baseline where it can, else zeros, from which they learn ten times as fast
     head_start: HeadStart = "random"
     # of the feature map: its mean, or gem, a mean that learns how much large features count
     pooling: Literal["mean", "gem"] = "mean"
@@ -169,6 +176,7 @@ class StageSettings(TrainingSettings):
                 "learning_rate": self.frozen_learning_rate,
                 "epochs": self.frozen_epochs,
                 "augmentation": Augmentation(**ranges),
+                "interpolate": False,
             }
         )
         unfrozen = replace(
@@ -180,6 +188,7 @@ class StageSettings(TrainingSettings):
             epochs=self.unfrozen_epochs,
             augmentation=frozen.augmentation if self.unfrozen_augmentation else None,
             views=self.unfrozen_views,
+            interpolate=self.interpolate,
         )
         # Touvron et al. 2019, arXiv 1906.06423, section 4: what stands on the feature map is tuned
         # to the statistics that it has at the larger size.
@@ -198,6 +207,22 @@ class StageSettings(TrainingSettings):
         )
         stages = [frozen, unfrozen] if self.frozen_epochs else [unfrozen]
         return [*stages, final] if self.final_size else stages
+
+    def begun_with(self) -> dict[str, Any]:
+        """What the recipe set of the run when that was begun; nothing where it was another."""
+        if not (self.run / CONFIG).is_file():
+            return {}
+        config = read_config(self.run)
+        if config.defaults != self.recipe:
+            return {}
+        recorded = completed(config.content.get("settings", {}), self.held_before())
+        ours = self.recipes()[self.recipe]
+        # What is damaged is refused later, as another setting than was asked for.
+        return {
+            name: recorded[name]
+            for name, value in ours.items()
+            if isinstance(recorded.get(name), int | float if type(value) is float else type(value))
+        }
 
     @classmethod
     def recipes(cls) -> dict[str, dict[str, Any]]:

@@ -15,6 +15,7 @@ from finegrain.training.averaged_optimizer import swap_averages
 from finegrain.training.batches import ValidationBatches, ValidationParts, training_parts
 from finegrain.training.epoch_keeper import EpochKeeper
 from finegrain.training.feed import Feed
+from finegrain.training.interpolation import places, set_between
 from finegrain.training.long_tail import (
     BALANCED_SOFTMAX,
     WEIGHTS,
@@ -97,9 +98,12 @@ def train_stage(
             training.load_last()
         else:
             print(f"stage {stage.name}")
-        if folder.epochs < stage.epochs and not training.has_stopped():
+        if stage.interpolate and not folder.epochs:
+            folder.save_start(model)
+        if stage.interpolate or (folder.epochs < stage.epochs and not training.has_stopped()):
             training.run()
-        folder.finish()
+        if not folder.finished:
+            folder.finish()
     if folder.best:
         folder.load_best(model)
 
@@ -148,12 +152,35 @@ class _Training:
 
         most_parts = max(1, self.feed.batch_size // self.objective.smallest_part)
         try:
-            fit_in_memory(
-                lambda parts: self._fit(route, parts), restore, self.feed.batch_size, most_parts
-            )
+            if self.folder.epochs < self.stage.epochs and not self.has_stopped():
+                fit_in_memory(
+                    lambda parts: self._fit(route, parts), restore, self.feed.batch_size, most_parts
+                )
+            if self.stage.interpolate:
+                self._interpolate(route)
         finally:
             for store in route.stores:
                 store.close()
+
+    def _interpolate(self, route: Route) -> None:
+        """Put the place on the way from the start to the best epoch that suits in its place."""
+        weights = []
+        for load in (self.folder.load_start, self.folder.load_best):
+            load(self.model)
+            weights.append(self.model.get_weights())
+        batches = ValidationBatches(route.validation, self.objective, self.stage)
+        found = places(self.model, route.model, batches, *weights)
+        best = min(found, key=lambda place: place.log_loss)
+        print(
+            f"  between   {best.share:.0%} of the way from the stage's first weights to its best "
+            f"epoch suits the validation images best: log loss {best.log_loss:.4f}, at the end "
+            f"{found[-1].log_loss:.4f}",
+            flush=True,
+        )
+        if best is not found[-1]:
+            start, end = weights
+            set_between(self.model, start, end, best.share)
+            self.folder.save_share(self.model, best.share)
 
     def _fit(self, route: Route, parts: int) -> None:
         model, counts = route.model, self.feed.class_counts()
