@@ -3,7 +3,11 @@
 #
 #     ./demo.sh
 #     ./demo.sh PHOTOS
+#     ./demo.sh PHOTOS TEST
 #     ./demo.sh --latest
+#
+# Without a folder TEST of unlabelled photographs, 35 % of the labelled ones are predicted, to be
+# measured; with it, all of them are for training and validation, and TEST is predicted.
 #
 # Needs Python 3.10 to 3.13 and nothing else; makes .venv first, of the tested versions in
 # requirements.lock, or with --latest of the newest that requirements.txt allows. All that it makes
@@ -19,17 +23,26 @@ if [ "${1:-}" = --latest ]; then
     shift
 fi
 case "${1:-}" in
-    -*) fail "there is no option $1; ./demo.sh takes --latest and a folder of photographs" ;;
+    -*) fail "there is no option $1; ./demo.sh takes --latest and folders of photographs" ;;
 esac
-[ $# -le 1 ] || fail "give one folder of photographs at most: ./demo.sh PHOTOS"
+[ $# -le 2 ] || fail "give two folders at most: ./demo.sh PHOTOS TEST"
 photos=demo/photos
 name=drawn
-if [ $# -eq 1 ]; then
-    photos=$(cd "$here" && cd "$1" 2>/dev/null && pwd) || fail "there is no folder $1; name one with photographs"
+folder_of() { (cd "$here" && cd "$1" 2>/dev/null && pwd) || fail "there is no folder $1; name one with photographs"; }
+if [ $# -ge 1 ]; then
+    photos=$(folder_of "$1")
     name=$(basename "$photos")
 fi
+if [ $# -eq 2 ]; then
+    test=$(folder_of "$2")
+    # Beside what the same photographs made without it.
+    name=$name-$(basename "$test")
+fi
 data=demo/$name/data single=demo/$name/single multi=demo/$name/multi modern=demo/$name/modern
-test=demo/$name/test
+test_fraction=0
+if [ $# -lt 2 ]; then
+    test=demo/$name/test test_fraction=0.35
+fi
 
 say() { printf '\n== %s\n' "$*"; }
 run() { printf '$ python'; printf ' %q' "$@"; printf '\n'; "$python" "$@"; }
@@ -42,18 +55,20 @@ if [ $# -eq 0 ]; then
 fi
 
 say "Step 1: class folders and manifest"
-run img2keras.py --source "$photos" --output "$data" --valid-fraction 0.15 --test-fraction 0.35
+run img2keras.py --source "$photos" --output "$data" --valid-fraction 0.15 --test-fraction "$test_fraction"
 
-# What a leaderboard would hand out: the test images in one folder, without their labels.
-mkdir -p "$test"
-find "$data/test" -type f -print0 | while IFS= read -r -d '' file; do
-    flat=$test/$(basename "$file")
-    # Class folders may hold files of the same name.
-    if [ -e "$flat" ] && ! cmp -s "$file" "$flat"; then
-        flat=$test/$(basename "$(dirname "$file")")__$(basename "$file")
-    fi
-    cp "$file" "$flat"
-done
+if [ $# -lt 2 ]; then
+    # What a leaderboard would hand out: the test images in one folder, without their labels.
+    mkdir -p "$test"
+    find "$data/test" -type f -print0 | while IFS= read -r -d '' file; do
+        flat=$test/$(basename "$file")
+        # Class folders may hold files of the same name.
+        if [ -e "$flat" ] && ! cmp -s "$file" "$flat"; then
+            flat=$test/$(basename "$(dirname "$file")")__$(basename "$file")
+        fi
+        cp "$file" "$flat"
+    done
+fi
 
 backbone=(--backbone xception_small --weights finegrain/models/weights/xception_small.weights.h5
     --image-size 128)

@@ -1,6 +1,7 @@
 """Making the environment: what is wrong with the machine is said in one sentence."""
 
 import os
+import shutil
 import stat
 import subprocess
 
@@ -99,10 +100,40 @@ def demo(*arguments):
     "arguments, said",
     [
         (["--newest"], "there is no option --newest; ./demo.sh takes --latest"),
-        (["a", "b"], "one folder of photographs at most"),
+        (["a", "b", "c"], "give two folders at most"),
+        ([str(REPOSITORY / "docs"), "no-such-tests"], "there is no folder no-such-tests"),
         (["--latest", "no-such-folder"], "there is no folder no-such-folder"),
     ],
 )
 def test_the_demo_takes_a_folder_and_one_option(arguments, said):
     done = demo(*arguments)
     assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_the_demo_with_test_photographs_keeps_none_of_its_own_and_predicts_those(tmp_path):
+    project, photos, test = (tmp_path / name for name in ("project", "photos", "unlabelled"))
+    for folder in (photos, test, project / "tools", project / ".venv" / "bin"):
+        folder.mkdir(parents=True)
+    for name in ("demo.sh", "tools/environment.sh", "requirements.lock"):
+        shutil.copy(REPOSITORY / name, project / name)
+    count = ["bash", "-c", "echo $(cat requirements.lock | cksum)"]
+    stamp = subprocess.run(count, cwd=project, capture_output=True, text=True).stdout
+    (project / ".venv" / "installed-requirements").write_text(stamp)
+    python = project / ".venv" / "bin" / "python"
+    # Notes what is asked for, and makes the file that the demo shows in the end.
+    python.write_text(
+        '#!/usr/bin/env bash\necho "$*" >> calls\n'
+        "mkdir -p demo/photos-unlabelled && echo rows > demo/photos-unlabelled/predict.txt\n"
+    )
+    python.chmod(0o755)
+    line = ["bash", str(project / "demo.sh"), "photos", "unlabelled"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    calls = (project / "calls").read_text().splitlines()
+    assert calls[0] == (
+        f"img2keras.py --source {photos} --output demo/photos-unlabelled/data "
+        "--valid-fraction 0.15 --test-fraction 0"
+    )
+    submissions = [call for call in calls if "_test.py" in call]
+    assert len(submissions) == 3
+    assert all(f"--images {test} " in call for call in submissions)
