@@ -142,7 +142,7 @@ def split_error(session: Session, stage: Stage, split: str, answered: Sequence[A
     history = session.folder(stage).history
     # Its best epoch has been measured on these, where that is what is kept.
     if split == VALID and history and not stage.interpolate:
-        return best_error(history, session.objective, len(session.data.paths(split)))
+        return best_error(history, session.objective, stage, len(session.data.paths(split)))
     known = [each for each in answered if each.images.split == split]
     (asked,) = known or _answers(session, [split_images(session.data, split)])
     if asked.unreadable:
@@ -154,9 +154,11 @@ def split_error(session: Session, stage: Stage, split: str, answered: Sequence[A
     return float((asked.answers.true_rank != 1).mean())
 
 
-def best_error(history: list[dict[str, float]], objective: Objective, images: int) -> float:
+def best_error(
+    history: list[dict[str, float]], objective: Objective, stage: Stage, images: int
+) -> float:
     """Top-1 error of a stage's best epoch on its validation images."""
-    best = history[judge([row[objective.loss] for row in history], 0, 0).best_epoch or 0]
+    best = history[judge(objective.watched(history, stage), 0, 0).best_epoch or 0]
     # Keras gives a float32; the number of wrong answers is whole.
     return round((1 - best[objective.accuracy]) * images) / images
 

@@ -1,8 +1,15 @@
 """The models for CUB-200-2011 by name: a backbone, an image size, a head and its tail."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from finegrain.errors import no_such
+
+ATTENTION, SE, CBAM = ({"head": f"{name}_coded"} for name in ("attention", "se", "cbam"))
+FAN_OUT = {"head": "bilinear_attention_coded"}
+# The products of `block5_pool`, 9 x 9 places of 300 pixels, and not of the 18 x 18 before it.
+POOLED = {"backbone": "vgg16", "unfrozen_epochs": 100}
 
 
 @dataclass(frozen=True)
@@ -15,6 +22,8 @@ class BirdModel:
         hidden: width of the ReLU layer between embedding and softmax.
         hidden_dropout: share of the embedding dropped before that layer.
         dropout: share of that layer dropped before the softmax.
+        coded: what the code of its source has and this row has not, by the names of the script's
+            flags.
         accuracy: of the validation images of CUB-200-2011, as reported by those who first
             trained it; another implementation than this one.
     """
@@ -26,6 +35,7 @@ class BirdModel:
     hidden: int
     hidden_dropout: float
     dropout: float
+    coded: Mapping[str, Any] = field(default_factory=dict)
     accuracy: float | None = None
 
 
@@ -37,11 +47,11 @@ def bird_models() -> dict[str, BirdModel]:
     rows = [
         BirdModel("vgg16", "vgg16", 300, "plain", *wide, accuracy=0.651),
         BirdModel("efficientnet_b4", "efficientnet_b4", 224, "plain", *wide, accuracy=0.775),
-        BirdModel("efficientnet_b3_attention", b3, 224, "attention", *tail, accuracy=0.795),
-        BirdModel("efficientnet_b3_se", b3, 224, "se", *tail, accuracy=0.780),
-        BirdModel("efficientnet_b3_cbam", b3, 224, "cbam", *tail),
-        BirdModel("bilinear_efficientnet", b3, 256, "bilinear_attention", *tail, accuracy=0.802),
-        BirdModel("bilinear_vgg16", "vgg16_conv5", 300, "bilinear", *wide, accuracy=0.763),
+        BirdModel("efficientnet_b3_attention", b3, 224, "attention", *tail, ATTENTION, 0.795),
+        BirdModel("efficientnet_b3_se", b3, 224, "se", *tail, SE, 0.780),
+        BirdModel("efficientnet_b3_cbam", b3, 224, "cbam", *tail, CBAM),
+        BirdModel("bilinear_efficientnet", b3, 256, "bilinear_attention", *tail, FAN_OUT, 0.802),
+        BirdModel("bilinear_vgg16", "vgg16_conv5", 300, "bilinear", *wide, POOLED, 0.763),
     ]
     return {row.name: row for row in rows}
 

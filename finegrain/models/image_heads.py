@@ -28,6 +28,11 @@ class ImageHead:
             average of every feature's square; `outer`, of all products of two features; or
             `sketch`, the same squeezed to `compact` numbers.
         attention_dropout: share of the features that a spatial mask is made without.
+        fan_out: whether a spatial mask goes through a convolution that may weigh it anew for each
+            channel.
+        biases: whether the layers of `se` have biases and begin as He et al. 2015 have it.
+        momentum: of the BatchNormalization before an attention. A fine-tuning has few steps, in
+            which Keras's own 0.99 would not get far from the statistics of fresh weights.
         reduction: how much narrower the inner layer of `se` and `cbam` is.
         compact: width of the sketch.
     """
@@ -36,6 +41,9 @@ class ImageHead:
     attention: Literal["none", "spatial", "se", "cbam"] = "none"
     pooling: Literal["average", "gem", "squares", "outer", "sketch"] = "average"
     attention_dropout: float = 0.5
+    fan_out: bool = False
+    biases: bool = False
+    momentum: float = 0.9
     reduction: int = 8
     compact: int = 0
 
@@ -53,6 +61,11 @@ def listed_heads() -> dict[str, ImageHead]:
         ImageHead("bilinear", pooling="outer"),
         ImageHead("bilinear_attention", "spatial", "squares"),
         ImageHead("compact_bilinear", pooling="sketch", compact=COMPACT_WIDTH),
+        # As they were first coded.
+        ImageHead("attention_coded", "spatial", momentum=0.99),
+        ImageHead("se_coded", "se", biases=True, momentum=0.99),
+        ImageHead("cbam_coded", "cbam", momentum=0.99),
+        ImageHead("bilinear_attention_coded", "spatial", "squares", fan_out=True, momentum=0.99),
     ]
     return {row.name: row for row in rows}
 
@@ -120,10 +133,10 @@ def feature_map(model: keras.Model) -> Tensor:
 def _attend(features: Tensor, head: ImageHead) -> Tensor:
     if head.attention == "none":
         return features
-    # A fine-tuning has few steps, in which the default momentum of 0.99 would not get far from
-    # the statistics of fresh weights.
-    norm = layers.BatchNormalization(momentum=0.9, dtype="float32", name="head_norm")
+    norm = layers.BatchNormalization(momentum=head.momentum, dtype="float32", name="head_norm")
     features = norm(features)
     if head.attention == "spatial":
-        return spatial_attention(features, head.attention_dropout)
-    return {"se": squeeze_excitation, "cbam": cbam}[head.attention](features, head.reduction)
+        return spatial_attention(features, head.attention_dropout, head.fan_out)
+    if head.attention == "se":
+        return squeeze_excitation(features, head.reduction, head.biases)
+    return cbam(features, head.reduction)

@@ -79,8 +79,8 @@ class EpochKeeper(keras.callbacks.Callback):
         row = {"epoch": epoch + 1, "learning_rate": self._learning_rate()}
         row |= {name: float(value) for name, value in sorted((logs or {}).items())}
         row["seconds"] = round(seconds, 2)
-        losses = [past[self.objective.loss] for past in [*self.folder.history, row]]
-        verdict = stage_verdict(self.stage, losses)
+        watched = self.objective.watched([*self.folder.history, row], self.stage)
+        verdict = stage_verdict(self.stage, watched)
         # Before the save, so that the checkpoint carries the rate of the epoch to come.
         if (rate := rate_after(self.stage, verdict)) is not None:
             self.whole.optimizer.learning_rate = rate

@@ -30,6 +30,7 @@ from finegrain.runs.run_config import defaults_of
 
 # Partners in batches that are not made of positive pairs.
 Negatives = Literal["other-class", "drawn"]
+Monitor = Literal["loss", "accuracy"]
 # Fields that are no more, with the one value they ever had in a run.
 GONE = {"lower_rate": 1.0}
 
@@ -71,6 +72,8 @@ class Stage:
             and kept by the average. 0 for no average.
         interpolate: in the end take weights between the first and the best ones, those that suit
             the validation images, see `finegrain.training.interpolation`.
+        monitor: what judges an epoch on the validation images, the identification `loss` or the
+            top-1 `accuracy`.
         reduce_factor, reduce_patience: of the schedule `plateau`, where the learning rate is
             multiplied by the factor after so many epochs without a better validation loss.
         stop_patience: on a `plateau` training stops after so many epochs without a better
@@ -103,6 +106,7 @@ class Stage:
     layer_decay: LayerDecay = 1.0
     ema: Share = 0.0
     interpolate: bool = False
+    monitor: Monitor = "loss"
     reduce_factor: ProperShare = 0.1
     reduce_patience: Patience = 3
     stop_patience: Patience = 3

@@ -22,7 +22,7 @@ from finegrain.flags import (
 from finegrain.images.augmentation import Augmentation
 from finegrain.runs.run_config import CONFIG, HeadStart, completed, read_config
 from finegrain.training.settings import TrainingSettings
-from finegrain.training.stage import Stage
+from finegrain.training.stage import Monitor, Stage
 
 # Between stage 2 and `3-retrained` by name, as `trick_tune.py` comes after it.
 FINAL = "3-final"
@@ -135,6 +135,8 @@ class StageSettings(TrainingSettings):
     crop_area: Share = 0.0
     # augmentation: share of the images of which a random rectangle is replaced by noise
     erasing: Probability = 0.0
+    # augment in stage 1
+    frozen_augmentation: bool = True
     # augment in stage 2 too
     unfrozen_augmentation: bool = True
     # mixup: lay each image over another of its batch, in shares from Beta(alpha, alpha); 0 does not
@@ -153,6 +155,8 @@ class StageSettings(TrainingSettings):
     schedule: str = "plateau"
     # epochs in which the rate of cosine rises
     warm_up_epochs: WarmUpEpochs = 1.0
+    # what judges an epoch on the validation images: loss, of identification, or top-1 accuracy
+    monitor: Monitor = "loss"
     # on a plateau the learning rate falls to this share of itself
     reduce_factor: ProperShare = 0.1
     # after so many epochs without a better validation loss; 0 never does
@@ -167,6 +171,7 @@ class StageSettings(TrainingSettings):
         shared = {
             field.name: getattr(self, field.name) for field in fields(Stage) if field.name in here
         }
+        augmentation = Augmentation(**ranges)
         frozen = Stage(
             **shared
             | {
@@ -175,7 +180,7 @@ class StageSettings(TrainingSettings):
                 "optimizer": self.frozen_optimizer,
                 "learning_rate": self.frozen_learning_rate,
                 "epochs": self.frozen_epochs,
-                "augmentation": Augmentation(**ranges),
+                "augmentation": augmentation if self.frozen_augmentation else None,
                 "interpolate": False,
             }
         )
@@ -186,7 +191,7 @@ class StageSettings(TrainingSettings):
             optimizer=self.unfrozen_optimizer,
             learning_rate=self.unfrozen_learning_rate,
             epochs=self.unfrozen_epochs,
-            augmentation=frozen.augmentation if self.unfrozen_augmentation else None,
+            augmentation=augmentation if self.unfrozen_augmentation else None,
             views=self.unfrozen_views,
             interpolate=self.interpolate,
         )

@@ -135,7 +135,7 @@ class _Training:
         swap_averages(self.model)
 
     def has_stopped(self) -> bool:
-        losses = [row[self.objective.loss] for row in self.folder.history]
+        losses = self.objective.watched(self.folder.history, self.stage)
         return stage_verdict(self.stage, losses).stop
 
     def run(self) -> None:

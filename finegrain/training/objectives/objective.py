@@ -23,8 +23,8 @@ class Objective(ABC):
     Attributes:
         name: also the recipe that a run records.
         heads: names of the outputs that the finished model keeps.
-        loss, accuracy: columns of the history that judge an epoch and tell how good it was; the
-            identification loss in every objective, so that runs can be compared.
+        loss, accuracy: columns of the history of which one judges an epoch; of identification in
+            every objective, so that runs can be compared.
         smallest_part: images that a batch can be cut down to.
         learns_pairs: whether images are compared with others of their batch.
     """
@@ -103,6 +103,12 @@ class Objective(ABC):
                     f"the history in {folder} lacks the column {column}; delete the folder to "
                     "train this stage again"
                 )
+
+    def watched(self, history: Sequence[Mapping[str, float]], stage: Stage) -> list[float]:
+        """What judges each epoch of a stage, the smaller the better: a loss, or a top-1 error."""
+        if stage.monitor == "accuracy":
+            return [1 - row[self.accuracy] for row in history]
+        return [row[self.loss] for row in history]
 
     def finished(self, model: keras.Model) -> keras.Model:
         """The model as it is used after training: a copy in full precision, giving probabilities.
