@@ -23,7 +23,8 @@ images. Killed at any moment, the same command goes on where it was. An image of
 that cannot be read has no row; it is listed in `unreadable/<split>`.
 
 `--views flip` adds each photograph's mirror image, `--views 4` four augmented views of each
-training photograph. `--layout gap` also writes the older gap_<Backbone>.h5 (train, test, label).
+training photograph. `--layout gap` also writes the older gap_<Backbone>.h5 (train, test, label),
+`--layout train_x` train_x_<Backbone>.h5 (train_x, train_label, valid_x, valid_label, test).
 """
 
 import os
@@ -61,8 +62,9 @@ class Settings:
     # views of each photograph: plain; flip, with its mirror image; or a number of augmented views
     # of each training photograph, beside the plain one
     views: str = "plain"
-    # gap: write the older gap_<Backbone>.h5 with train, test and label as well
-    layout: Literal["split", "gap"] = "split"
+    # also write the file that others read: gap, with train, label and test; or train_x, with
+    # train_x, train_label, valid_x, valid_label and test
+    layout: Literal["split", "gap", "train_x"] = "split"
     # of augmented views, and of the weights where these are `none`
     seed: Seed = 0
     # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
@@ -96,12 +98,12 @@ def main(settings: Settings) -> None:
     from finegrain.embeddings.export import export_embeddings
     from finegrain.embeddings.export_file import Export
     from finegrain.embeddings.feature_file import FeatureFile
-    from finegrain.embeddings.gap_layout import check_gap_fits, gap_path, write_gap
     from finegrain.embeddings.photographs import ViewPlan, data_set_photos, folder_photos
+    from finegrain.embeddings.write_shared import check_shared_fits, shared_path, write_shared
 
     views = ViewPlan.parse(settings.views, settings.seed)
-    if settings.layout == "gap":
-        check_gap_fits(settings.images)
+    if settings.layout != "split":
+        check_shared_fits(settings.images)
     data = open_data_set(settings.data)
     folders = {folder: unlabelled_images(folder, data.classes) for folder in settings.images}
     photos = {**data_set_photos(data), **folder_photos(folders)}
@@ -122,10 +124,10 @@ def main(settings: Settings) -> None:
         with FeatureFile(export.path(source)) as features:
             rows = sum(len(split.paths) for split in features.splits.values())
             print(f"wrote {rows} x {features.width} to {features.path}")
-            if settings.layout == "gap":
-                gap = gap_path(settings.output, source.title)
-                write_gap(features, gap)
-                print(f"wrote the older layout to {gap}")
+            if settings.layout != "split":
+                shared = shared_path(settings.output, settings.layout, source.title)
+                write_shared(features, shared, settings.layout)
+                print(f"wrote the layout {settings.layout} to {shared}")
             if source is sources[-1]:
                 tell_unreadable(features)
 

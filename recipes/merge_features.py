@@ -4,7 +4,10 @@
         --sample-submission sample_submission.csv --output pred.csv
 
 The files come from `export_features.py`. They are joined by the path of each photograph, never by
-position, and one that lacks photographs or has others is refused. What trains is one layer:
+position, and one that lacks photographs or has others is refused. Files as people share them
+(`train`, `test`, `label`; or `train_x`, `train_label`, `valid_x`, `valid_label`, `test`) know no
+paths and are joined by place: all must be of one order, and `--test-folder` or the sample
+submission says which images the rows of `test` are. What trains is one layer:
 
     dense      Dropout 0.5 and Dense, a sigmoid for two classes and a softmax for more, by Adadelta
                in batches of 128 for 8 epochs, of which the best is kept: the recipe of dogs
@@ -29,7 +32,7 @@ Embeddings that do not fit `--memory-gb` are streamed from disk in shuffled bloc
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
 
@@ -63,8 +66,15 @@ MODES = ("none", "standardise", "l2")
 class Settings:
     """Train a classifier on merged embeddings, compare the backbones, write a submission."""
 
-    # files made by export_features.py, one a backbone
+    # files made by export_features.py, one a backbone; or as people share them, with train, label
+    # and test, or with train_x, train_label, valid_x, valid_label and test
     features: tuple[Path, ...]
+    # original: 8 epochs, of which the last is kept, validated on the last 20 % of the rows after a
+    # shuffle with the seed 2017. It sets the flags below that are not given
+    recipe: Literal["ours", "original"] = "ours"
+    # shared files name no photographs: the folder whose images are the rows of test, in the order
+    # of their names as text; by default the sample submission's ids are, in its order
+    test_folder: Path | None = None
     # submission file to write, an earlier one is replaced; without it nothing is predicted
     output: Path | None = None
     # the leaderboard's own sample, whose header, ids and order are kept
@@ -81,12 +91,16 @@ class Settings:
     normalise: tuple[str, ...] = ("none",)
     # share of each class's photographs that judge; by default the data set's validation split
     valid_fraction: ProperShare | None = None
+    # by-class draws that share of each class; last takes the last rows after a shuffle of all
+    valid_draw: Literal["by-class", "last"] = "by-class"
     # dense: optimizer
     optimizer: Literal["adadelta", "adam"] = "adadelta"
     # dense: by default 1 for Adadelta and 0.001 for Adam
     learning_rate: LearningRate | None = None
-    # dense: epochs, of which the best is kept; by default 8, on small data sets more, at most 250
+    # dense: epochs; by default 8, on small data sets more, at most 250
     epochs: Epochs | None = None
+    # dense: keep the weights of the best epoch on the validation, or of the last
+    keep: Literal["best", "last"] = "best"
     # dense: photographs a batch
     batch_size: BatchSize = 128
     # dense: share of the merged embedding dropped
@@ -115,6 +129,12 @@ class Settings:
     plot: Annotated[Path, Suffixes(".png", ".svg", ".pdf")] | None = None
     # more gigabytes of embeddings than these are streamed from disk
     memory_gb: Gigabytes = 2.0
+
+    @classmethod
+    def recipes(cls) -> dict[str, dict[str, Any]]:
+        """What `--recipe` sets of the flags that are not given."""
+        original = {"valid_fraction": 0.2, "valid_draw": "last", "epochs": 8, "keep": "last"}
+        return {"ours": {}, "original": original}
 
     def outputs(self) -> list[Output]:
         """What is written."""
@@ -147,7 +167,7 @@ def main(settings: Settings) -> None:
 
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
-    from finegrain.embeddings.feature_file import FeatureFile
+    from finegrain.embeddings.shared_file import open_features
     from finegrain.evaluation.metrics import calibrated_clip
     from finegrain.evaluation.pictures import draw_model
     from finegrain.merging.comparison import compare, write_scores
@@ -156,7 +176,11 @@ def main(settings: Settings) -> None:
     from finegrain.merging.submission import answers_table, check_sample, wanted_images
     from finegrain.merging.training import MergedTraining, branches
 
-    joined = join_features([FeatureFile(path) for path in settings.features])
+    named = test_ids(settings, sample)
+    files = [open_features(path, named) for path in settings.features]
+    if settings.output is not None:
+        check_named(files)
+    joined = join_features(files)
     names = list(joined.files)
     normalise = values_by_name("--normalise", settings.normalise, names, "none")
     if not set(normalise.values()) <= set(MODES):
@@ -168,7 +192,11 @@ def main(settings: Settings) -> None:
         if sample is not None:
             check_sample(wanted, sample)
     split = split_rows(
-        joined, settings.valid_fraction, settings.seed, settings.memory_gb * GIGABYTE
+        joined,
+        settings.valid_fraction,
+        settings.seed,
+        settings.memory_gb * GIGABYTE,
+        settings.valid_draw,
     )
     tell(joined, split)
     training = MergedTraining(
@@ -180,6 +208,7 @@ def main(settings: Settings) -> None:
         settings.dropout,
         settings.c,
         settings.seed,
+        settings.keep,
     )
     compared = compare(split, branches(split.train, normalise), training, settings.leave_one_out)
     merged = compared[0].merged
@@ -202,6 +231,29 @@ def main(settings: Settings) -> None:
             print(f"the model is drawn in {settings.plot}")
     if settings.scores is not None:
         write_scores(settings.scores, compared, clip)
+
+
+def test_ids(settings: Settings, sample) -> list[str] | None:
+    """What the rows of `test` in shared files are, in their order; None where nobody says."""
+    from finegrain.datasets.unlabelled_images import unlabelled_images
+
+    if settings.test_folder is not None:
+        images = unlabelled_images(settings.test_folder, flag="--test-folder")
+        # As `flow_from_directory` reads a folder: 10.jpg before 2.jpg.
+        return [
+            image_id for image_id, path in sorted(images.items(), key=lambda each: each[1].name)
+        ]
+    return None if sample is None else list(sample.ids)
+
+
+def check_named(files) -> None:
+    """Refuse a submission of shared files whose test images nobody names."""
+    for file in files:
+        if not getattr(file, "knows_test", True):
+            raise UserError(
+                f"{file.path} does not say which test images its rows are; give --test-folder with "
+                "these images, or the --sample-submission whose ids stand in their order"
+            )
 
 
 def tell(joined, split) -> None:

@@ -116,13 +116,19 @@ class FeatureFile:
                 f"its embeddings of {split} are {data.shape} {data.dtype} instead of ({rows}, D) "
                 "float32"
             )
-        if len(self.splits) > 1 and data.shape[1] != self.width:
-            raise ValueError(f"its embeddings of {split} are of another width than the others")
-        self.width = data.shape[1]
+        self._check_width(split, data)
         if data.id.get_offset() is not None:
             end = data.id.get_offset() + data.id.get_storage_size()
             if end > self.path.stat().st_size:
                 raise UserError(f"{self.path} is cut short; remove it and {AGAIN}")
+
+    def _check_width(self, split: str, data: h5py.Dataset) -> None:
+        if self.width and data.shape[1] != self.width:
+            raise ValueError(f"its embeddings of {split} are of another width than the others")
+        self.width = data.shape[1]
+
+    def _embeddings(self, split: str) -> h5py.Dataset:
+        return self._file[f"{EMBEDDING}/{split}"]
 
     def _split(self, split: str, rows: int) -> SplitRows:
         file = self._file
@@ -158,7 +164,7 @@ class FeatureFile:
         """
         numbers = np.asarray(rows, np.int64)
         order = np.argsort(numbers, kind="stable")
-        data = self._file[f"{EMBEDDING}/{split}"]
+        data = self._embeddings(split)
         out = np.empty((len(numbers), self.width), "float32")
         ends = np.flatnonzero(np.diff(numbers[order]) != 1) + 1
         try:

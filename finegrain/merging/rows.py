@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Literal
 
 import numpy as np
 
@@ -20,6 +21,8 @@ BATCH_IN_ORDER = 1024
 LABELLED = ("train", "valid")
 TEST = "test"
 
+# How a validation is drawn.
+Draw = Literal["by-class", "last"]
 Batch = tuple[dict[str, np.ndarray], np.ndarray]
 
 
@@ -147,13 +150,18 @@ class MergeSplit:
 
 
 def split_rows(
-    joined: JoinedFeatures, valid_fraction: float | None, seed: int, most_bytes: float
+    joined: JoinedFeatures,
+    valid_fraction: float | None,
+    seed: int,
+    most_bytes: float,
+    draw: Draw = "by-class",
 ) -> MergeSplit:
     """Take the validation from the data set, or draw a fraction of its photographs.
 
     The fraction is of each class; None takes the data set's own validation split. Copies of one
-    photograph, and all views of it, stay on one side. Rows that take more bytes than given are
-    streamed from disk.
+    photograph, and all views of it, stay on one side. Drawn as `last` it is the last rows after a
+    shuffle of all, whatever they show, as Keras's `validation_split` takes them. Rows that take
+    more bytes than given are streamed from disk.
 
     Raises:
         UserError: no training rows, no validation rows, or a class without training rows.
@@ -168,6 +176,9 @@ def split_rows(
             )
         sides = {split: np.full(len(joined.splits[split].paths), split) for split in here}
         described = "the data set's own"
+    elif draw == "last":
+        sides = _last(joined, here, valid_fraction, seed)
+        described = f"the last {valid_fraction:g} of the rows, shuffled with seed {seed}"
     else:
         sides = _drawn(joined, here, valid_fraction, seed)
         described = f"{valid_fraction:g} of the labelled photographs, drawn with seed {seed}"
@@ -219,6 +230,19 @@ def _drawn(
         split: np.array([side[path] for path in joined.splits[split].paths], dtype=object)
         for split in here
     }
+
+
+def _last(
+    joined: JoinedFeatures, here: list[str], fraction: float, seed: int
+) -> dict[str, np.ndarray]:
+    """Split -> side of each of its rows."""
+    counts = [len(joined.splits[split].paths) for split in here]
+    order = np.arange(sum(counts))
+    # As `sklearn.utils.shuffle` does after `np.random.seed`.
+    np.random.RandomState(seed).shuffle(order)
+    sides = np.full(len(order), "train", dtype=object)
+    sides[order[int(len(order) * (1 - fraction)) :]] = "valid"
+    return dict(zip(here, np.split(sides, np.cumsum(counts)[:-1]), strict=True))
 
 
 def _check_classes(train: FeatureRows, classes: list[str]) -> None:

@@ -43,11 +43,12 @@ class MergedTraining:
 
     Attributes:
         learning_rate: None for the optimizer's own.
-        epochs: the weights of the best one on the validation are kept. None for 8, or as many,
+        epochs: None for 8, or as many,
             up to 250, as make the 1,250 steps of the original.
         dropout: share of the merged embedding.
         strengths: values of C, for logistic regression to choose by the validation's log loss.
         seed: of order, dropout and first weights.
+        keep: the epoch whose weights are kept, the `best` on the validation or the `last`.
     """
 
     classifier: Literal["dense", "logistic"] = "dense"
@@ -58,6 +59,7 @@ class MergedTraining:
     dropout: float = 0.5
     strengths: tuple[float, ...] = STRENGTHS
     seed: int = 0
+    keep: Literal["best", "last"] = "best"
 
     def epochs_for(self, rows: int) -> int:
         """Epochs of the dense classifier on so many training rows."""
@@ -117,7 +119,8 @@ def train_merged(
     logistic = training.classifier == "logistic"
     worse, best = 0, None
     for valid, chosen in (_logistic if logistic else _dense)(model, split, list(taken), training):
-        if best is None or valid.log_loss < best.valid.log_loss:
+        is_kept = training.keep == "last" and not logistic
+        if best is None or is_kept or valid.log_loss < best.valid.log_loss:
             best, weights, worse = Merged(list(taken), model, valid, chosen), model.get_weights(), 0
         elif logistic and (worse := worse + 1) == WORSE_IN_A_ROW:
             break

@@ -1,4 +1,4 @@
-"""The older layout of embeddings, `gap_<Backbone>.h5` with `train`, `test` and `label`."""
+"""The layouts in which people share embeddings, written; `shared_file` reads them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,34 +14,42 @@ from finegrain.whole_files import written_whole
 
 BLOCK = 4096
 LABELLED = ("train", "valid")
+# Name of the embeddings -> name of their labels, and the splits that they are of.
+Parts = dict[str, tuple[str, list[str]]]
 
 
-def gap_path(folder: Path, title: str) -> Path:
+def shared_path(folder: Path, layout: str, title: str) -> Path:
     """The file of a backbone, e.g. `gap_ResNet50.h5`."""
-    return folder / f"gap_{title}.h5"
+    return folder / f"{layout}_{title}.h5"
 
 
-def check_gap_fits(folders: Sequence[object]) -> None:
-    """Refuse several folders without labels: the layout has one `test`."""
+def check_shared_fits(folders: Sequence[object]) -> None:
+    """Refuse several folders without labels: the layouts have one `test`."""
     if len(folders) > 1:
         raise UserError(
-            f"--layout gap has room for one folder of --images, but {len(folders)} were given; "
-            "export the others to another --output"
+            f"--layout gap and train_x have room for one folder of --images, but {len(folders)} "
+            "were given; export the others to another --output"
         )
 
 
-def write_gap(features: FeatureFile, path: Path) -> None:
-    """Write the plain views of an export in the older layout, a block of rows at a time.
+def write_shared(features: FeatureFile, path: Path, layout: str) -> None:
+    """Write the plain views of an export in a layout in which people share embeddings.
 
-    `train` (N, D) float32 and `label` (N,) int64 hold the training and validation photographs,
-    class by class and then by file name as text, as `flow_from_directory` reads a folder; `test`
-    (M, D) float32 those of the one folder without labels, by file name as text. Beside them stand
-    `train_path`, `test_path` and `classes`.
+    `gap`: `train` (N, D) float32 and `label` (N,) int64 hold the training and validation
+    photographs. `train_x`: `train_x` and `train_label` those of training, `valid_x` and
+    `valid_label` those of validation. `test` (M, D) float32 those of the one folder without labels.
+    Labelled ones stand class by class and then by file name as text, as `flow_from_directory` reads
+    a folder; `test` by file name as text. Beside them stand their paths, such as `train_path`, and
+    `classes`; a block of rows is written at a time.
     """
     unlabelled = [split for split in features.splits if split not in (*LABELLED, "test")]
-    check_gap_fits(unlabelled)
+    check_shared_fits(unlabelled)
     labelled = [split for split in LABELLED if split in features.splits]
-    places = {"train": _ordered(features, labelled), "test": _ordered(features, unlabelled)}
+    parts: Parts = {"train": ("label", labelled)}
+    if layout == "train_x":
+        parts = {f"{split}_x": (f"{split}_label", [split]) for split in labelled}
+    parts["test"] = ("", unlabelled)
+    places = {name: _ordered(features, splits) for name, (_, splits) in parts.items()}
     names = {
         name: [features.splits[split].paths[row] for split, row in rows]
         for name, rows in places.items()
@@ -53,9 +61,11 @@ def write_gap(features: FeatureFile, path: Path) -> None:
         for name, rows in places.items():
             data = file.create_dataset(name, (len(rows), features.width), "float32")
             _copy(features, rows, data)
-            file.create_dataset(f"{name}_path", data=names[name], dtype=h5py.string_dtype())
-        labels = [features.splits[split].labels[row] for split, row in places["train"]]
-        file.create_dataset("label", data=np.array(labels, np.int64))
+            paths = f"{name.removesuffix('_x')}_path"
+            file.create_dataset(paths, data=names[name], dtype=h5py.string_dtype())
+            if label := parts[name][0]:
+                labels = [features.splits[split].labels[row] for split, row in rows]
+                file.create_dataset(label, data=np.array(labels, np.int64))
         file.create_dataset("classes", data=features.classes, dtype=h5py.string_dtype())
 
 
