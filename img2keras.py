@@ -64,6 +64,8 @@ class Settings:
     # hard: no space taken, but a later edit of one file shows in both; copy where it is refused;
     # crops are always files of their own
     link: Literal["hard", "symlink", "copy"] = "hard"
+    # of symlinks: as the way from each link, so that source and data set can move together
+    relative: bool = False
     # bits of 64 in which the hashes of near-duplicates may differ; above 12 many pairs are
     # different photographs; -1: equal files only
     near_distance: Annotated[int, Interval(ge=-1, le=16)] = 10
@@ -133,7 +135,7 @@ def main(settings: Settings) -> None:
         table = make_crops(table, settings.workers or None)
     rows = manifest_rows(table, splits, groups)
     placed = with_retrieval(rows, retrieval)
-    copied = write_data_folder(output, placed, unreadable, settings.link)
+    copied = write_data_folder(output, placed, unreadable, link_of(settings))
 
     tell_findings(output, rows, unreadable, clipped)
     tell_result(rows, placed, copied, official and official.path, settings.split)
@@ -142,8 +144,15 @@ def main(settings: Settings) -> None:
     tell_next(output)
 
 
+def link_of(settings: Settings) -> str:
+    """How images are placed, see `place_images`."""
+    return "relative" if settings.relative else settings.link
+
+
 def check_together(settings: Settings) -> None:
     """Refuse flags that contradict each other."""
+    if settings.relative and settings.link != "symlink":
+        raise UserError("--relative is for symlinks; add --link symlink")
     if settings.crop == "none" and settings.crop_margin != Settings.crop_margin:
         raise UserError("--crop-margin is for crops; add --crop boxes")
     if settings.split == "official_valid" and settings.valid_fraction != Settings.valid_fraction:

@@ -38,6 +38,7 @@ from finegrain.flags import ImageSize, Seed, Threads, values_by_name
 from finegrain.outputs import Output, OutputFolder
 
 MOST_NAMED_FILES = 20
+PIXELS = ("own", "unit", "raw")
 
 
 @dataclass
@@ -59,6 +60,9 @@ class Settings:
     weights: tuple[str, ...] = ("imagenet",)
     # side of the square the images are resized to, in pixels; by default each backbone's own
     image_size: ImageSize | None = None
+    # what backbones see of pixels: own, what each was pretrained on; or unit, from 0 to 1, or raw,
+    # from 0 to 255, as some were first fed; BACKBONE=HOW for one
+    pixels: tuple[str, ...] = ("own",)
     # views of each photograph: plain; flip, with its mirror image; or a number of augmented views
     # of each training photograph, beside the plain one
     views: str = "plain"
@@ -136,7 +140,7 @@ def open_sources(settings: Settings) -> list:
     """The networks asked for; all names are looked at before the first is built."""
     from finegrain.embeddings.source import pretrained_source, run_source
     from finegrain.models.backbone import check_weights_name
-    from finegrain.models.backbone_table import find_backbone
+    from finegrain.models.backbone_table import fed_with, find_backbone
     from finegrain.runs.finished_run import open_finished_run
 
     entries = settings.entries()
@@ -154,12 +158,21 @@ def open_sources(settings: Settings) -> list:
             )
     for name in weights.values():
         check_weights_name(name)
+    pixels = values_by_name("--pixels", settings.pixels, list(specs), "own")
+    for how in pixels.values():
+        if how not in PIXELS:
+            raise UserError(f"--pixels {how} is none of {', '.join(PIXELS)}")
     for run in runs:
         open_finished_run(Path(run))
     return [
         run_source(Path(entry))
         if entry in runs
-        else pretrained_source(specs[entry], weights[entry], settings.image_size, settings.seed)
+        else pretrained_source(
+            fed_with(specs[entry], pixels[entry]),
+            weights[entry],
+            settings.image_size,
+            settings.seed,
+        )
         for entry in entries
     ]
 

@@ -16,6 +16,7 @@ from PIL import Image
 from finegrain.decode import read_pixels
 from finegrain.embeddings import photographs
 from finegrain.embeddings.feature_file import FeatureFile
+from finegrain.embeddings.shared_file import open_features
 from finegrain.frame import Frame
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
@@ -296,6 +297,30 @@ def test_flipped_views_are_those_of_the_mirror_image_and_the_older_layout_is_in_
             rtol=1e-3,
             atol=1e-5,
         )
+
+
+@pytest.mark.parametrize("pixels, factor", [("unit", 1 / 255), ("raw", 1.0)])
+def test_the_layout_of_the_flowers_and_pixels_as_some_fed_them(
+    script_here, drawn_data, tmp_path, pixels, factor
+):
+    asked = ("--data", drawn_data, "--output", tmp_path, "--backbones", SMALL, *PLAIN)
+    status, said, errors = script_here(EXPORT, *asked, "--layout", "train_x", "--pixels", pixels)
+    assert status == 0, errors
+    shared = tmp_path / "train_x_XceptionSmall.h5"
+    assert f"wrote the layout train_x to {shared}" in said
+    with h5py.File(shared) as file:
+        assert {"train_x", "train_label", "valid_x", "valid_label", "test"} <= set(file)
+        paths = file["valid_path"].asstr()[:]
+        classes = file["classes"].asstr()[:]
+        labels = file["valid_label"][:]
+        assert [path.split("/")[1] for path in paths] == classes[labels].tolist()
+        values = file["valid_x"][:]
+    # What undoes the scaling of the model's own preprocessing.
+    fed = [(read_pixels(drawn_data / path, Frame(32, 32)) * factor + 1) * 127.5 for path in paths]
+    expected = small_embedder().predict_on_batch(np.stack(fed))
+    np.testing.assert_allclose(values, expected, rtol=2e-3, atol=1e-3)
+    with open_features(shared) as features:
+        assert features.splits["valid"].paths.tolist() == paths.tolist()
 
 
 def test_images_of_a_json_keep_its_ids(script_here, drawn_data, images, tmp_path):

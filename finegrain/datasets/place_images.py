@@ -24,6 +24,10 @@ from finegrain.whole_files import DISK_FULL
 HALF_PLACED = ".half"
 
 
+# With the whole path, or the way from the link.
+SYMLINKS = ("symlink", "relative")
+
+
 @dataclass(frozen=True)
 class Placement:
     """One image to be."""
@@ -43,13 +47,14 @@ def place_images(
     Images in their place are left alone. The others are made aside and exchanged when all are
     there: what fails leaves the folder as it was, a kill in the exchange leaves it marked as
     unfinished. `tables` maps file names to contents; the manifest among them tells the next run
-    what is ours. `link` is `hard`, `symlink` or `copy`. Returns how many images were copied since
+    what is ours. `link` is `hard`, `symlink`, `relative` (a symlink that stays true when source
+    and data folder move together) or `copy`. Returns how many images were copied since
     the file system refused a link. Raises a `UserError` if a file in the way is not ours, or if
     the disk is full; the same run can then be started again.
     """
     with _explained(output):
         made = read_made(output)
-        missing = [p for p in placements if not _is_placed(p, output / p.path, link)]
+        missing = [p for p in placements if not _is_placed(p, output / p.path, link, output)]
         refuse_foreign(output, [placement.path for placement in missing], made)
         output.mkdir(parents=True, exist_ok=True)
         change = FolderChange(output)
@@ -75,10 +80,11 @@ def _make_aside(
     copied = 0
     places = [(placement, change.coming(placement.path)) for placement in missing]
     # A run that was stopped may have made some of them.
-    missing_yet = [(p, place) for p, place in places if not _is_placed(p, place, link)]
-    _check_room(change.folder, [placement for placement, _ in missing_yet], link)
+    output = change.folder
+    missing_yet = [(p, place) for p, place in places if not _is_placed(p, place, link, output)]
+    _check_room(output, [placement for placement, _ in missing_yet], link)
     for placement, place in progress("placing images", len(missing_yet), missing_yet):
-        copied += _place(placement, place, link)
+        copied += _place(placement, place, link, output)
     for name, content in tables.items():
         with open(change.coming(name), "wb") as file:
             file.write(content)
@@ -103,12 +109,12 @@ def _is_copy(link: str, source: Path, target: Path) -> bool:
     return link == "copy" or (link == "hard" and source.stat().st_dev != target.stat().st_dev)
 
 
-def _is_placed(placement: Placement, target: Path, link: str) -> bool:
+def _is_placed(placement: Placement, target: Path, link: str, output: Path) -> bool:
     source = placement.source
     if placement.crop is not None:
         return not target.is_symlink() and is_ours(target, {placement.sha1})
     if target.is_symlink():
-        return link == "symlink" and target.readlink() == source.resolve()
+        return link in SYMLINKS and target.readlink() == _link_text(placement, link, output)
     if not target.is_file():
         return False
     original, placed = source.stat(), target.stat()
@@ -118,7 +124,16 @@ def _is_placed(placement: Placement, target: Path, link: str) -> bool:
     return same and _is_copy(link, source, target)
 
 
-def _place(placement: Placement, target: Path, link: str) -> bool:
+def _link_text(placement: Placement, link: str, output: Path) -> Path:
+    """What a symlink to an image says, once it stands in its place in the data folder."""
+    # A link to a link would break when the first one goes.
+    source = placement.source.resolve()
+    if link == "symlink":
+        return source
+    return Path(os.path.relpath(source, (output.resolve() / placement.path).parent))
+
+
+def _place(placement: Placement, target: Path, link: str, output: Path) -> bool:
     """Place one image, whole or not at all; True if it was copied in place of a link."""
     # A link to a link would break when the first one goes.
     source = placement.source.resolve()
@@ -132,8 +147,8 @@ def _place(placement: Placement, target: Path, link: str) -> bool:
     try:
         if link == "hard":
             os.link(source, beside)
-        elif link == "symlink":
-            os.symlink(source, beside)
+        elif link in SYMLINKS:
+            os.symlink(_link_text(placement, link, output), beside)
     except OSError as error:
         if error.errno in DISK_FULL:
             raise

@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -74,6 +74,12 @@ def listed_backbones() -> dict[str, BackboneSpec]:
         BackboneSpec("densenet121", apps.DenseNet121, 224, "torch", "conv5_block1_0_bn"),
     ]
     return {row.name: row for row in rows}
+
+
+def fed_with(spec: BackboneSpec, pixels: str) -> BackboneSpec:
+    """A backbone that sees pixels as it was pretrained to (`own`), 0 to 1 (`unit`), or `raw`."""
+    mode = {"own": spec.preprocessing, "unit": "unit", "raw": "none"}[pixels]
+    return replace(spec, preprocessing=mode)
 
 
 def find_backbone(name: str) -> BackboneSpec:

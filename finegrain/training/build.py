@@ -1,13 +1,12 @@
 """The training model that a run's settings describe, for pictures of one size or another."""
 
 import math
-from dataclasses import replace
 
 import keras
 
 from finegrain.errors import UserError
 from finegrain.models.backbone import build_backbone
-from finegrain.models.backbone_table import BackboneSpec, find_backbone
+from finegrain.models.backbone_table import BackboneSpec, fed_with, find_backbone
 from finegrain.models.heads import SAME_CLASS
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.image_heads import PLAIN, find_head
@@ -15,9 +14,6 @@ from finegrain.models.same_weights import copy_weights
 from finegrain.runs.run_config import RunConfig, RunSettings
 from finegrain.training.objectives import find_objective
 from finegrain.training.objectives.objective import Objective
-
-# Mode of `Preprocess`, by what `--pixels` asks for in place of the backbone's own.
-PREPROCESSING = {"unit": "unit", "raw": "none"}
 
 
 def build_model(
@@ -36,14 +32,12 @@ def build_model(
     """
     # Before the weights are loaded, or downloaded: a head's name may be mistyped.
     head = find_head(settings.head or PLAIN.name, settings.compact, settings.pooling)
-    if settings.pixels != "own":
-        spec = replace(spec, preprocessing=PREPROCESSING[settings.pixels])
     pairs = {}
     if SAME_CLASS in objective.heads:
         pairs["pairs_from_zero"] = settings.pair_start == "zero"
     return objective.model(
         build_backbone(spec, weights, size),
-        spec,
+        fed_with(spec, settings.pixels),
         classes,
         dropout=settings.dropout,
         hidden=settings.hidden or 0,

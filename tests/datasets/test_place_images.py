@@ -46,7 +46,7 @@ def paths(placements: list[Placement]) -> set[str]:
     return {placement.path for placement in placements}
 
 
-@pytest.mark.parametrize("link", ["hard", "symlink", "copy"])
+@pytest.mark.parametrize("link", ["hard", "symlink", "relative", "copy"])
 def test_images_are_linked_as_asked(tmp_path: Path, source: Path, link: str):
     output = tmp_path / "output"
     assert place(output, plan(source), link) == 0
@@ -54,21 +54,41 @@ def test_images_are_linked_as_asked(tmp_path: Path, source: Path, link: str):
     for placement in plan(source):
         target = output / placement.path
         assert target.read_bytes() == placement.source.read_bytes()
-        assert target.is_symlink() == (link == "symlink")
+        assert target.is_symlink() == (link in ("symlink", "relative"))
         assert os.path.samefile(target, placement.source) == (link != "copy")
 
 
-@pytest.mark.parametrize("second", ["hard", "symlink", "copy"])
-@pytest.mark.parametrize("first", ["hard", "symlink", "copy"])
+@pytest.mark.parametrize("second", ["hard", "symlink", "relative", "copy"])
+@pytest.mark.parametrize("first", ["hard", "symlink", "relative", "copy"])
 def test_links_can_be_changed(tmp_path: Path, source: Path, first: str, second: str):
     output = tmp_path / "output"
     for link in (first, second):
         place(output, plan(source), link)
     target = output / "train/0/0.jpg"
-    assert target.is_symlink() == (second == "symlink")
+    assert target.is_symlink() == (second in ("symlink", "relative"))
     assert os.path.samefile(target, source / "0.jpg") == (second != "copy")
     assert files(output) == paths(plan(source))
     assert (source / "0.jpg").read_text() == "content 0"
+
+
+def test_relative_links_stay_true_where_source_and_data_move_together(tmp_path: Path):
+    here = tmp_path / "here"
+    (here / "photos").mkdir(parents=True)
+    for number in range(2):
+        (here / "photos" / f"{number}.jpg").write_text(f"content {number}")
+    photos = sorted((here / "photos").iterdir())
+    placements = [Placement(photo, f"train/a/{photo.name}", photo.name) for photo in photos]
+    place(here / "sets" / "output", placements, "relative")
+    links = [here / "sets" / "output" / each.path for each in placements]
+    inodes = [link.lstat().st_ino for link in links]
+    # A second run finds them in their place.
+    place(here / "sets" / "output", placements, "relative")
+    assert [link.lstat().st_ino for link in links] == inodes
+    here.rename(tmp_path / "there")
+    for placement in placements:
+        moved = tmp_path / "there" / "sets" / "output" / placement.path
+        assert moved.is_symlink() and moved.read_text().startswith("content ")
+        assert not moved.readlink().is_absolute()
 
 
 def test_a_refused_link_becomes_a_copy(tmp_path: Path, source: Path, monkeypatch):
