@@ -92,11 +92,11 @@ def open_stage():
     from finegrain.training.stage import Stage
 
     folder = StageFolder.finished_before(Path("runs/multi/2-unfrozen"))
-    Stage.from_record(folder.settings, folder.path)
+    stage = Stage.from_record(folder.settings, folder.path)
     objective = find_objective("multi-loss")
     objective.check_history(folder.history, folder.path)
     if folder.history:
-        best_error(folder.history, objective, 9)
+        best_error(folder.history, objective, stage, 9)
     assert f"{folder.seconds:.0f} {folder.epochs}"
 
 
