@@ -4,6 +4,7 @@ import csv
 import json
 
 import keras
+import numpy as np
 import pytest
 
 from finegrain.training import stage_settings
@@ -51,7 +52,7 @@ def test_weights_between_are_kept_and_found_again_after_ctrl_c(
     from finegrain.training.interpolation import Place
 
     def half(model, answering, batches, start, end):
-        return [Place(0.5, 0.1), Place(1.0, 0.2)]
+        return [Place(0.5, np.full(4, 0.1)), Place(1.0, np.full(4, 0.2))]
 
     def interrupted(*_):
         raise KeyboardInterrupt

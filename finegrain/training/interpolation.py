@@ -25,10 +25,35 @@ LARGEST_TEMPERATURE = 20.0
 
 
 class Place(NamedTuple):
-    """How far on the way, and the log loss of the validation images there."""
+    """How far on the way, and (N,) losses of the validation images there, cross-entropies."""
 
     share: float
-    log_loss: float
+    losses: np.ndarray
+
+    @property
+    def log_loss(self) -> float:
+        """Mean of the losses."""
+        return float(self.losses.mean())
+
+
+def chosen_place(found: Sequence[Place]) -> Place:
+    """The furthest place that is not worse than the best by more than a standard error.
+
+    Few images let places differ by chance, and what was trained should not be given up for that:
+    the one-standard-error rule of Breiman et al. 1984, "Classification and Regression Trees",
+    section 3.4.3, of the differences image by image.
+
+    Args:
+        found: in the order of their shares.
+    """
+    best = min(found, key=lambda place: place.log_loss)
+
+    def is_close(place: Place) -> bool:
+        differences = place.losses - best.losses
+        error = differences.std() / np.sqrt(max(1, len(differences) - 1))
+        return bool(differences.mean() <= error)
+
+    return next(place for place in reversed(found) if is_close(place))
 
 
 def set_between(
@@ -58,20 +83,23 @@ def places(
     found = []
     for share in SHARES:
         set_between(model, start, end, share)
-        found.append(Place(share, calibrated_log_loss(*_logits(answering, batches))))
+        found.append(Place(share, calibrated_losses(*_logits(answering, batches))))
     return found
 
 
-def calibrated_log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Mean cross-entropy of (N, C) logits with (N,) labels, at the temperature that suits best."""
+def calibrated_losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(N,) cross-entropies of (N, C) logits with (N,) labels, at the temperature of least sum."""
     logits = logits.astype("float64")
 
-    def log_loss(log_temperature: float) -> float:
+    def losses(log_temperature: float) -> np.ndarray:
         scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return -float(scaled[np.arange(len(labels)), labels].mean())
+        return -scaled[np.arange(len(labels)), labels]
 
     reach = np.log(LARGEST_TEMPERATURE)
-    return float(minimize_scalar(log_loss, bounds=(-reach, reach), method="bounded").fun)
+    fitted = minimize_scalar(
+        lambda logarithm: losses(logarithm).mean(), bounds=(-reach, reach), method="bounded"
+    )
+    return losses(fitted.x)
 
 
 def _logits(

@@ -15,7 +15,7 @@ from finegrain.training.averaged_optimizer import swap_averages
 from finegrain.training.batches import ValidationBatches, ValidationParts, training_parts
 from finegrain.training.epoch_keeper import EpochKeeper
 from finegrain.training.feed import Feed
-from finegrain.training.interpolation import places, set_between
+from finegrain.training.interpolation import chosen_place, places, set_between
 from finegrain.training.long_tail import (
     BALANCED_SOFTMAX,
     WEIGHTS,
@@ -170,17 +170,17 @@ class _Training:
             weights.append(self.model.get_weights())
         batches = ValidationBatches(route.validation, self.objective, self.stage)
         found = places(self.model, route.model, batches, *weights)
-        best = min(found, key=lambda place: place.log_loss)
+        kept = chosen_place(found)
         print(
-            f"  between   {best.share:.0%} of the way from the stage's first weights to its best "
-            f"epoch suits the validation images best: log loss {best.log_loss:.4f}, at the end "
+            f"  between   {kept.share:.0%} of the way from the stage's first weights to its best "
+            f"epoch is kept: log loss of the validation images {kept.log_loss:.4f}, at the end "
             f"{found[-1].log_loss:.4f}",
             flush=True,
         )
-        if best is not found[-1]:
+        if kept is not found[-1]:
             start, end = weights
-            set_between(self.model, start, end, best.share)
-            self.folder.save_share(self.model, best.share)
+            set_between(self.model, start, end, kept.share)
+            self.folder.save_share(self.model, kept.share)
 
     def _fit(self, route: Route, parts: int) -> None:
         model, counts = route.model, self.feed.class_counts()
