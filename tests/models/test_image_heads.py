@@ -65,6 +65,9 @@ def masked(model, features):
             kernel, bias = model.get_layer(name).get_weights()
             x = x @ kernel[0, 0] + bias
             x = sigmoid(x) if name == "attention_mask" else relu(x)
+        if "attention_fan_out" in [layer.name for layer in model.layers]:
+            (kernel,) = model.get_layer("attention_fan_out").get_weights()
+            x = x @ kernel[0, 0]
         result[place] = features[place] * x
     return result
 
@@ -89,11 +92,13 @@ def slow_bilinear_attention(model, features):
 
 def slow_se(model, features):
     features = normed(model, features)
-    (narrow,), (wide,) = (model.get_layer(f"se_{n}").get_weights() for n in ("narrow", "weight"))
+    (narrow, *b1), (wide, *b2) = (
+        model.get_layer(f"se_{name}").get_weights() for name in ("narrow", "weight")
+    )
     assert narrow.shape == (16, 2)
     rows = []
     for image in features:
-        weight = sigmoid(relu(image.mean(axis=(0, 1)) @ narrow) @ wide)
+        weight = sigmoid(relu(image.mean(axis=(0, 1)) @ narrow + sum(b1)) @ wide + sum(b2))
         rows.append((image * weight).mean(axis=(0, 1)))
     return np.stack(rows)
 
@@ -119,6 +124,24 @@ def slow_cbam(model, features):
             places[row, column] = sigmoid((window * kernel[..., 0]).sum())
         rows.append((image * places[..., None]).mean(axis=(0, 1)))
     return np.stack(rows)
+
+
+def slow_attention_coded(model, features):
+    return slow_attention(model, features)
+
+
+def slow_bilinear_attention_coded(model, features):
+    assert model.get_layer("attention_fan_out").get_weights()[0].shape == (1, 1, 1, 16)
+    return slow_bilinear_attention(model, features)
+
+
+def slow_se_coded(model, features):
+    assert len(model.get_layer("se_narrow").get_weights()) == 2
+    return slow_se(model, features)
+
+
+def slow_cbam_coded(model, features):
+    return slow_cbam(model, features)
 
 
 def slow_bilinear(model, features):
