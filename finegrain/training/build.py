@@ -54,6 +54,9 @@ def build_model(
 def begins_as_baseline(model: keras.Model, settings: RunSettings, weights: str) -> bool:
     """Whether the softmax is to begin as a regression on the embedding that it sees.
 
+    Kumar et al. 2022, arXiv 2202.10054, section 3: heads that begin with random numbers distort the
+    features that they are to read.
+
     Args:
         model: the training model.
         settings: it was built with these.

@@ -12,8 +12,8 @@ import numpy as np
 from finegrain.errors import UserError
 from finegrain.runs.plateau import Verdict
 from finegrain.runs.stage_folder import StageFolder
-from finegrain.training.averaged_optimizer import swap_averages
 from finegrain.training.objectives.objective import Objective
+from finegrain.training.optimizers.averaged import swap_averages
 from finegrain.training.schedule import rate_after, stage_verdict
 from finegrain.training.stage import Stage
 

@@ -10,8 +10,6 @@ import keras
 from finegrain.images.batches import BatchStream
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index, freeze
 from finegrain.runs.stage_folder import StageFolder
-from finegrain.training.accumulated_optimizer import model_in_parts
-from finegrain.training.averaged_optimizer import swap_averages
 from finegrain.training.batches import ValidationBatches, ValidationParts, training_parts
 from finegrain.training.epoch_keeper import EpochKeeper
 from finegrain.training.feed import Feed
@@ -24,7 +22,9 @@ from finegrain.training.long_tail import (
     with_class_prior,
 )
 from finegrain.training.objectives.objective import Objective
-from finegrain.training.optimizer import stage_optimizer
+from finegrain.training.optimizers.accumulated import model_in_parts
+from finegrain.training.optimizers.averaged import swap_averages
+from finegrain.training.optimizers.stage_optimizer import stage_optimizer
 from finegrain.training.route import Route, choose_route
 from finegrain.training.schedule import stage_verdict
 from finegrain.training.smaller_batches import fit_in_memory, keep_state, put_state

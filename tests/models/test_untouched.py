@@ -23,8 +23,8 @@ from finegrain.models.classifier import classifier, embedder, softmax_model
 from finegrain.models.image_heads import find_head, listed_heads
 from finegrain.models.model_precision import in_full_precision
 from finegrain.models.multi_loss import multi_loss_model, same_class, two_towers
-from finegrain.training.accumulated_optimizer import model_in_parts
 from finegrain.training.objectives import find_objective
+from finegrain.training.optimizers.accumulated import model_in_parts
 from finegrain.training.route import augmenting
 
 # Head, width of the layer before the softmax, and the dropout in front of that.

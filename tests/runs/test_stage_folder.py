@@ -10,8 +10,8 @@ import pytest
 from finegrain.errors import UserError
 from finegrain.runs.plateau import judge
 from finegrain.runs.stage_folder import StageFolder
-from finegrain.training.averaged_optimizer import AveragedOptimizer
-from finegrain.training.optimizer import GroupedOptimizer
+from finegrain.training.optimizers.averaged import AveragedOptimizer
+from finegrain.training.optimizers.stage_optimizer import GroupedOptimizer
 from finegrain.whole_files import written_whole
 
 SETTINGS = {"learning_rate": 0.1, "epochs": 5}

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from finegrain.training.accumulated_optimizer import AccumulatedOptimizer
-from finegrain.training.averaged_optimizer import AveragedOptimizer, swap_averages
+from finegrain.training.optimizers.accumulated import AccumulatedOptimizer
+from finegrain.training.optimizers.averaged import AveragedOptimizer, swap_averages
 
 SCALE = 64.0
 WRAPPERS = {

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finegrain.models.layers import SquaredDifference, TakePartner
-from finegrain.training.accumulated_optimizer import model_in_parts
 from finegrain.training.batches import ValidationParts, training_parts
 from finegrain.training.objectives import find_objective
+from finegrain.training.optimizers.accumulated import model_in_parts
 from finegrain.training.pairs import (
     PairGenerator,
     random_negative_partners,

@@ -13,8 +13,8 @@ from finegrain.errors import UserError
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
-from finegrain.training.accumulated_optimizer import AccumulatedOptimizer
-from finegrain.training.optimizer import GroupedOptimizer, clipped, stage_optimizer
+from finegrain.training.optimizers.accumulated import AccumulatedOptimizer
+from finegrain.training.optimizers.stage_optimizer import GroupedOptimizer, clipped, stage_optimizer
 from finegrain.training.stage import Stage
 from finegrain.training.train_stage import freeze_for_stage
 
@@ -201,7 +201,7 @@ def test_without_groups_it_is_a_plain_optimizer():
 
 
 def test_an_unknown_optimizer_is_refused():
-    with pytest.raises(UserError, match="must be adam, adamw or sgd"):
+    with pytest.raises(UserError, match="must be adam, adamw, nadam or sgd"):
         stage_optimizer(small_model(), Stage("1", None, "lion", 0.1, 1), steps=1)
 
 
@@ -224,8 +224,8 @@ def test_weight_decay_shrinks_kernels_and_nothing_else():
 
 ON_JAX = """
 import keras, numpy as np
-from finegrain.training.averaged_optimizer import AveragedOptimizer
-from finegrain.training.optimizer import GroupedOptimizer
+from finegrain.training.optimizers.averaged import AveragedOptimizer
+from finegrain.training.optimizers.stage_optimizer import GroupedOptimizer
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(2)])
 rng = np.random.default_rng(1)
 model.set_weights([rng.normal(size=weight.shape) for weight in model.get_weights()])

@@ -12,9 +12,9 @@ import pytest
 from finegrain.errors import UserError
 from finegrain.runs.plateau import judge
 from finegrain.runs.stage_folder import StageFolder
-from finegrain.training.accumulated_optimizer import model_in_parts
 from finegrain.training.batches import training_parts
 from finegrain.training.objectives import find_objective
+from finegrain.training.optimizers.accumulated import model_in_parts
 from finegrain.training.smaller_batches import (
     fit_in_memory,
     is_out_of_memory,

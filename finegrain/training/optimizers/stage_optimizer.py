@@ -10,7 +10,7 @@ from keras import ops
 from finegrain.errors import UserError
 from finegrain.models.backbone import BACKBONE_LAYER
 from finegrain.tensor import Tensor
-from finegrain.training.averaged_optimizer import AveragedOptimizer
+from finegrain.training.optimizers.averaged import AveragedOptimizer
 from finegrain.training.schedule import optimizer_rate
 from finegrain.training.stage import Stage
 
