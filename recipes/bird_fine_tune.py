@@ -125,8 +125,8 @@ class Settings(StageSettings):
     # on a plateau: end a stage after so many epochs without a better validation loss; 0 never does
     stop_patience: Patience = 5
 
-    # ours: see above. original: as the models were first coded. modern: 12 epochs by AdamW along a
-    # cosine, weights between the first and the last. It sets the flags below that are not given
+    # ours: see above. original: as the models were first coded. modern: no frozen stage, 12 epochs
+    # by AdamW along a cosine. It sets the flags below that are not given
     recipe: Literal["ours", "original", "modern"] = "ours"
 
     @classmethod

@@ -27,7 +27,7 @@ from finegrain.training.stage import Monitor, Stage
 # Between stage 2 and `3-retrained` by name, as `trick_tune.py` comes after it.
 FINAL = "3-final"
 # Sources: AdamW arXiv 1711.05101, cosine 1608.03983, warm-up 1706.02677, smoothing 1512.00567,
-# begun as a regression 2202.10054, weights between 2109.01903.
+# begun as a regression 2202.10054.
 MODERN = {
     "frozen_epochs": 0,
     "unfrozen_epochs": 12,
@@ -36,7 +36,6 @@ MODERN = {
     "weight_decay": 0.02,
     "label_smoothing": 0.1,
     "head_start": "auto",
-    "interpolate": True,
     "rotation": 15.0,
     "shear": 0.0,
     "dropout": 0.3,
@@ -73,8 +72,8 @@ class StageSettings(TrainingSettings):
     """
 
     # original: the numbers that the source describes. as-first-coded: those of its code. modern: no
-    # frozen stage, 12 epochs by AdamW along a cosine from the softmax of the baseline, and weights
-    # between the first and the last. It sets the flags below that are not given
+    # frozen stage, 12 epochs by AdamW along a cosine, from the softmax of the baseline on. It sets
+    # the flags below that are not given
     recipe: Literal["original", "as-first-coded", "modern"] = "original"
     # at most so many epochs of stage 1, the backbone frozen, by Adam; 0 leaves it out
     frozen_epochs: StageEpochs = 30
