@@ -6,7 +6,8 @@ Augmentation makes a model robust, but it trains on rotated, sheared and zoomed 
 judged on straight ones. The trick is to go on for some epochs on the photographs as they are, with
 a rate so small that what was learnt stays. Everything else is as in stage 2 of the run: the same
 images, losses, pairs and layers. Training goes on until the validation loss no longer falls, as the
-source describes it; its code stopped after 10 epochs at the latest, `--epochs 10`.
+source describes it; its code stopped after 10 epochs at the latest, and so does a run by
+`--recipe as-first-coded`.
 
 Works on a run of `froze_fine_tune.py`, `single_model.py` or `recipes/bird_fine_tune.py`; afterwards
 the run's model.keras is the retrained one. On 100 dog breeds this was reported to take the
@@ -23,6 +24,7 @@ from finegrain.outputs import RUN, Output, OutputFolder
 RETRAINED = "3-retrained"
 # The validation loss has risen long before.
 MOST_EPOCHS = 1000
+CODED_EPOCHS = 10
 
 
 @dataclass
@@ -36,7 +38,8 @@ class Settings:
     run: Path
     # the run's data set folder, if it has moved since
     data: Path | None = None
-    # at most so many epochs; by default as long as the validation loss falls
+    # at most so many epochs; by default as long as the validation loss falls, of a run by
+    # --recipe as-first-coded 10
     epochs: Epochs | None = None
     # learning rate of SGD
     learning_rate: LearningRate = 1e-5
@@ -79,7 +82,8 @@ def main(settings: Settings) -> None:
     )
     unfrozen = session.load_finished("2-unfrozen")
     begun = session.begun(RETRAINED)
-    epochs = settings.epochs or (begun.epochs if begun else MOST_EPOCHS)
+    most = CODED_EPOCHS if session.run.config.defaults == "as-first-coded" else MOST_EPOCHS
+    epochs = settings.epochs or (begun.epochs if begun else most)
     if (settings.run / FINAL).exists():
         # Go on from the heads that have been tuned to larger pictures.
         session.load_finished(FINAL)

@@ -8,7 +8,7 @@ import pytest
 
 from finegrain.models.layers import Preprocess
 
-# What the issue and the sources have, beside what is asked for to be quick.
+# What the sources have, beside what is asked for to be quick.
 CODED = {
     "frozen_optimizer": "nadam",
     "unfrozen_optimizer": "sgd",
@@ -67,6 +67,8 @@ def test_it_is_as_it_was_first_coded(name, own, script_here, drawn_data, tmp_pat
         assert [stage["same_class_weight"] for stage in stages] == [0, 0.5]
         # Nothing taught the head of pairs in stage 1, and it did not begin with zeros.
         assert abs(model.get_layer("same_class").get_weights()[0]).min() > 0
+        status, said, errors = script_here("trick_tune.py", "--run", run)
+        assert status == 0 and "3-retrained 10 epochs of" in said, errors
     status, table, errors = script_here("tools/compare.py", "--run", run)
     assert status == 0 and ", as first coded, " in table, errors
 

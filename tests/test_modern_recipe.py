@@ -88,17 +88,18 @@ def test_a_run_goes_on_with_the_numbers_its_recipe_had(
 ):
     run = tmp_path / "run"
     asked = ("--data", drawn_data, "--run", run, "--recipe", "modern", *SMALL)
-    older = stage_settings.MODERN | {"dropout": 0.2, "head_start": "zero"}
+    older = stage_settings.MODERN | stage_settings.MODERN_BEFORE
     with monkeypatch.context() as before:
         before.setattr(stage_settings, "MODERN", older)
         assert script_here("single_model.py", *asked)[0] == 0
     status, said, errors = script_here("single_model.py", *asked)
     assert status == 0 and "finished before" in said, errors
-    # What is given is still compared, and a damaged number is not taken.
-    status, _, errors = script_here("single_model.py", *asked, "--dropout", "0.4")
-    assert status == 2 and "dropout 0.2 there, 0.4 now" in errors
+    # All else is compared as ever, what is damaged too.
+    status, _, errors = script_here("single_model.py", *asked, "--rotation", "20")
+    assert status == 2 and "rotation 45.0 there, 20.0 now" in errors
     config = json.loads((run / "config.json").read_text())
-    config["settings"]["label_smoothing"] = "ten"
+    config["settings"] |= {"head_rate": "ten", "dropout": 0.2}
     (run / "config.json").write_text(json.dumps(config))
     status, _, errors = script_here("single_model.py", *asked)
-    assert status == 2 and "label_smoothing 'ten' there" in errors
+    assert status == 2 and "head_rate 'ten' there, 1.0 now" in errors
+    assert "dropout 0.2 there, 0.3 now" in errors

@@ -296,6 +296,9 @@ def test_stage_3_retrains_without_augmentation(multi_loss, script):
     assert_statistics_stand_still(run)
     refused = script("trick_tune.py", "--run", run, "--epochs", "3", "--stop-patience", "0")
     assert_user_error(refused, "epochs 2 there, 3 now")
+    # As does one that was begun while 10 was the default, it goes on with its own number.
+    again = script("trick_tune.py", "--run", run, "--stop-patience", "0")
+    assert again.returncode == 0 and "finished before, after 2 epochs" in again.stdout
 
 
 def test_damaged_results_are_named(multi_loss, script, tmp_path):

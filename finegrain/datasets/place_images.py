@@ -126,7 +126,6 @@ def _is_placed(placement: Placement, target: Path, link: str, output: Path) -> b
 
 def _link_text(placement: Placement, link: str, output: Path) -> Path:
     """What a symlink to an image says, once it stands in its place in the data folder."""
-    # A link to a link would break when the first one goes.
     source = placement.source.resolve()
     if link == "symlink":
         return source

@@ -43,8 +43,7 @@ class MergedTraining:
 
     Attributes:
         learning_rate: None for the optimizer's own.
-        epochs: None for 8, or as many,
-            up to 250, as make the 1,250 steps of the original.
+        epochs: None for 8, or as many, up to 250, as make the 1,250 steps of the original.
         dropout: share of the merged embedding.
         strengths: values of C, for logistic regression to choose by the validation's log loss.
         seed: of order, dropout and first weights.
@@ -117,10 +116,10 @@ def train_merged(
     classes = len(split.train.joined.classes)
     model = merged_model(taken, classes, training.dropout)
     logistic = training.classifier == "logistic"
+    takes_last = training.keep == "last" and not logistic
     worse, best = 0, None
     for valid, chosen in (_logistic if logistic else _dense)(model, split, list(taken), training):
-        is_kept = training.keep == "last" and not logistic
-        if best is None or is_kept or valid.log_loss < best.valid.log_loss:
+        if best is None or takes_last or valid.log_loss < best.valid.log_loss:
             best, weights, worse = Merged(list(taken), model, valid, chosen), model.get_weights(), 0
         elif logistic and (worse := worse + 1) == WORSE_IN_A_ROW:
             break

@@ -1,7 +1,7 @@
 """One sitting of training: data, run folder and model, brought together from the settings."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,6 @@ from finegrain.training.teacher import check_teacher, taught_by
 from finegrain.training.teaching import taught_before
 from finegrain.training.train_stage import train_stage
 from finegrain.training.training_fits import check_training_fits
-
-# Times the learning rate, for heads that begin with zeros where the rest is pretrained.
-FAST_HEADS = 10
 
 
 @dataclass
@@ -163,7 +160,7 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     default = spec.unfreeze_from or str(boundary_index(backbone, None))
     stages = settings.stages(settings.unfreeze_from or default)
     if recorded.head_start == "auto" and not has_start:
-        stages = [_with_fast_heads(stage) for stage in stages]
+        stages = [stage.with_fast_heads() for stage in stages]
     _check_stages(
         stages,
         objective,
@@ -190,13 +187,6 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     if teaching is not None:
         teaching.save(run.path)
     return Session(data, run, objective, model, feed, computing, stages, settings)
-
-
-def _with_fast_heads(stage: Stage) -> Stage:
-    """A stage whose heads, which begin with zeros, are to keep up with pretrained blocks."""
-    if stage.unfreeze_from is None:
-        return stage
-    return replace(stage, head_rate=FAST_HEADS * stage.head_rate)
 
 
 def _check_stages(

@@ -20,7 +20,7 @@ from finegrain.flags import (
     WarmUpEpochs,
 )
 from finegrain.images.augmentation import Augmentation
-from finegrain.runs.run_config import CONFIG, HeadStart, completed, read_config
+from finegrain.runs.run_config import CONFIG, HeadStart, by_todays_names, read_config
 from finegrain.training.settings import TrainingSettings
 from finegrain.training.stage import Monitor, Stage
 
@@ -42,10 +42,12 @@ MODERN = {
     "schedule": "cosine",
     "unfrozen_views": 4,
 }
+# What it set before; a run that was begun so goes on so.
+MODERN_BEFORE = {"head_rate": 10.0, "head_start": "zero", "rotation": 45.0, "shear": 0.2}
 # What the recipe of the dogs was first coded with; its sources are in docs/originals.md.
 FIRST_CODED = {
     "frozen_optimizer": "nadam",
-    # Keras's default for it.
+    # Nadam's default in the Keras of 2017.
     "frozen_learning_rate": 2e-3,
     "unfrozen_augmentation": False,
     "batch_size": 64,
@@ -213,20 +215,14 @@ class StageSettings(TrainingSettings):
         return [*stages, final] if self.final_size else stages
 
     def begun_with(self) -> dict[str, Any]:
-        """What the recipe set of the run when that was begun; nothing where it was another."""
-        if not (self.run / CONFIG).is_file():
+        """The numbers that the recipe had when the run was begun, where it has others now."""
+        if self.recipe != "modern" or not (self.run / CONFIG).is_file():
             return {}
         config = read_config(self.run)
         if config.defaults != self.recipe:
             return {}
-        recorded = completed(config.content.get("settings", {}), self.held_before())
-        ours = self.recipes()[self.recipe]
-        # What is damaged is refused later, as another setting than was asked for.
-        return {
-            name: recorded[name]
-            for name, value in ours.items()
-            if isinstance(recorded.get(name), int | float if type(value) is float else type(value))
-        }
+        recorded = by_todays_names(config.content["settings"])
+        return {name: old for name, old in MODERN_BEFORE.items() if recorded.get(name) == old}
 
     @classmethod
     def recipes(cls) -> dict[str, dict[str, Any]]:

@@ -100,7 +100,7 @@ def train_stage(
             print(f"stage {stage.name}")
         if stage.interpolate and not folder.epochs:
             folder.save_start(model)
-        if stage.interpolate or (folder.epochs < stage.epochs and not training.has_stopped()):
+        if stage.interpolate or not training.is_over():
             training.run()
         if not folder.finished:
             folder.finish()
@@ -134,9 +134,10 @@ class _Training:
         self.folder.load_last(self.model)
         swap_averages(self.model)
 
-    def has_stopped(self) -> bool:
-        losses = self.objective.watched(self.folder.history, self.stage)
-        return stage_verdict(self.stage, losses).stop
+    def is_over(self) -> bool:
+        """Whether no epoch is left to train."""
+        watched = self.objective.watched(self.folder.history, self.stage)
+        return self.folder.epochs >= self.stage.epochs or stage_verdict(self.stage, watched).stop
 
     def run(self) -> None:
         """Train what is left, in smaller parts where the GPU's memory asks for it."""
@@ -152,7 +153,7 @@ class _Training:
 
         most_parts = max(1, self.feed.batch_size // self.objective.smallest_part)
         try:
-            if self.folder.epochs < self.stage.epochs and not self.has_stopped():
+            if not self.is_over():
                 fit_in_memory(
                     lambda parts: self._fit(route, parts), restore, self.feed.batch_size, most_parts
                 )
@@ -163,7 +164,7 @@ class _Training:
                 store.close()
 
     def _interpolate(self, route: Route) -> None:
-        """Put the place on the way from the start to the best epoch that suits in its place."""
+        """Keep what suits the validation images on the way from the start to the best epoch."""
         weights = []
         for load in (self.folder.load_start, self.folder.load_best):
             load(self.model)
