@@ -172,14 +172,13 @@ def main(settings: Settings) -> None:
     from finegrain.evaluation.pictures import draw_model
     from finegrain.merging.comparison import compare, write_scores
     from finegrain.merging.joined import join_features
-    from finegrain.merging.rows import split_rows
+    from finegrain.merging.split import split_rows
     from finegrain.merging.submission import answers_table, check_sample, wanted_images
     from finegrain.merging.training import MergedTraining, branches
 
     named = test_ids(settings, sample)
     files = [open_features(path, named) for path in settings.features]
-    if settings.output is not None:
-        check_named(files)
+    check_named(settings, files)
     joined = join_features(files)
     names = list(joined.files)
     normalise = values_by_name("--normalise", settings.normalise, names, "none")
@@ -246,10 +245,18 @@ def test_ids(settings: Settings, sample) -> list[str] | None:
     return None if sample is None else list(sample.ids)
 
 
-def check_named(files) -> None:
-    """Refuse a submission of shared files whose test images nobody names."""
-    for file in files:
-        if not getattr(file, "knows_test", True):
+def check_named(settings: Settings, files) -> None:
+    """Refuse a submission of test images that nobody names, and names that are of no use."""
+    from finegrain.embeddings.shared_file import SharedFile
+
+    shared = [file for file in files if isinstance(file, SharedFile)]
+    if settings.test_folder is not None and not shared:
+        raise UserError(
+            "--test-folder names the rows of shared files, and these files of export_features.py "
+            "name their own; leave it out"
+        )
+    for file in shared if settings.output is not None else ():
+        if not file.knows_test:
             raise UserError(
                 f"{file.path} does not say which test images its rows are; give --test-folder with "
                 "these images, or the --sample-submission whose ids stand in their order"

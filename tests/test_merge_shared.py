@@ -67,6 +67,18 @@ def test_the_ids_of_a_sample_stand_in_its_order(shared, script_here, tmp_path):
     assert [round(rows[each]) for each in ids] == right.tolist()
 
 
+def test_a_test_folder_is_of_no_use_to_files_that_name_their_rows(
+    make_features, script_here, tmp_path
+):
+    rows = (["train/a/1.jpg", "train/b/2.jpg"], [0, 1], np.eye(2, dtype="float32"))
+    path = make_features(tmp_path / "own.h5", ["a", "b"], {"train": rows})
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "1.jpg").write_bytes(b"")
+    asked = ("--features", path, "--test-folder", tmp_path / "test")
+    status, _, errors = script_here(MERGE, *asked)
+    assert status == 2 and errors.count("\n") == 1 and "leave it out" in errors
+
+
 def test_rows_that_nobody_names_are_not_submitted(shared, script_here, tmp_path):
     files, _ = shared
     asked = ("--valid-fraction", "0.2", "--output", tmp_path / "pred.csv")

@@ -326,7 +326,7 @@ def attribute(name, value):
 def test_an_export_of_other_shapes_rows_or_types_is_read_or_refused(folder, change):
     from finegrain.embeddings.feature_file import FeatureFile
     from finegrain.merging.joined import join_features
-    from finegrain.merging.rows import split_rows
+    from finegrain.merging.split import split_rows
     from finegrain.stores.row_store import DamagedStore, RowStore
 
     path = folder / "features" / "multi.h5"

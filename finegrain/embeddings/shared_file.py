@@ -24,6 +24,8 @@ LAYOUTS = (
 )
 TEST, UNLABELLED = "test", "unlabelled"
 CLASSES = "classes"
+# One-hot rows read at a time.
+BLOCK = 4096
 
 
 def open_features(path: Path, test_ids: Sequence[str] | None = None) -> FeatureFile:
@@ -48,17 +50,18 @@ class SharedFile(FeatureFile):
     """A shared file, opened as one of this project's; its test images are the split `unlabelled`.
 
     Attributes:
-        knows_test: whether the rows of `test` have ids that somebody gave, in order.
+        knows_test: whether the rows of `test` have ids that somebody gave, in order, or there are
+            none.
     """
 
     def __init__(self, path: Path, test_ids: Sequence[str] | None = None):
         self._test_ids = test_ids
         self._names: dict[str, str] = {}
-        self.knows_test = test_ids is not None
         super().__init__(path)
 
     def _read_layout(self) -> None:
         file = self._file
+        self.knows_test = self._test_ids is not None or TEST not in file or self._has_paths(TEST)
         layout = next(layout for layout in LAYOUTS if set(layout["train"]) <= set(file))
         labels = {split: self._labels(name) for split, (_, name) in layout.items() if name in file}
         classes = 1 + max(int(numbers.max()) for numbers in labels.values())
@@ -80,19 +83,24 @@ class SharedFile(FeatureFile):
 
     def _labels(self, name: str) -> np.ndarray:
         """(N,) int64 class numbers."""
-        values = self._file[name][:]
-        if values.ndim == 2 and values.shape[1] > 1:
-            values = values.argmax(axis=1)
-        values = values.reshape(-1)
+        data = self._file[name]
+        if data.ndim == 2 and data.shape[1] > 1:
+            # Of many photographs and classes the one-hot rows are too much for the memory.
+            starts = range(0, len(data), BLOCK)
+            blocks = [data[start : start + BLOCK].argmax(axis=1) for start in starts]
+            values = np.concatenate(blocks or [np.empty(0)])
+        else:
+            values = data[:].reshape(-1)
+        if not len(values) or not np.isfinite(values).all() or values.min() < 0:
+            raise ValueError(f"{name} holds no class numbers")
         numbers = values.astype(np.int64)
-        if not len(numbers) or (numbers != values).any() or numbers.min() < 0:
+        if (numbers != values).any():
             raise ValueError(f"{name} holds no class numbers")
         return numbers
 
     def _own_names(self, split: str, rows: int) -> list[str]:
         """Paths of a split's rows where the file has them, as those of this project do."""
         if self._has_paths(split):
-            self.knows_test |= split == TEST
             data = self._file[f"{split}_path"]
             if len(data) != rows:
                 raise ValueError(f"it has {len(data)} paths of {rows} rows of {split}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finegrain.merging.answers import Answers, answer
-from finegrain.merging.rows import MergeSplit
+from finegrain.merging.split import MergeSplit
 from finegrain.merging.training import Merged, MergedTraining, train_merged
 from finegrain.models.merged import Branch
 from finegrain.whole_files import written_whole

@@ -10,7 +10,7 @@ from finegrain.errors import UserError
 from finegrain.evaluation.metrics import clipped
 from finegrain.merging.answers import answer
 from finegrain.merging.joined import JoinedFeatures
-from finegrain.merging.rows import answering_rows
+from finegrain.merging.split import answering_rows
 from finegrain.merging.training import Merged
 from finegrain.submission.class_probabilities import ClassProbabilities
 from finegrain.submission.submission import SampleSubmission

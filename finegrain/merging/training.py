@@ -11,7 +11,8 @@ from finegrain.embeddings.logistic import STRENGTHS, fits
 from finegrain.errors import UserError
 from finegrain.memory import size_in_words
 from finegrain.merging.answers import Answers, answer
-from finegrain.merging.rows import BATCH_IN_ORDER, FeatureRows, MergeSplit
+from finegrain.merging.rows import BATCH_IN_ORDER, FeatureRows
+from finegrain.merging.split import MergeSplit
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.merged import (
     KEPT,

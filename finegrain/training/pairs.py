@@ -1,4 +1,4 @@
-"""Who is whose partner inside a batch, for the verification loss, and batches of such pairs."""
+"""Batches of pairs, for the verification loss: every image with a partner from its own batch."""
 
 import math
 import warnings
@@ -11,65 +11,17 @@ import numpy as np
 from finegrain.models.heads import SAME_CLASS
 from finegrain.models.heads.category import CATEGORY
 from finegrain.models.multi_loss import PARTNER
+from finegrain.training.partners import (
+    drawn_partners,
+    random_negative_partners,
+    swap_positive_partners,
+)
 from finegrain.training.stage import Negatives
 
 PairBatch: TypeAlias = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 TwoImages: TypeAlias = tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
 # Keras looks at so many batches to learn their shapes, and then begins anew.
 LOOKED_AT = 2
-
-
-def swap_positive_partners(labels: np.ndarray) -> np.ndarray:
-    """Pair the images of a batch by swapping, positive pairs first.
-
-    Walk the batch of (B,) labels; each image still alone swaps places with the next one of its
-    class that is still alone. Those that find nobody swap among themselves in their order, which
-    makes negative pairs. An odd last one stays itself.
-
-    Returns:
-        (B,) int32, `partner`: image i is paired with image `partner[i]`. It is its own inverse:
-        `partner[partner] == arange(B)`.
-    """
-    labels = np.asarray(labels)
-    partner = np.arange(len(labels), dtype=np.int32)
-    alone: dict[int, int] = {}
-    for index, label in enumerate(labels.tolist()):
-        if label in alone:
-            other = alone.pop(label)
-            partner[index], partner[other] = other, index
-        else:
-            alone[label] = index
-    unmatched = sorted(alone.values())
-    for one, other in zip(unmatched[::2], unmatched[1::2], strict=False):
-        partner[one], partner[other] = other, one
-    return partner
-
-
-def random_negative_partners(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(B,) int32 partners for (B,) labels: for every image a random one of another class.
-
-    An image with no image of another class in the batch stays itself.
-    """
-    labels = np.asarray(labels)
-    partner = np.arange(len(labels), dtype=np.int32)
-    for index, label in enumerate(labels):
-        others = np.flatnonzero(labels != label)
-        if len(others):
-            partner[index] = rng.choice(others)
-    return partner
-
-
-def drawn_partners(count: int, rng: np.random.Generator) -> np.ndarray:
-    """(B,) int32 partners, drawn whatever the classes, so that some pairs are of one class.
-
-    Two by two, as two independent draws of photographs stand side by side. It is its own inverse;
-    of an odd number one stays itself.
-    """
-    partner = np.arange(count, dtype=np.int32)
-    drawn = rng.permutation(count)
-    one, other = drawn[: count // 2], drawn[count // 2 : count // 2 * 2]
-    partner[one], partner[other] = other, one
-    return partner
 
 
 def same_class_targets(targets: np.ndarray, partner: np.ndarray) -> np.ndarray:

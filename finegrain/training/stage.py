@@ -60,7 +60,7 @@ class Stage:
         long_tail: `none`; `weights`, by which classes of few images count as much as others; or
             `balanced-softmax`, whose logits need not tell which classes have many.
         positive_rate: share of batches made of positive pairs.
-        negatives: how the other batches are paired, see `finegrain.training.pairs`.
+        negatives: how the other batches are paired, see `finegrain.training.partners`.
         side: of the square pictures, in pixels, where not that of the stages before.
         train_batch_norm: let unfrozen BatchNormalization learn.
         schedule: what becomes of the learning rate: a row of `finegrain.training.schedule`.

@@ -41,7 +41,7 @@ def run_of(epochs=2, seconds=100.0, timed=None, error=0.25, peak=2e9, disk=0):
 def test_both_sides_swap_the_same_images(labels):
     from side_by_side.image_pairs import swapped
 
-    from finegrain.training.pairs import swap_positive_partners
+    from finegrain.training.partners import swap_positive_partners
 
     one_hot = np.eye(6)[labels]
     images, swapped_labels = swapped((np.arange(len(labels)), one_hot))

@@ -48,6 +48,11 @@ def test_the_layout_of_the_flowers(tmp_path, one_hot):
         assert not file.knows_test
 
 
+def test_a_file_without_test_rows_leaves_nothing_to_be_named(tmp_path):
+    with open_features(write(tmp_path / "a.h5", train=TRAIN, label=LABELS)) as file:
+        assert file.knows_test and "unlabelled" not in file.splits
+
+
 def test_files_of_one_order_are_joined_and_others_refused(tmp_path):
     one = open_features(write(tmp_path / "a.h5", train=TRAIN, label=LABELS, test=TEST))
     two = open_features(write(tmp_path / "b.h5", train=TRAIN * 2, label=LABELS, test=TEST))
@@ -65,6 +70,8 @@ def test_files_of_one_order_are_joined_and_others_refused(tmp_path):
         ({"train": TRAIN, "label": LABELS[:4]}, "6 rows and 4 labels"),
         ({"train": TRAIN, "label": LABELS - 1}, "label holds no class numbers"),
         ({"train": TRAIN, "label": LABELS + 0.5}, "label holds no class numbers"),
+        ({"train": TRAIN, "label": LABELS * np.nan}, "label holds no class numbers"),
+        ({"train": TRAIN, "label": LABELS * np.inf}, "label holds no class numbers"),
         ({"train": TRAIN[:, :, None], "label": LABELS}, "instead of \\(N, D\\) numbers"),
         ({"train": TRAIN, "label": LABELS, "test": TEST[:, :2]}, "of another width"),
         ({"train": TRAIN, "label": LABELS, "test": TEST, "test_path": ["a"]}, "1 paths of 5 rows"),

@@ -10,7 +10,8 @@ from finegrain.errors import UserError
 from finegrain.merging import rows as rows_module
 from finegrain.merging.answers import answer
 from finegrain.merging.joined import join_features
-from finegrain.merging.rows import FeatureRows, shuffled_in_blocks, split_rows
+from finegrain.merging.rows import FeatureRows, shuffled_in_blocks
+from finegrain.merging.split import split_rows
 
 
 @given(st.integers(1, 200), st.integers(1, 20), st.integers(1, 50), st.integers(0, 9))

@@ -13,7 +13,7 @@ from finegrain.errors import UserError
 from finegrain.evaluation.metrics import log_loss
 from finegrain.merging.answers import answer
 from finegrain.merging.joined import join_features
-from finegrain.merging.rows import split_rows
+from finegrain.merging.split import split_rows
 from finegrain.merging.training import MASKS, MergedTraining, branches, train_merged
 from finegrain.models.merged import dropout_mask, merged_model
 

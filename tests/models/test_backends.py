@@ -13,7 +13,8 @@ import pytest
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import find_backbone
 from finegrain.training.objectives import find_objective
-from finegrain.training.pairs import same_class_targets, swap_positive_partners
+from finegrain.training.pairs import same_class_targets
+from finegrain.training.partners import swap_positive_partners
 
 LABELS = np.array([0, 1, 1, 0, 2])
 

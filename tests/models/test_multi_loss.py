@@ -8,7 +8,8 @@ from finegrain.models.backbone import BACKBONE_LAYER, build_backbone, freeze
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import classifier, embedder, softmax_model
 from finegrain.models.multi_loss import multi_loss_model, same_class, two_towers
-from finegrain.training.pairs import same_class_targets, swap_positive_partners, two_images
+from finegrain.training.pairs import same_class_targets, two_images
+from finegrain.training.partners import swap_positive_partners
 
 CLASSES, SIDE = 3, 64
 LABELS = np.array([0, 1, 0, 2, 2, 1, 1])

@@ -12,11 +12,13 @@ from PIL import Image
 
 from finegrain.training.pairs import (
     PairGenerator,
-    drawn_partners,
     is_positive_batch,
     pair_batch,
-    random_negative_partners,
     same_class_targets,
+)
+from finegrain.training.partners import (
+    drawn_partners,
+    random_negative_partners,
     swap_positive_partners,
 )
 

@@ -11,7 +11,8 @@ from finegrain.models.heads.category import CATEGORY
 from finegrain.models.multi_loss import PARTNER, multi_loss_model
 from finegrain.training.objectives.objective import Objective, dealt, take
 from finegrain.training.objectives.softmax import identification_loss
-from finegrain.training.pairs import pair_batch, random_negative_partners, same_class_targets
+from finegrain.training.pairs import pair_batch, same_class_targets
+from finegrain.training.partners import random_negative_partners
 from finegrain.training.stage import Stage
 
 
