@@ -15,55 +15,24 @@ It runs the commands a user would type, as processes of their own. Stopped, the 
 on; sources, seeds and rows may be added to later, and a table is made of what is finished.
 """
 
-import csv
-import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 from side_by_side.commands import AtOnce, call, side_by_side
 from side_by_side.data_sets import make_data_set
-from side_by_side.spread import spread
+from side_by_side.parts import MODERN, Row, parts_table
+from side_by_side.reached import MODERN_FOLDER, SECONDS, finished
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.flags import BatchSize, ImageSize, Seed, Share
 from finegrain.whole_files import written_whole
 
-MODERN = "the modern recipe"
-BASELINE = "logistic regression on frozen embeddings"
-RESULTS, EVALUATION = "results.json", "evaluation.json"
-# What a folder of answers gets last.
-SECONDS = "seconds.txt"
-SOFTMAX, PAIRS, ANSWERS = "single_model.py", "froze_fine_tune.py", "tools/evaluate.py"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One training beside the modern recipe's.
-
-    Attributes:
-        name: of the part.
-        flags: what differs from the modern recipe.
-        taken_away: whether the recipe has the part and the row has not; else it is added.
-        script: that trains; that of answers asks the modern recipe's run in another way.
-    """
-
-    name: str
-    flags: dict[str, Any] = field(default_factory=dict)
-    taken_away: bool = False
-    script: str = SOFTMAX
-
-    @property
-    def folder(self) -> str:
-        """Name of its runs' folders."""
-        words = [Path(self.script).stem] if self.script != SOFTMAX else []
-        words += [f"{key}-{value}" for key, value in self.flags.items()]
-        return "-".join(words) or "modern"
+PAIRS, ANSWERS = "froze_fine_tune.py", "tools/evaluate.py"
 
 
 def pairs(loss: str) -> dict[str, Any]:
@@ -164,7 +133,7 @@ def main(settings: Settings) -> None:
         for row in rows:
             jobs = (partial(train, settings, row, *place) for place in places)
             side_by_side(jobs, settings.at_once)
-    table = results_table(settings, rows, list(sources))
+    table = parts_table(rows, {each: place(settings, *each) for each in places})
     with written_whole(settings.output / "table.md") as file:
         file.write_text(table, encoding="utf-8")
     print(table)
@@ -204,7 +173,7 @@ def train(settings: Settings, row: Row, name: str, seed: int) -> None:
         return
     if row.script == ANSWERS:
         started = time.monotonic()
-        asked = {"run": folder / ROWS[0].folder, "output": folder / row.folder}
+        asked = {"run": folder / MODERN_FOLDER, "output": folder / row.folder}
         call(row.script, is_alone=settings.at_once == 1, **asked, **row.flags)
         with written_whole(folder / row.folder / SECONDS) as file:
             file.write_text(f"{time.monotonic() - started:.1f}")
@@ -223,137 +192,6 @@ def train(settings: Settings, row: Row, name: str, seed: int) -> None:
         baseline=row.name == MODERN,
         **{"recipe": "modern", **row.flags},
     )
-
-
-@dataclass(frozen=True)
-class Reached:
-    """What a run reached: top-1 errors, and the seconds that its epochs took."""
-
-    valid: float
-    test: float
-    seconds: float
-
-
-def finished(run: Path) -> Reached | None:
-    """What a run reached, or answers of one; None where it has not come to its end."""
-    if (run / SECONDS).exists():
-        splits = read(run / EVALUATION)["splits"]
-        right = (splits[name]["measures"]["top1_accuracy"]["value"] for name in ("valid", "test"))
-        own = seconds_of(run.parent / ROWS[0].folder) + float((run / SECONDS).read_text())
-        return Reached(*(1 - share for share in right), own)
-    results = read(run / RESULTS) if (run / RESULTS).exists() else {}
-    last = results.get("model_from")
-    if not last:
-        return None
-    numbers = results["stages"][last]
-    return Reached(numbers["valid_error"], numbers["test_error"], seconds_of(run))
-
-
-def baseline(run: Path) -> Reached | None:
-    """What logistic regression reached on the frozen embeddings of a run's backbone."""
-    numbers = read(run / RESULTS).get("baseline") if (run / RESULTS).exists() else None
-    keys = ("valid_error", "test_error", "seconds")
-    return Reached(*(numbers[key] for key in keys)) if numbers else None
-
-
-def read(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text(encoding="utf-8"))
-
-
-def seconds_of(run: Path) -> float:
-    """Of all epochs, without filling the store, which rows share."""
-    total = 0.0
-    for history in run.glob("*/history.csv"):
-        with history.open(newline="", encoding="utf-8") as table:
-            total += sum(float(row["seconds"]) for row in csv.DictReader(table))
-    return total
-
-
-def results_table(settings: Settings, rows: Sequence[Row], names: Sequence[str]) -> str:
-    """Every row that is finished for some set, best first, as a Markdown table."""
-    table = {
-        (row.name, name, seed): finished(place(settings, name, seed) / row.folder)
-        for row in rows
-        for name in names
-        for seed in settings.seeds
-    }
-    rows = [*rows, Row(BASELINE, taken_away=True)]
-    for name, seed in ((name, seed) for name in names for seed in settings.seeds):
-        table[BASELINE, name, seed] = baseline(place(settings, name, seed) / ROWS[0].folder)
-    lines = [
-        f"| part | {' | '.join(names)} | saved, validation | saved, test | seconds |",
-        f"|---|{'---|' * len(names)}---|---|---|",
-    ]
-    parts = [Part.of(row, names, settings.seeds, table) for row in rows]
-    first, *others = [part for part in parts if part.pairs]
-    others.sort(key=lambda part: part.saved_a_second, reverse=True)
-    return "\n".join([*lines, *(part.line(names) for part in [first, *others])]) + "\n"
-
-
-@dataclass(frozen=True)
-class Part:
-    """A row beside the modern recipe.
-
-    Attributes:
-        pairs: set -> for each seed that is finished in both, what the row and the recipe reached.
-    """
-
-    row: Row
-    pairs: dict[str, list[tuple[Reached, Reached]]]
-
-    @classmethod
-    def of(
-        cls,
-        row: Row,
-        names: Sequence[str],
-        seeds: Sequence[int],
-        table: Mapping[tuple[str, str, int], Reached | None],
-    ) -> "Part":
-        """Take together what is finished."""
-        pairs: dict[str, list[tuple[Reached, Reached]]] = {}
-        for name in names:
-            both = [(table[row.name, name, seed], table[MODERN, name, seed]) for seed in seeds]
-            done = [(here, there) for here, there in both if here and there]
-            if done:
-                pairs[name] = done
-        return cls(row, pairs)
-
-    def saved(self, split: str) -> list[float]:
-        """By how much the part lowers the error: for each seed, the mean over the sets."""
-        sign = 1 if self.row.taken_away else -1
-        count = min(len(done) for done in self.pairs.values())
-        return [
-            mean(
-                sign * (getattr(here, split) - getattr(there, split))
-                for here, there in (done[seed] for done in self.pairs.values())
-            )
-            for seed in range(count)
-        ]
-
-    @property
-    def seconds(self) -> float:
-        """Of what has the part, mean over sets and seeds."""
-        which = 1 if self.row.taken_away else 0
-        return mean(pair[which].seconds for done in self.pairs.values() for pair in done)
-
-    @property
-    def saved_a_second(self) -> float:
-        """What the table is sorted by."""
-        return mean(self.saved("test")) / self.seconds
-
-    def line(self, names: Sequence[str]) -> str:
-        """Of the Markdown table: test errors of each set, then what the part saves."""
-        errors = [
-            spread([here.test for here, _ in self.pairs[name]]) if name in self.pairs else "-"
-            for name in names
-        ]
-        what = f"{'without' if self.row.taken_away else 'with'} {self.row.name}"
-        saved = [spread(self.saved(split), sign="+") for split in ("valid", "test")]
-        if self.row.name in (MODERN, BASELINE):
-            what = self.row.name
-        if self.row.name == MODERN:
-            saved = ["", ""]
-        return f"| {' | '.join([what, *errors, *saved])} | {self.seconds:.0f} |"
 
 
 if __name__ == "__main__":
