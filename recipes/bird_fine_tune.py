@@ -92,7 +92,8 @@ class Settings(StageSettings):
     # side of the square the images are resized to, in pixels; by default the model's
     image_size: ImageSize | None = None
     # another head than the model's: plain, attention, se, cbam, bilinear, bilinear_attention or
-    # compact_bilinear
+    # compact_bilinear; as first coded attention_coded, se_coded, cbam_coded or
+    # bilinear_attention_coded
     head: str | None = None
     # of a bilinear head: squeeze the products of features to so many numbers; 0 keeps them all
     compact: Annotated[int, Interval(ge=0, le=10_000_000)] = 0

@@ -36,10 +36,8 @@ def test_it_sets_what_is_not_given(name, more, described, script_here, drawn_dat
     config = json.loads((run / "config.json").read_text())
     settings = config["settings"]
     assert config["defaults"] == "modern"
-    assert settings["head_rate"] == 1 and settings["schedule"] == "cosine"
-    # Without pretrained weights there is no regression to begin with.
-    state = json.loads((run / "2-unfrozen" / "state.json").read_text())
-    assert state["settings"]["head_rate"] == 10
+    assert settings["head_rate"] == 10 and settings["schedule"] == "cosine"
+    assert settings["rotation"] == 15
     assert settings["label_smoothing"] == (0 if more[:1] == ("--label-smoothing",) else 0.1)
     status, table, errors = script_here("tools/compare.py", "--run", str(run))
     assert status == 0 and table.splitlines()[1].startswith(f"{described}  "), errors
@@ -98,8 +96,8 @@ def test_a_run_goes_on_with_the_numbers_its_recipe_had(
     status, _, errors = script_here("single_model.py", *asked, "--rotation", "20")
     assert status == 2 and "rotation 45.0 there, 20.0 now" in errors
     config = json.loads((run / "config.json").read_text())
-    config["settings"] |= {"head_rate": "ten", "dropout": 0.2}
+    config["settings"] |= {"rotation": "ten", "dropout": 0.2}
     (run / "config.json").write_text(json.dumps(config))
     status, _, errors = script_here("single_model.py", *asked)
-    assert status == 2 and "head_rate 'ten' there, 1.0 now" in errors
+    assert status == 2 and "rotation 'ten' there, 15.0 now" in errors
     assert "dropout 0.2 there, 0.3 now" in errors

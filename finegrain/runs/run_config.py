@@ -27,7 +27,7 @@ CONFIG = "config.json"
 Side = Annotated[int, Interval(ge=1, le=100_000)]
 
 
-HeadStart = Literal["random", "zero", "logistic", "auto"]
+HeadStart = Literal["random", "zero", "logistic"]
 # What a backbone sees of pixels from 0 to 255: what it was pretrained on, 0 to 1, or the pixels.
 Pixels = Literal["own", "unit", "raw"]
 

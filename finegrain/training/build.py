@@ -46,16 +46,13 @@ def build_model(
         neck=settings.neck,
         seed=settings.seed,
         memory_gb=memory_gb,
-        from_zero=settings.head_start in ("zero", "auto"),
+        from_zero=settings.head_start == "zero",
         **pairs,
     )
 
 
-def begins_as_baseline(model: keras.Model, settings: RunSettings, weights: str) -> bool:
-    """Whether the softmax is to begin as a regression on the embedding that it sees.
-
-    Kumar et al. 2022, arXiv 2202.10054, section 3: heads that begin with random numbers distort the
-    features that they are to read.
+def check_head_start(model: keras.Model, settings: RunSettings, weights: str) -> None:
+    """Refuse to begin with a regression on an embedding that is not the softmax's own.
 
     Args:
         model: the training model.
@@ -63,10 +60,10 @@ def begins_as_baseline(model: keras.Model, settings: RunSettings, weights: str) 
         weights: what its backbone was built with.
 
     Raises:
-        UserError: it was asked for, and the embedding is another; names the setting in the way.
+        UserError: names the setting that stands in the way.
     """
-    if settings.head_start not in ("logistic", "auto"):
-        return False
+    if settings.head_start != "logistic":
+        return
     is_dense = isinstance(model.get_layer(CATEGORY), keras.layers.Dense)
     obstacles = {
         "--weights none": weights == "none",
@@ -76,13 +73,12 @@ def begins_as_baseline(model: keras.Model, settings: RunSettings, weights: str) 
         f"--hidden {settings.hidden}": bool(settings.hidden),
         "an objective without a plain softmax": not is_dense,
     }
-    in_the_way = next((name for name, is_there in obstacles.items() if is_there), None)
-    if in_the_way and settings.head_start == "logistic":
-        raise UserError(
-            "--head-start logistic is for a softmax on the mean of a pretrained backbone's "
-            f"feature map, which it is not with {in_the_way}; leave out one of the two"
-        )
-    return not in_the_way
+    for obstacle, is_there in obstacles.items():
+        if is_there:
+            raise UserError(
+                "--head-start logistic is for a softmax on the mean of a pretrained backbone's "
+                f"feature map, which it is not with {obstacle}; leave out one of the two"
+            )
 
 
 def rebuild_model(config: RunConfig, size: tuple[int, int], classes: int) -> keras.Model:

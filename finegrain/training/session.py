@@ -22,7 +22,7 @@ from finegrain.records import check_type
 from finegrain.runs.run_config import RunSettings
 from finegrain.runs.run_folder import RunFolder, describe_data
 from finegrain.runs.stage_folder import STATE, StageFolder, read_state
-from finegrain.training.build import begins_as_baseline, build_model, rebuild_model, take_trained
+from finegrain.training.build import build_model, check_head_start, rebuild_model, take_trained
 from finegrain.training.computing import Computing, set_up_computing
 from finegrain.training.feed import Feed, check_feed, fitting_batch_size
 from finegrain.training.objectives import find_objective
@@ -64,10 +64,9 @@ class Session:
     @property
     def starts_from_logistic(self) -> bool:
         """Whether the softmax is to begin with the baseline's weights: before the first epoch."""
-        config = self.run.config
-        if self.settings is None or self.folder(self.stages[0]).epochs:
+        if self.settings is None or self.run.config.settings.head_start != "logistic":
             return False
-        return begins_as_baseline(self.model, config.settings, config.weights.name)
+        return not self.folder(self.stages[0]).epochs
 
     def folder(self, stage: Stage) -> StageFolder:
         """The stage's folder; refused if it was made with other settings."""
@@ -155,12 +154,10 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         getattr(settings, "memory_gb", MEMORY_GB),
     )
     # Before a run folder is bound to these settings.
-    has_start = begins_as_baseline(model, recorded, settings.weights)
+    check_head_start(model, recorded, settings.weights)
     backbone = model.get_layer(BACKBONE_LAYER)
     default = spec.unfreeze_from or str(boundary_index(backbone, None))
     stages = settings.stages(settings.unfreeze_from or default)
-    if recorded.head_start == "auto" and not has_start:
-        stages = [stage.with_fast_heads() for stage in stages]
     _check_stages(
         stages,
         objective,

@@ -1,7 +1,7 @@
 """One stretch of training with one setting."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,8 +31,6 @@ from finegrain.runs.run_config import defaults_of
 # Partners in batches that are not made of positive pairs.
 Negatives = Literal["other-class", "drawn"]
 Monitor = Literal["loss", "accuracy"]
-# Times the learning rate.
-FAST_HEADS = 10
 # Fields that are no more, with the one value they ever had in a run.
 GONE = {"lower_rate": 1.0}
 
@@ -131,12 +129,6 @@ class Stage:
             return 1
         # More views than epochs would never be looked at.
         return min(self.views, self.epochs)
-
-    def with_fast_heads(self) -> "Stage":
-        """With heads that, begun with zeros, keep up with pretrained blocks that learn too."""
-        if self.unfreeze_from is None:
-            return self
-        return replace(self, head_rate=FAST_HEADS * self.head_rate)
 
     @classmethod
     def held_before(cls) -> dict[str, Any]:

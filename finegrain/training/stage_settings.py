@@ -26,8 +26,7 @@ from finegrain.training.stage import Monitor, Stage
 
 # Between stage 2 and `3-retrained` by name, as `trick_tune.py` comes after it.
 FINAL = "3-final"
-# Sources: AdamW arXiv 1711.05101, cosine 1608.03983, warm-up 1706.02677, smoothing 1512.00567,
-# begun as a regression 2202.10054.
+# Sources: AdamW arXiv 1711.05101, cosine 1608.03983, warm-up 1706.02677, smoothing 1512.00567.
 MODERN = {
     "frozen_epochs": 0,
     "unfrozen_epochs": 12,
@@ -35,7 +34,8 @@ MODERN = {
     "unfrozen_learning_rate": 3e-4,
     "weight_decay": 0.02,
     "label_smoothing": 0.1,
-    "head_start": "auto",
+    "head_rate": 10.0,
+    "head_start": "zero",
     "rotation": 15.0,
     "shear": 0.0,
     "dropout": 0.3,
@@ -43,7 +43,7 @@ MODERN = {
     "unfrozen_views": 4,
 }
 # What it set before; a run that was begun so goes on so.
-MODERN_BEFORE = {"head_rate": 10.0, "head_start": "zero", "rotation": 45.0, "shear": 0.2}
+MODERN_BEFORE = {"rotation": 45.0, "shear": 0.2}
 # What the recipe of the dogs was first coded with; its sources are in docs/originals.md.
 FIRST_CODED = {
     "frozen_optimizer": "nadam",
@@ -74,8 +74,8 @@ class StageSettings(TrainingSettings):
     """
 
     # original: the numbers that the source describes. as-first-coded: those of its code. modern: no
-    # frozen stage, 12 epochs by AdamW along a cosine, from the softmax of the baseline on. It sets
-    # the flags below that are not given
+    # frozen stage, 12 epochs by AdamW along a cosine, heads from zero and ten times as fast. It
+    # sets the flags below that are not given
     recipe: Literal["original", "as-first-coded", "modern"] = "original"
     # at most so many epochs of stage 1, the backbone frozen, by Adam; 0 leaves it out
     frozen_epochs: StageEpochs = 30
@@ -106,8 +106,7 @@ class StageSettings(TrainingSettings):
     # in the end take weights between the first and the best ones of stage 2, those that suit the
     # validation images best: keeps some of what pretraining knew and training forgets
     interpolate: bool = False
-    # what the softmax begins with: random numbers, zeros, or logistic, the weights of the baseline;
-    # auto: of the baseline where it can, else zeros, from which they learn ten times as fast
+    # what the softmax begins with: random numbers, zeros, or logistic, the weights of the baseline
     head_start: HeadStart = "random"
     # of the feature map: its mean, or gem, a mean that learns how much large features count
     pooling: Literal["mean", "gem"] = "mean"
