@@ -1,124 +1,158 @@
-"""GPU memory to expect at a batch size, computed from the layers' shapes.
+"""Memory to expect at a batch size, computed from the layers' shapes, and measured.
 
     python benchmarks/gpu_memory.py --backbone xception
     python benchmarks/gpu_memory.py --birds
+    python benchmarks/gpu_memory.py --birds --measure
 
 The second prints the models of recipes/bird_fine_tune.py at their true size, with the largest
-batch that fits `--memory-gb`.
+batch that fits `--memory-gb`. With `--measure` each step is also taken twice, on the CPU, by a
+process of its own, whose peak stands behind the estimate; batches of models that all learn then
+need as much memory, and minutes.
 
-Counts float32 weights, the optimizer's and the gradients' share of the trained ones, and
-activations: below the first trained layer only the largest neighbouring pair lives at a time,
-above it every layer's output is kept for the backward pass, and the largest neighbouring pair of
-their gradients beside them. The CUDA context and cuDNN's workspace come on top as a flat 0.8 GB.
-It is an estimate to choose a batch size by, no measurement on a GPU. On a CPU, with all layers
-trained, a process grew by less for each image of a batch: by 0.8 of what is computed here with
-VGG16, 0.6 with EfficientNetB3 and 0.4 with MobileNetV2, since not every layer's output is needed
-again. A batch that does not fit all the same is trained in parts.
+Counts float32 weights, gradients, the optimizer's moments and the numbers of its largest update;
+what the backward pass needs of the layers that learn, and the largest neighbouring pair of
+gradients beside it; and what a process or a GPU's libraries take before the first weight. See
+`finegrain.models.step_memory`. On a GPU nothing was measured: cuDNN chooses its workspace by what
+is free. A batch that does not fit there is trained in parts.
 """
 
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from side_by_side.commands import command
 
 from finegrain.command import load_keras, run_command
+from finegrain.errors import UserError
 from finegrain.flags import BatchSize, Count, Gigabytes, ImageSize
+
+if TYPE_CHECKING:
+    from finegrain.models.step_memory import StepMemory
+
+BIRDS_BATCH = 32
 
 
 @dataclass
 class Settings:
-    """Print a table of GPU memory a batch size and stage."""
+    """Print a table of memory a batch size and stage."""
 
     # a backbone of the table, with a softmax of 200 classes
     backbone: str = "xception"
-    # side of the input in pixels; by default the backbone's own
+    # side of the input in pixels; by default the model's own
     image_size: ImageSize | None = None
     batch_sizes: tuple[BatchSize, ...] = (8, 16, 32, 64)
-    # the seven bird models instead
+    # the seven bird models instead, at a batch of 32 or the first of --batch-sizes that is given
     birds: bool = False
-    # of the GPU, for the largest batch
+    # take the steps, too
+    measure: bool = False
+    # of the device, for the largest batch
     memory_gb: Gigabytes = 6.0
     classes: Count = 200
 
 
+class Step(NamedTuple):
+    """What learns, and by which optimizer: flags of `step_peak.py`."""
+
+    unfreeze_from: str
+    optimizer: str
+    train_batch_norm: bool = False
+
+
 def main(settings: Settings) -> None:
     load_keras()
-    if settings.birds:
-        print_birds(settings)
-    else:
-        print_backbone(settings)
+    rows = bird_rows(settings) if settings.birds else backbone_rows(settings)
+    for row in rows:
+        print(f"| {' | '.join(row)} |", flush=True)
 
 
-def print_backbone(settings: Settings) -> None:
+def backbone_rows(settings: Settings) -> Iterator[list[str]]:
     """A row a stage, a column a batch size."""
-    from finegrain.models.backbone import BACKBONE_LAYER, boundary_index, build_backbone
+    from step_peak import build
+
     from finegrain.models.backbone_table import find_backbone
-    from finegrain.models.classifier import softmax_model
 
     spec = find_backbone(settings.backbone)
-    side = settings.image_size or spec.image_size
-    model = softmax_model(build_backbone(spec, "none", (side, side)), spec, settings.classes)
-    backbone = model.get_layer(BACKBONE_LAYER)
-    stages = {
-        "stage 1, frozen": (len(backbone.layers), "adam"),
-        "stages 2 and 3, last blocks": (boundary_index(backbone, spec.unfreeze_from), "sgd"),
-        "all layers trained": (0, "adam"),
-    }
-    sizes = " | ".join(f"batch {batch}" for batch in settings.batch_sizes)
-    print(f"| {spec.name} at {side} | {sizes} |\n|---|{'---|' * len(settings.batch_sizes)}")
-    for name, (boundary, optimizer) in stages.items():
-        needs = [memory(model, boundary, optimizer, batch) for batch in settings.batch_sizes]
-        print(f"| {name} | {' | '.join(map(gigabytes, needs))} |")
+    model = build(spec.name, settings.image_size, settings.classes)
+    last = spec.unfreeze_from or str(round(0.8 * len(model.get_layer("backbone").layers)))
+    side = model.input.shape[1]
+    yield [f"{spec.name} at {side}", *(f"batch {batch}" for batch in settings.batch_sizes)]
+    yield ["---"] * (1 + len(settings.batch_sizes))
+    for name, step in {
+        "stage 1, frozen": Step("none", "adam"),
+        "stages 2 and 3, last blocks, SGD": Step(last, "sgd"),
+        "the same, AdamW": Step(last, "adamw"),
+        "all layers, Adam": Step("0", "adam"),
+        "all layers, BatchNormalization too": Step("0", "adam", True),
+    }.items():
+        memory = memory_of(model, step)
+        yield [name, *(cell(settings, spec.name, memory, step, n) for n in settings.batch_sizes)]
 
 
-def print_birds(settings: Settings) -> None:
-    """A row a model: its size, both parts at a batch of 32, and the largest batch of each."""
+def bird_rows(settings: Settings) -> Iterator[list[str]]:
+    """A row a model: its size, both parts, and the largest batch of the second."""
     import keras
+    from step_peak import build
 
-    from finegrain.models.backbone import BACKBONE_LAYER, build_backbone
-    from finegrain.models.backbone_table import find_backbone
+    from finegrain.models.backbone import BACKBONE_LAYER
     from finegrain.models.bird_models import bird_models
-    from finegrain.models.classifier import softmax_model
-    from finegrain.models.image_heads import find_head
 
-    print(
-        "| model | input | parameters | of the head | part 1, batch 32 | part 2, batch 32 | "
-        f"largest batch of part 2 in {settings.memory_gb:g} GB |\n|---|---|---|---|---|---|---|"
-    )
-    for row in bird_models().values():
+    batch = BIRDS_BATCH if len(settings.batch_sizes) > 1 else settings.batch_sizes[0]
+    parts = {
+        "part 1": Step("none", "adam"),
+        "part 2": Step("0", "adam"),
+        "part 2, `--recipe original`": Step("0", "adam", True),
+    }
+    yield [
+        *("model", "input", "parameters", "of the head"),
+        *(f"{part}, batch {batch}" for part in parts),
+        f"largest batch of part 2 in {settings.memory_gb:g} GB",
+    ]
+    yield ["---"] * 8
+    for name in bird_models():
         keras.backend.clear_session()
-        spec = find_backbone(row.backbone)
-        model = softmax_model(
-            build_backbone(spec, "none", (row.image_size, row.image_size)),
-            spec,
-            settings.classes,
-            row.dropout,
-            row.hidden,
-            head=find_head(row.head),
-            hidden_dropout=row.hidden_dropout,
-        )
-        backbone = model.get_layer(BACKBONE_LAYER)
-        parts = [memory(model, first, "adam", 32) for first in (len(backbone.layers), 0)]
-        most = largest_batch(model, 0, "adam", settings.memory_gb * 1e9)
-        total, below = model.count_params(), backbone.count_params()
-        print(
-            f"| {row.name} | {row.image_size} | {total:,} | {total - below:,} | "
-            f"{' | '.join(map(gigabytes, parts))} | {most or 'none'} |",
-            flush=True,
-        )
+        model = build(name, settings.image_size, settings.classes)
+        total, below = model.count_params(), model.get_layer(BACKBONE_LAYER).count_params()
+        memories = {step: memory_of(model, step) for step in parts.values()}
+        most = memories[parts["part 2"]].largest_batch(settings.memory_gb * 1e9)
+        yield [
+            *(f"`{name}`", str(model.input.shape[1]), f"{total:,}", f"{total - below:,}"),
+            *(cell(settings, name, memory, step, batch) for step, memory in memories.items()),
+            str(most or "none"),
+        ]
 
 
-def memory(model, boundary: int, optimizer: str, batch: int) -> float:
-    """Bytes of a training step when the head and backbone layers from `boundary` on are trained."""
-    from finegrain.models.needed_memory import step_bytes
+def memory_of(model, step: Step) -> "StepMemory":
+    """What a step takes, computed."""
+    from step_peak import boundary
 
-    fixed, each = step_bytes(model, boundary, optimizer)
-    return fixed + batch * each
+    from finegrain.models.step_memory import step_memory
+
+    first = boundary(model, step.unfreeze_from)
+    return step_memory(model, first, step.optimizer, train_batch_norm=step.train_batch_norm)
 
 
-def largest_batch(model, boundary: int, optimizer: str, most_bytes: float) -> int:
-    """Images in the largest batch that fits; 0 if the weights alone do not."""
-    from finegrain.models.needed_memory import step_bytes
-
-    fixed, each = step_bytes(model, boundary, optimizer)
-    return max(0, int((most_bytes - fixed) / each))
+def cell(settings: Settings, model: str, memory: "StepMemory", step: Step, batch: int) -> str:
+    """What is computed, and what was measured if that is wanted."""
+    said = gigabytes(memory.at(batch))
+    if not settings.measure:
+        return said
+    words = command(
+        str(Path(__file__).with_name("step_peak.py")),
+        model=model,
+        image_size=settings.image_size,
+        batch_size=batch,
+        classes=settings.classes,
+        **step._asdict(),
+    )
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise UserError(f"{model} at a batch of {batch} took no step: {lines[-1:]}")
+    return f"{said}, {gigabytes(json.loads(done.stdout.splitlines()[-1])['peak'])} measured"
 
 
 def gigabytes(need: float) -> str:

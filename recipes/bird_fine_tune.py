@@ -48,7 +48,6 @@ from annotated_types import Interval
 
 from finegrain.command import load_keras, run_command
 from finegrain.flags import (
-    Gigabytes,
     ImageSize,
     LossWeight,
     Patience,
@@ -103,8 +102,6 @@ class Settings(StageSettings):
     hidden_dropout: Share | None = None
     # share of that layer dropped before the softmax; by default the model's
     dropout: Share | None = None
-    # refuse a head whose first layer alone takes more gigabytes to train
-    memory_gb: Gigabytes = 6.0
     # a second loss, by which images of a class are drawn together, others apart
     pair_loss: Literal["none"] | PairLossName = "none"
     # its weight

@@ -1,8 +1,7 @@
-"""Memory that a model's steps take, computed from the shapes of its layers and weights."""
+"""The least memory that a model takes, computed from the shapes of its layers and weights."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
 
 import keras
 
@@ -12,34 +11,14 @@ from finegrain.models.image_heads import COMPACT_WIDTH, ImageHead
 
 # Of a float32, and of a float16 or bfloat16.
 NUMBER_BYTES, HALF_BYTES = 4, 2
-# Numbers an optimizer keeps for each weight.
-MOMENTS = {"sgd": 1, "adam": 2}
-# A weight, its gradient and Adam's moments.
-TRAINED_BYTES = NUMBER_BYTES * (2 + MOMENTS["adam"])
+# A weight, its gradient and Adam's two moments.
+TRAINED_BYTES = 4 * NUMBER_BYTES
 # The GPU that the recipes are sized for.
 MEMORY_GB = 6.0
-# The CUDA context and cuDNN's workspace.
-CONTEXT_BYTES = 0.8e9
 # Of the outputs of trained layers, which a compiler may fuse or compute a second time. With all
 # layers trained, each image of a batch took 0.39 of them with MobileNetV2 on TensorFlow's CPU, 0.51
 # on JAX's, and 0.65 with Xception: as the peak of a process that trains two steps tells.
 SURELY_KEPT = 0.35
-
-
-def step_bytes(model: keras.Model, boundary: int, optimizer: str) -> tuple[float, float]:
-    """Bytes a training step on a GPU is likely to take, and bytes each image of a batch adds.
-
-    Float32 weights, the optimizer's and the gradients' share of the trained ones, and
-    activations: below the boundary, the first trained layer of the backbone, only the largest
-    neighbouring pair lives at a time, above it every layer's output is kept for the backward
-    pass, and the largest neighbouring pair of their gradients beside them.
-    """
-    frozen, trained = _divided(model, boundary)
-    kept, passing = list(map(_output_bytes, trained)), list(map(_output_bytes, frozen))
-    learning = sum(_weight_bytes(layer.trainable_weights) for layer in trained)
-    fixed = CONTEXT_BYTES + _weight_bytes(model.weights) + (1 + MOMENTS[optimizer]) * learning
-    each = max(_largest_pair(passing), sum(kept) + _largest_pair(kept) + sum(passing[-1:]))
-    return fixed, each
 
 
 def least_training_bytes(model: keras.Model, boundary: int, batch: int, frozen_batch: int) -> float:
@@ -52,16 +31,16 @@ def least_training_bytes(model: keras.Model, boundary: int, batch: int, frozen_b
     none; `batch` images pass the trained layers at a time, `frozen_batch` the others.
     """
     frozen, trained = _divided(model, boundary)
-    return _weight_bytes(model.weights) + max(
+    return weight_bytes(model.weights) + max(
         frozen_batch * _largest_output(frozen),
         batch * _largest_output(trained),
-        batch * SURELY_KEPT * sum(map(_output_bytes, trained)),
+        batch * SURELY_KEPT * sum(map(output_bytes, trained)),
     )
 
 
 def least_answer_bytes(model: keras.Model, batch: int) -> float:
     """What answering with a model, or with a part of one, takes at the very least."""
-    return _weight_bytes(model.weights) + batch * _largest_output(_unfolded(model))
+    return weight_bytes(model.weights) + batch * _largest_output(_unfolded(model))
 
 
 def _divided(
@@ -86,22 +65,18 @@ def _largest_output(layers: Iterable[keras.layers.Layer]) -> int:
     """Of those that are arrays of their own; other layers may be fused with their neighbours."""
     norm = keras.layers.BatchNormalization
     own = (layer for layer in layers if layer.weights and not isinstance(layer, norm))
-    return max(map(_output_bytes, own), default=0)
+    return max(map(output_bytes, own), default=0)
 
 
-def _output_bytes(layer: keras.layers.Layer) -> int:
+def output_bytes(layer: keras.layers.Layer) -> int:
     """Bytes of a layer's output for one image."""
     numbers = sum(math.prod(tensor.shape[1:]) for tensor in keras.tree.flatten(layer.output))
     return numbers * (HALF_BYTES if layer.compute_dtype.endswith("16") else NUMBER_BYTES)
 
 
-def _weight_bytes(weights: Iterable[keras.Variable]) -> int:
+def weight_bytes(weights: Iterable[keras.Variable]) -> int:
+    """Bytes of float32 weights."""
     return sum(NUMBER_BYTES * math.prod(weight.shape) for weight in weights)
-
-
-def _largest_pair(sizes: Sequence[int]) -> int:
-    """The largest sum of two neighbours."""
-    return max((a + b for a, b in pairwise(sizes)), default=sum(sizes))
 
 
 def embedding_width(head: ImageHead, channels: int) -> int:

@@ -9,6 +9,7 @@ from finegrain.runs.run_config import RunSettings, RunTeaching
 from finegrain.training.session import Session
 from finegrain.training.stage import Stage
 from finegrain.training.train_stage import freeze_for_stage
+from finegrain.training.training_fits import memory_notice
 
 
 def print_budget(session: Session, stages: list[Stage]) -> None:
@@ -27,6 +28,9 @@ def print_budget(session: Session, stages: list[Stage]) -> None:
     print(f"  device    {session.computing}")
     for stage in stages:
         print(f"  {stage.name:<9} {_stage_line(session, stage)}")
+        notice = memory_notice(session.model, stage, feed, session.memory_gb)
+        if notice is not None:
+            print(f"  notice    {notice}")
 
 
 def _head_line(session: Session) -> str:

@@ -44,6 +44,7 @@ class Session:
         model: the objective's training model, holding the weights of wherever the training stands.
         stages: what the script is to train, in order.
         settings: the flags the run was begun or goes on with, None for a further stage.
+        memory_gb: of the device; a stage that is likely to take more is told of.
     """
 
     data: DataSet
@@ -54,6 +55,7 @@ class Session:
     computing: Computing
     stages: Sequence[Stage] = ()
     settings: TrainingSettings | None = None
+    memory_gb: float = MEMORY_GB
 
     @property
     def wants_baseline(self) -> bool:
@@ -151,7 +153,7 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         frame.size,
         len(data.classes),
         recorded,
-        getattr(settings, "memory_gb", MEMORY_GB),
+        settings.memory_gb,
     )
     # Before a run folder is bound to these settings.
     check_head_start(model, recorded, settings.weights)
@@ -183,7 +185,9 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
     run = RunFolder.start(settings.run, config, data.classes, settings.held_before())
     if teaching is not None:
         teaching.save(run.path)
-    return Session(data, run, objective, model, feed, computing, stages, settings)
+    return Session(
+        data, run, objective, model, feed, computing, stages, settings, settings.memory_gb
+    )
 
 
 def _check_stages(
@@ -205,7 +209,11 @@ def _check_stages(
 
 
 def reopen_session(
-    run: RunFolder, workers: int, moved_to: Path | None = None, **stores: Any
+    run: RunFolder,
+    workers: int,
+    moved_to: Path | None = None,
+    memory_gb: float = MEMORY_GB,
+    **stores: Any,
 ) -> Session:
     """Take up a run for a further stage; its model's weights are still to be loaded.
 
@@ -213,6 +221,7 @@ def reopen_session(
         run: the run.
         workers: threads that read photographs.
         moved_to: where the run's data set stands now, if it has moved.
+        memory_gb: of the device, as for `Session`.
         stores: `cache`, `cache_gb` and `openvino` of the feed; by default nothing is stored.
 
     Raises:
@@ -238,7 +247,8 @@ def reopen_session(
     feed = feed.taught(teaching, settings.teacher_weight, settings.teacher_temperature)
     computing = set_up_computing(config.precision, settings.jit, settings.seed)
     model = rebuild_model(config, config.frame.size, len(data.classes))
-    return Session(data, run, find_objective(config.recipe), model, feed, computing)
+    objective = find_objective(config.recipe)
+    return Session(data, run, objective, model, feed, computing, memory_gb=memory_gb)
 
 
 def cache_beside(run: Path) -> Path:

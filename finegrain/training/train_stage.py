@@ -1,5 +1,6 @@
 """Train one stage, from wherever it stands to its end."""
 
+import gc
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -162,6 +163,8 @@ class _Training:
         finally:
             for store in route.stores:
                 store.close()
+            # What was compiled holds on to itself, and with it to another optimizer's moments.
+            gc.collect()
 
     def _interpolate(self, route: Route) -> None:
         """Keep what suits the validation images on the way from the start to the best epoch."""

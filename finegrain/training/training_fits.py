@@ -1,4 +1,4 @@
-"""Whether a training can be computed in the memory of this machine."""
+"""Whether a training can be computed in the memory that there is."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,10 @@ import keras
 from finegrain.device import CPU, find_device
 from finegrain.features.compute import BATCH
 from finegrain.inference.opening import images_at_once
-from finegrain.memory import check_memory_fits
+from finegrain.memory import check_memory_fits, size_in_words
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
 from finegrain.models.needed_memory import least_training_bytes
+from finegrain.models.step_memory import StepMemory, step_memory
 from finegrain.training.feed import Feed
 from finegrain.training.stage import Stage
 
@@ -25,20 +26,64 @@ def check_training_fits(model: keras.Model, stages: Sequence[Stage], feed: Feed)
     """
     if find_device().kind != CPU:
         return
-    backbone = model.get_layer(BACKBONE_LAYER)
-    stored = images_at_once(min(BATCH, len(feed.data.paths("train"))), feed.openvino)
     height, width = feed.frame.size
     for stage in stages:
         if not stage.epochs:
             continue
-        boundary = len(backbone.layers)
-        if stage.unfreeze_from is not None:
-            boundary = boundary_index(backbone, stage.unfreeze_from)
-        # With fixed views the frozen layers answer once, for a store.
-        is_stored = stage.fixed_views and feed.stores() is not None
-        frozen_batch = stored if is_stored else feed.batch_size
+        boundary, frozen_batch = _boundary(model, stage), _frozen_batch(stage, feed)
         check_memory_fits(
             least_training_bytes(model, boundary, feed.batch_size, frozen_batch),
             f"training on batches of {feed.batch_size} images of {height} x {width} pixels",
             "lower --image-size or --batch-size",
         )
+
+
+def memory_notice(model: keras.Model, stage: Stage, feed: Feed, memory_gb: float) -> str | None:
+    """What to say of a stage that is likely to take more gigabytes, 10^9 bytes; else None.
+
+    Args:
+        model: the training model, for pictures of the feed's own size.
+    """
+    sized = feed.for_stage(stage)
+    most, needed = memory_gb * 1e9, _likely(model, stage, feed, sized)
+    likely = needed.at(feed.batch_size, _frozen_batch(stage, sized))
+    if not stage.epochs or likely <= most:
+        return None
+    smaller = min(needed.largest_batch(most), feed.batch_size - 1)
+    remedy = "take a smaller --image-size or --backbone, or train fewer layers (--unfreeze-from)"
+    if smaller:
+        there = size_in_words(needed.at(smaller))
+        remedy = f"--batch-size {smaller} would take {there}"
+    return (
+        f"{stage.name} is likely to take {size_in_words(likely)}, more than --memory-gb "
+        f"{memory_gb:g}; {remedy}"
+    )
+
+
+def _likely(model: keras.Model, stage: Stage, feed: Feed, sized: Feed) -> StepMemory:
+    """What a stage's steps take; the feeds are of the model's pictures and of the stage's."""
+    memory = step_memory(
+        model,
+        _boundary(model, stage),
+        stage.optimizer,
+        train_batch_norm=stage.train_batch_norm,
+        averaged=bool(stage.ema),
+    )
+    (height, width), (stage_height, stage_width) = feed.frame.size, sized.frame.size
+    larger = stage_height * stage_width / (height * width)
+    return StepMemory(memory.fixed, larger * memory.passing, larger * memory.kept)
+
+
+def _boundary(model: keras.Model, stage: Stage) -> int:
+    """Index of the first backbone layer that learns, their number where none does."""
+    backbone = model.get_layer(BACKBONE_LAYER)
+    if stage.unfreeze_from is None:
+        return len(backbone.layers)
+    return boundary_index(backbone, stage.unfreeze_from)
+
+
+def _frozen_batch(stage: Stage, feed: Feed) -> int:
+    """Images that pass the frozen layers at once: with fixed views they answer for a store."""
+    if stage.fixed_views and feed.stores() is not None:
+        return images_at_once(min(BATCH, len(feed.data.paths("train"))), feed.openvino)
+    return feed.batch_size
