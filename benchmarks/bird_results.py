@@ -18,9 +18,11 @@ goes on; --seeds and --heads may be added to later.
 import csv
 import json
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
-from side_by_side.commands import call
+from side_by_side.commands import AtOnce, call, side_by_side
+from side_by_side.data_sets import make_data_set
 
 from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
@@ -40,7 +42,7 @@ from finegrain.whole_files import written_whole
 FINAL_STAGE = "2-unfrozen"
 PAIR_LOSSES = ("none", "verification")
 # What may differ when it goes on: which runs there are.
-FREE = ("output", "seeds", "heads", "pair_loss")
+FREE = ("output", "seeds", "heads", "pair_loss", "at_once")
 
 
 @dataclass
@@ -79,9 +81,13 @@ class Settings:
     unfreeze_from: str = "block_13_expand"
     # stored views an image in both parts; 0 draws new ones every epoch
     views: Views = 3
-    # share of each class's photographs that no choice is made on
+    # shares of each class's photographs that choices are made on, and that none is made on where
+    # the source has no split of its own
+    valid_fraction: Share = 0.1
     test_fraction: Share = 0.3
     seeds: tuple[Seed, ...] = (0, 1, 2)
+    # so many trainings at a time, each of one thread
+    at_once: AtOnce = 1
 
 
 def main(settings: Settings) -> None:
@@ -90,7 +96,14 @@ def main(settings: Settings) -> None:
     load_keras()
     bind(settings)
     for seed in settings.seeds:
-        train_all(settings, seed)
+        data = data_folder(settings, seed)
+        make_data_set(settings.source, data, seed, settings.valid_fraction, settings.test_fraction)
+    jobs = (
+        partial(train, settings, head, pair_loss, seed)
+        for head, pair_loss in rows_of(settings)
+        for seed in settings.seeds
+    )
+    side_by_side(jobs, settings.at_once)
     table = results_table(settings)
     with written_whole(settings.output / "table.md") as file:
         file.write_text(table, encoding="utf-8")
@@ -110,46 +123,41 @@ def bind(settings: Settings) -> None:
         beside.write_text(json.dumps(asked, indent=1), encoding="utf-8")
 
 
-def train_all(settings: Settings, seed: int) -> None:
-    """Make the data set of a seed and train every head on it."""
-    data = settings.output / f"data-{seed}"
+def train(settings: Settings, head: str, pair_loss: str, seed: int) -> None:
+    """Train a head on a seed's data set where that has not been done."""
+    run = run_folder(settings, head, pair_loss, seed)
+    # What is finished needs no process to say so.
+    if (run / "model.keras").exists():
+        return
     call(
-        "img2keras.py",
-        source=settings.source,
-        output=data,
+        "recipes/bird_fine_tune.py",
+        is_alone=settings.at_once == 1,
+        data=data_folder(settings, seed),
+        run=run,
+        # A model in name only: what makes it one is given below.
+        model="efficientnet_b4",
+        backbone=settings.backbone,
+        weights=settings.weights,
+        image_size=settings.image_size,
+        batch_size=settings.batch_size,
         seed=seed,
-        valid_fraction=0.1,
-        test_fraction=settings.test_fraction,
+        head=head,
+        hidden=settings.hidden,
+        dropout=settings.dropout,
+        pair_loss=pair_loss,
+        same_class_weight=settings.same_class_weight,
+        frozen_epochs=settings.frozen_epochs,
+        unfrozen_epochs=settings.unfrozen_epochs,
+        frozen_learning_rate=settings.frozen_learning_rate,
+        unfrozen_learning_rate=settings.unfrozen_learning_rate,
+        unfreeze_from=settings.unfreeze_from,
+        views=settings.views,
+        unfrozen_views=settings.views,
     )
-    for head, pair_loss in rows_of(settings):
-        run = run_folder(settings, head, pair_loss, seed)
-        # What is finished needs no process to say so.
-        if (run / "model.keras").exists():
-            continue
-        call(
-            "recipes/bird_fine_tune.py",
-            data=data,
-            run=run,
-            # A model in name only: what makes it one is given below.
-            model="efficientnet_b4",
-            backbone=settings.backbone,
-            weights=settings.weights,
-            image_size=settings.image_size,
-            batch_size=settings.batch_size,
-            seed=seed,
-            head=head,
-            hidden=settings.hidden,
-            dropout=settings.dropout,
-            pair_loss=pair_loss,
-            same_class_weight=settings.same_class_weight,
-            frozen_epochs=settings.frozen_epochs,
-            unfrozen_epochs=settings.unfrozen_epochs,
-            frozen_learning_rate=settings.frozen_learning_rate,
-            unfrozen_learning_rate=settings.unfrozen_learning_rate,
-            unfreeze_from=settings.unfreeze_from,
-            views=settings.views,
-            unfrozen_views=settings.views,
-        )
+
+
+def data_folder(settings: Settings, seed: int) -> Path:
+    return settings.output / f"data-{seed}"
 
 
 def rows_of(settings: Settings) -> list[tuple[str, str]]:

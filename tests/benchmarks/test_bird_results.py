@@ -34,13 +34,14 @@ def test_its_table_and_its_refusal_of_other_settings(benchmark, tmp_path, monkey
     monkeypatch.setattr(benchmark, "parameters", lambda run: 1234567)
     called = []
     monkeypatch.setattr(benchmark, "call", lambda script, **_: called.append(script))
+    monkeypatch.setattr(benchmark, "make_data_set", lambda *_: called.append("data set"))
     for seed, error in ((0, 0.1), (1, 0.2), (2, 0.6)):
         write_run(tmp_path / f"se-{seed}", error, error / 2)
         write_run(tmp_path / f"se-pairs-{seed}", error + 0.1, error)
     settings = benchmark.Settings(tmp_path, tmp_path, heads=("se",))
     benchmark.main(settings)
     # Runs that are finished are not started again.
-    assert called == ["img2keras.py"] * 3
+    assert called == ["data set"] * 3
     assert (tmp_path / "table.md").read_text().splitlines()[2:] == [
         "| se | no | 1,234,567 | 0.1500 | 0.3000 | 0.1000 to 0.6000 | 10 |",
         "| se | yes | 1,234,567 | 0.3000 | 0.4000 | 0.2000 to 0.7000 | 10 |",
