@@ -50,7 +50,7 @@ def memory_notice(model: keras.Model, stage: Stage, feed: Feed, memory_gb: float
     if not stage.epochs or likely <= most:
         return None
     smaller = min(needed.largest_batch(most), feed.batch_size - 1)
-    remedy = "take a smaller --image-size or --backbone, or train fewer layers (--unfreeze-from)"
+    remedy = "take a smaller --image-size, --backbone or head, or train fewer layers"
     if smaller:
         there = size_in_words(needed.at(smaller))
         remedy = f"--batch-size {smaller} would take {there}"
