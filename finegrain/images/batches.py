@@ -83,7 +83,9 @@ class PhotoBatches:
         """(B, C) float32 one-hot labels, or soft ones, of images given by index."""
         if self.soft is not None:
             return self.soft[chosen]
-        return np.eye(self.classes, dtype=np.float32)[self.labels[chosen]]
+        targets = np.zeros((len(chosen), self.classes), np.float32)
+        targets[np.arange(len(chosen)), self.labels[chosen]] = 1
+        return targets
 
     def batch(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Images (B, H, W, 3) uint8, RGB 0 to 255, and targets (B, C) float32, or `UserError`."""

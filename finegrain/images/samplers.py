@@ -48,17 +48,35 @@ class ClassBalanced:
         self, labels: np.ndarray, batch_size: int, rng: np.random.Generator
     ) -> list[np.ndarray]:
         classes_per_batch = max(1, batch_size // self.images_per_class)
-        groups = {int(label): self._groups(labels, label, rng) for label in np.unique(labels)}
-        batches = []
-        while groups:
+        queues = [self._groups(members, rng) for members in _by_class(labels)]
+        left = np.array([len(queue) for queue in queues])
+        waiting, batches = np.arange(len(queues)), []
+        while len(waiting):
             # Fullest classes first: it keeps the number of classes a batch high until the end.
-            order = sorted(groups, key=lambda label: (-len(groups[label]), rng.random()))
-            chosen = order[:classes_per_batch]
-            batches.append(np.concatenate([groups[label].pop() for label in chosen]))
-            groups = {label: queue for label, queue in groups.items() if queue}
+            chosen = waiting[_fullest(left[waiting], rng.random(len(waiting)), classes_per_batch)]
+            batches.append(np.concatenate([queues[place].pop() for place in chosen]))
+            left[chosen] -= 1
+            if not left[chosen].all():
+                waiting = waiting[left[waiting] > 0]
         return [batches[index] for index in rng.permutation(len(batches))]
 
-    def _groups(self, labels: np.ndarray, label: int, rng: np.random.Generator) -> list[np.ndarray]:
-        members = rng.permutation(np.flatnonzero(labels == label))
+    def _groups(self, members: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+        members = rng.permutation(members)
         filled = rng.choice(members, -len(members) % self.images_per_class)
         return list(np.concatenate([members, filled]).reshape(-1, self.images_per_class))
+
+
+def _by_class(labels: np.ndarray) -> list[np.ndarray]:
+    """For each class that occurs, in their order, the indices of its images, ascending."""
+    order = np.argsort(labels, kind="stable")
+    _, first = np.unique(labels[order], return_index=True)
+    return np.split(order, first[1:]) if len(labels) else []
+
+
+def _fullest(left: np.ndarray, draws: np.ndarray, count: int) -> np.ndarray:
+    """Places of the `count` largest of `left`, largest first, by their draws where they equal."""
+    places = np.arange(len(left))
+    if count < len(left):
+        # Sorted are only those that may be among them.
+        places = np.flatnonzero(left >= np.partition(left, -count)[-count])
+    return places[np.lexsort((draws[places], -left[places]))[:count]]

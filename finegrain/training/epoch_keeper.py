@@ -34,6 +34,10 @@ class EpochKeeper(keras.callbacks.Callback):
         UserError: the loss is no longer a number; the last good checkpoint stands.
     """
 
+    # Keras calls `on_train_batch_end` in a thread of its own, so that no step waits until the loss
+    # of the one before has come from the device.
+    async_safe = True
+
     def __init__(
         self,
         stage: Stage,

@@ -16,16 +16,16 @@ def swap_positive_partners(labels: np.ndarray) -> np.ndarray:
     """
     labels = np.asarray(labels)
     partner = np.arange(len(labels), dtype=np.int32)
-    alone: dict[int, int] = {}
-    for index, label in enumerate(labels.tolist()):
-        if label in alone:
-            other = alone.pop(label)
-            partner[index], partner[other] = other, index
-        else:
-            alone[label] = index
-    unmatched = sorted(alone.values())
-    for one, other in zip(unmatched[::2], unmatched[1::2], strict=False):
-        partner[one], partner[other] = other, one
+    # Class by class, each in the order of the batch.
+    order = np.argsort(labels, kind="stable")
+    _, first, of_class = np.unique(labels[order], return_index=True, return_inverse=True)
+    is_second = (np.arange(len(labels)) - first[of_class.reshape(-1)]) % 2 == 1
+    one, other = order[np.flatnonzero(is_second) - 1], order[is_second]
+    partner[one], partner[other] = other, one
+    unmatched = np.flatnonzero(partner == np.arange(len(labels)))
+    pairs = len(unmatched) // 2
+    one, other = unmatched[0 : 2 * pairs : 2], unmatched[1 : 2 * pairs : 2]
+    partner[one], partner[other] = other, one
     return partner
 
 
@@ -36,10 +36,14 @@ def random_negative_partners(labels: np.ndarray, rng: np.random.Generator) -> np
     """
     labels = np.asarray(labels)
     partner = np.arange(len(labels), dtype=np.int32)
-    for index, label in enumerate(labels):
-        others = np.flatnonzero(labels != label)
-        if len(others):
-            partner[index] = rng.choice(others)
+    is_other = labels[:, None] != labels
+    counts = is_other.sum(axis=1)
+    paired = np.flatnonzero(counts)
+    if len(paired):
+        # Of each row the drawn one of the columns that hold True.
+        drawn = rng.integers(0, counts[paired])
+        ranks = np.cumsum(is_other[paired], axis=1)
+        partner[paired] = np.argmax(ranks > drawn[:, None], axis=1)
     return partner
 
 

@@ -54,6 +54,18 @@ def test_partners_equal_the_slow_walk_and_are_their_own_inverse(labels):
 
 
 @given(label_lists, st.integers(0, 2**32 - 1))
+def test_negatives_are_drawn_as_one_after_the_other(labels, seed):
+    labels, rng = np.array(labels, dtype=int), np.random.default_rng(seed)
+    slow = np.arange(len(labels))
+    for index, label in enumerate(labels):
+        others = np.flatnonzero(labels != label)
+        if len(others):
+            slow[index] = rng.choice(others)
+    fast = random_negative_partners(labels, np.random.default_rng(seed))
+    assert fast.dtype == np.int32 and fast.tolist() == slow.tolist()
+
+
+@given(label_lists, st.integers(0, 2**32 - 1))
 def test_negatives_are_of_another_class_where_there_is_one(labels, seed):
     labels = np.array(labels, dtype=int)
     partner = random_negative_partners(labels, np.random.default_rng(seed))
