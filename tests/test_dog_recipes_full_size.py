@@ -14,8 +14,11 @@ SHORT = (
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-@pytest.mark.parametrize("recipe", ["original", "as-first-coded"])
+@pytest.mark.parametrize(
+    ("recipe", "backend"),
+    # JAX compiles Xception for a minute, so there the one that everybody takes.
+    [("original", "tensorflow"), ("as-first-coded", "tensorflow"), ("original", "jax")],
+)
 def test_every_stage_learns_and_a_submission_comes_out(
     recipe, backend, script, drawn_data, tmp_path
 ):
