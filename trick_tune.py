@@ -14,12 +14,13 @@ the run's model.keras is the retrained one. On 100 dog breeds this was reported 
 multi-loss model from a top-1 error of 0.211 to 0.2045. What we measured stands in the README.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from finegrain.command import load_keras, run_command
 from finegrain.flags import Epochs, Gigabytes, LearningRate, Patience, Threads
 from finegrain.outputs import RUN, Output, OutputFolder
+from finegrain.read_ahead import default_workers
 
 RETRAINED = "3-retrained"
 # The validation loss has risen long before.
@@ -56,8 +57,8 @@ class Settings:
     memory_gb: Gigabytes = 6.0
     # compute what stands still with OpenVINO where it is installed and the device is a CPU
     openvino: bool = True
-    # threads that read images
-    workers: Threads = 2
+    # threads that read images; by default one for each core, 8 at most
+    workers: Threads = field(default_factory=default_workers)
 
     def outputs(self) -> list[Output]:
         """What is written."""

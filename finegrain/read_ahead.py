@@ -25,6 +25,11 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def default_workers() -> int:
+    """Threads to read images with: one for each core, but no more than are worth their memory."""
+    return min(usable_cores(), MOST_THREADS)
+
+
 def read_ahead(
     function: Callable[[T], R], items: Iterable[T], workers: int, ahead: int
 ) -> Generator[R, None, None]:
@@ -63,6 +68,6 @@ def over_images(
 
     Pillow decodes outside Python's lock. None is one thread a core, eight at most.
     """
-    workers = workers or min(usable_cores(), MOST_THREADS)
+    workers = workers or default_workers()
     with closing(read_ahead(function, images, workers, AHEAD_A_THREAD * workers)) as coming:
         yield from progress(what, len(images), coming)

@@ -28,7 +28,7 @@ training photograph. `--layout gap` also writes the older gap_<Backbone>.h5 (tra
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +36,7 @@ from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
 from finegrain.flags import ImageSize, Seed, Threads, values_by_name
 from finegrain.outputs import Output, OutputFolder
+from finegrain.read_ahead import default_workers
 
 MOST_NAMED_FILES = 20
 PIXELS = ("own", "unit", "raw")
@@ -73,8 +74,8 @@ class Settings:
     seed: Seed = 0
     # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
     openvino: bool = True
-    # threads that decode images
-    workers: Threads = 2
+    # threads that decode images; by default one for each core, 8 at most
+    workers: Threads = field(default_factory=default_workers)
 
     def outputs(self) -> list[Output]:
         """What is written."""

@@ -21,7 +21,7 @@ a second test takes no second computing; stopped at any moment, the same command
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +31,7 @@ from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
 from finegrain.flags import Probability, Threads
 from finegrain.outputs import RUN, Output, OutputFolder
+from finegrain.read_ahead import default_workers
 from finegrain.whole_files import written_whole
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ class Settings:
     own_weight: Probability = 0.3
     # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
     openvino: bool = True
-    # threads that decode images
-    workers: Threads = 2
+    # threads that decode images; by default one for each core, 8 at most
+    workers: Threads = field(default_factory=default_workers)
 
     def outputs(self) -> list[Output]:
         """What is written."""

@@ -129,7 +129,11 @@ def test_a_wrong_flag_ends_a_command_with_one_sentence(
         raise AssertionError("the command was begun")
 
     module = load(command)
-    asked = {field.name for field in fields(module.Settings) if field.default is MISSING}
+    asked = {
+        field.name
+        for field in fields(module.Settings)
+        if field.default is MISSING and field.default_factory is MISSING
+    }
     needed = [f"--{name}" for name in sorted(asked) if f"--{name}" not in flags]
     words = [word for flag in needed for word in (flag, "somewhere")]
     monkeypatch.setattr(sys, "argv", [command, *words, *flags])

@@ -13,7 +13,7 @@ goes on. The search is exact, and for a million images takes the time of reading
 """
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +24,7 @@ from finegrain.command import load_keras, run_command
 from finegrain.errors import UserError
 from finegrain.flags import Suffixes, Threads
 from finegrain.outputs import Output, OutputFile
+from finegrain.read_ahead import default_workers
 
 if TYPE_CHECKING:
     from finegrain.embeddings.nearest import Nearest
@@ -49,8 +50,8 @@ class Settings:
     output: Annotated[Path, Suffixes(*FORMATS)] = Path("similar.jpg")
     # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
     openvino: bool = True
-    # threads that decode images
-    workers: Threads = 2
+    # threads that decode images; by default one for each core, 8 at most
+    workers: Threads = field(default_factory=default_workers)
 
     def outputs(self) -> list[Output]:
         """What is written."""

@@ -1,6 +1,6 @@
 """The flags that every training script shares; a script adds its stages to them."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from finegrain.flags import (
 )
 from finegrain.frame import SQUEEZE, Fit
 from finegrain.outputs import RUN, Output, OutputFolder
+from finegrain.read_ahead import default_workers
 from finegrain.runs.run_config import Pixels, defaults_of
 from finegrain.training.stage import Stage
 
@@ -88,8 +89,8 @@ class TrainingSettings:
     # measure what logistic regression on the frozen backbone's embeddings reaches, to be shown
     # beside every error of the training
     baseline: bool = True
-    # threads that read and augment images
-    workers: Threads = 2
+    # threads that read and augment images; by default one for each core, 8 at most
+    workers: Threads = field(default_factory=default_workers)
     # finished runs of the same classes, whose averaged answers are learnt, see the next two; or
     # CSV files with rows for all images, as --format probabilities writes them
     teacher: tuple[Path, ...] = ()
