@@ -146,10 +146,10 @@ class RowStore:
         """Bytes read from a place in the file."""
         if hasattr(os, "preadv"):
             # Moves no position that threads would share, so that none waits for another.
-            return os.preadv(self._file.fileno(), [into], start)
+            return os.preadv(self._file.fileno(), [into.data], start)
         with self._lock:
             self._file.seek(start)
-            return self._file.readinto(into) or 0
+            return self._file.readinto(into.data) or 0
 
     def write(self, split: str, rows: RowNumbers, values: Mapping[str, np.ndarray]) -> None:
         """Put rows in their place, all kinds at once; on an `OSError` they do not count as done."""
