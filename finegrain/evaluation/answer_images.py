@@ -23,6 +23,8 @@ from finegrain.models.model_precision import in_full_precision
 from finegrain.runs.predictions import TopAnswers, joined_answers, top_answers
 
 BATCH = 32
+# Of all embeddings of a split that are kept, 200 MB: what a bilinear head makes of a few images.
+MOST_NUMBERS = 50_000_000
 
 
 def answering_model(model: keras.Model) -> keras.Model:
@@ -45,13 +47,16 @@ def answer_all(
 
     It answers as it will be used, in full precision, and on OpenVINO where that is asked for and
     pays. Of the probabilities only what the table takes is kept; of the embeddings those of
-    `most_compared` images of a split, drawn by chance. Of several views the probabilities are
+    `most_compared` images of a split, drawn by chance, and of fewer where they are so wide that
+    these would be more than `MOST_NUMBERS` numbers. Of several views the probabilities are
     averaged; the embeddings are those of the first.
     """
     paths = list(chain.from_iterable(split.paths for split in images))
     if not paths:
         return []
     opened = _open_answering(model, paths, frame, openvino, views)
+    width = model.get_layer(representation(model)).output.shape[-1]
+    most_compared = min(most_compared, MOST_NUMBERS // width)
     return [_answer(opened, split, frame, batch_size, most_compared, views) for split in images]
 
 
