@@ -127,7 +127,7 @@ def train(settings: Settings, head: str, pair_loss: str, seed: int) -> None:
     """Train a head on a seed's data set where that has not been done."""
     run = run_folder(settings, head, pair_loss, seed)
     # What is finished needs no process to say so.
-    if (run / "model.keras").exists():
+    if FINAL_STAGE in stages_of(run):
         return
     call(
         "recipes/bird_fine_tune.py",
@@ -179,9 +179,7 @@ def results_table(settings: Settings) -> str:
     ]
     for head, pair_loss in rows_of(settings):
         runs = [run_folder(settings, head, pair_loss, seed) for seed in settings.seeds]
-        results = [
-            json.loads((run / "results.json").read_text())["stages"][FINAL_STAGE] for run in runs
-        ]
+        results = [stages_of(run)[FINAL_STAGE] for run in runs]
         test, valid = ([row[f"{split}_error"] for row in results] for split in ("test", "valid"))
         lines.append(
             f"| {head} | {'yes' if pair_loss != 'none' else 'no'} | {parameters(runs[0]):,} | "
@@ -189,6 +187,12 @@ def results_table(settings: Settings) -> str:
             f"{mean([seconds(run) for run in runs]):.0f} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def stages_of(run: Path) -> dict[str, dict[str, float]]:
+    """What the finished stages of a run reached."""
+    file = run / "results.json"
+    return json.loads(file.read_text(encoding="utf-8"))["stages"] if file.exists() else {}
 
 
 def parameters(run: Path) -> int:
