@@ -22,7 +22,7 @@ def pytest_addoption(parser) -> None:
 def pytest_configure(config) -> None:
     """Let tests that run side by side compute with one thread each, in processes of theirs too.
 
-    More of them than cores wait for one another: on two cores the tests took twice as long.
+    More threads than cores wait for one another.
     """
     if hasattr(config, "workerinput"):
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
