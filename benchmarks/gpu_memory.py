@@ -33,7 +33,7 @@ from finegrain.flags import BatchSize, Count, Gigabytes, ImageSize
 if TYPE_CHECKING:
     from finegrain.models.step_memory import StepMemory
 
-BIRDS_BATCH = 32
+BATCHES, BIRDS_BATCHES = (8, 16, 32, 64), (32,)
 
 
 @dataclass
@@ -44,8 +44,9 @@ class Settings:
     backbone: str = "xception"
     # side of the input in pixels; by default the model's own
     image_size: ImageSize | None = None
-    batch_sizes: tuple[BatchSize, ...] = (8, 16, 32, 64)
-    # the seven bird models instead, at a batch of 32 or the first of --batch-sizes that is given
+    # by default 8, 16, 32 and 64, of the bird models 32
+    batch_sizes: tuple[BatchSize, ...] = ()
+    # the seven bird models instead
     birds: bool = False
     # take the steps, too
     measure: bool = False
@@ -73,14 +74,15 @@ def backbone_rows(settings: Settings) -> Iterator[list[str]]:
     """A row a stage, a column a batch size."""
     from step_peak import build
 
+    from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
     from finegrain.models.backbone_table import find_backbone
 
-    spec = find_backbone(settings.backbone)
+    spec, batches = find_backbone(settings.backbone), settings.batch_sizes or BATCHES
     model = build(spec.name, settings.image_size, settings.classes)
-    last = spec.unfreeze_from or str(round(0.8 * len(model.get_layer("backbone").layers)))
+    last = str(boundary_index(model.get_layer(BACKBONE_LAYER), spec.unfreeze_from))
     side = model.input.shape[1]
-    yield [f"{spec.name} at {side}", *(f"batch {batch}" for batch in settings.batch_sizes)]
-    yield ["---"] * (1 + len(settings.batch_sizes))
+    yield [f"{spec.name} at {side}", *(f"batch {batch}" for batch in batches)]
+    yield ["---"] * (1 + len(batches))
     for name, step in {
         "stage 1, frozen": Step("none", "adam"),
         "stages 2 and 3, last blocks, SGD": Step(last, "sgd"),
@@ -89,7 +91,7 @@ def backbone_rows(settings: Settings) -> Iterator[list[str]]:
         "all layers, BatchNormalization too": Step("0", "adam", True),
     }.items():
         memory = memory_of(model, step)
-        yield [name, *(cell(settings, spec.name, memory, step, n) for n in settings.batch_sizes)]
+        yield [name, *(cell(settings, spec.name, memory, step, batch) for batch in batches)]
 
 
 def bird_rows(settings: Settings) -> Iterator[list[str]]:
@@ -100,7 +102,7 @@ def bird_rows(settings: Settings) -> Iterator[list[str]]:
     from finegrain.models.backbone import BACKBONE_LAYER
     from finegrain.models.bird_models import bird_models
 
-    batch = BIRDS_BATCH if len(settings.batch_sizes) > 1 else settings.batch_sizes[0]
+    batches = settings.batch_sizes or BIRDS_BATCHES
     parts = {
         "part 1": Step("none", "adam"),
         "part 2": Step("0", "adam"),
@@ -108,10 +110,10 @@ def bird_rows(settings: Settings) -> Iterator[list[str]]:
     }
     yield [
         *("model", "input", "parameters", "of the head"),
-        *(f"{part}, batch {batch}" for part in parts),
+        *(f"{part}, batch {batch}" for part in parts for batch in batches),
         f"largest batch of part 2 in {settings.memory_gb:g} GB",
     ]
-    yield ["---"] * 8
+    yield ["---"] * (5 + len(parts) * len(batches))
     for name in bird_models():
         keras.backend.clear_session()
         model = build(name, settings.image_size, settings.classes)
@@ -120,18 +122,21 @@ def bird_rows(settings: Settings) -> Iterator[list[str]]:
         most = memories[parts["part 2"]].largest_batch(settings.memory_gb * 1e9)
         yield [
             *(f"`{name}`", str(model.input.shape[1]), f"{total:,}", f"{total - below:,}"),
-            *(cell(settings, name, memory, step, batch) for step, memory in memories.items()),
+            *(
+                cell(settings, name, memory, step, batch)
+                for step, memory in memories.items()
+                for batch in batches
+            ),
             str(most or "none"),
         ]
 
 
 def memory_of(model, step: Step) -> "StepMemory":
     """What a step takes, computed."""
-    from step_peak import boundary
-
     from finegrain.models.step_memory import step_memory
+    from finegrain.training.training_fits import first_trained
 
-    first = boundary(model, step.unfreeze_from)
+    first = first_trained(model, None if step.unfreeze_from == "none" else step.unfreeze_from)
     return step_memory(model, first, step.optimizer, train_batch_norm=step.train_batch_norm)
 
 
@@ -150,8 +155,8 @@ def cell(settings: Settings, model: str, memory: "StepMemory", step: Step, batch
     )
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
     if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        raise UserError(f"{model} at a batch of {batch} took no step: {lines[-1:]}")
+        last = (done.stderr.strip().splitlines() or ["it was killed"])[-1]
+        raise UserError(f"{model} at a batch of {batch} took no step: {last}")
     return f"{said}, {gigabytes(json.loads(done.stdout.splitlines()[-1])['peak'])} measured"
 
 

@@ -30,7 +30,7 @@ class Settings:
 
     # a model of recipes/bird_fine_tune.py, or a backbone of the table
     model: str
-    # first backbone layer that learns; `none` trains the head alone
+    # first backbone layer that learns, a name or an index; `none` trains the head alone
     unfreeze_from: str = "0"
     # by default the model's own
     image_size: ImageSize | None = None
@@ -47,11 +47,13 @@ def main(settings: Settings) -> None:
     from finegrain.training.objectives.softmax import Softmax
     from finegrain.training.stage import Stage
     from finegrain.training.train_stage import prepare_stage
+    from finegrain.training.training_fits import first_trained
 
     model = build(settings.model, settings.image_size, settings.classes)
+    first = None if settings.unfreeze_from == "none" else settings.unfreeze_from
     stage = Stage(
         "stage",
-        None if settings.unfreeze_from == "none" else settings.unfreeze_from,
+        first,
         settings.optimizer,
         1e-4,
         epochs=1,
@@ -59,7 +61,7 @@ def main(settings: Settings) -> None:
     )
     memory = step_memory(
         model,
-        boundary(model, settings.unfreeze_from),
+        first_trained(model, first),
         stage.optimizer,
         train_batch_norm=stage.train_batch_norm,
     )
@@ -98,16 +100,6 @@ def build(name: str, image_size: int | None, classes: int) -> "keras.Model":
         hidden_dropout=bird.hidden_dropout,
         memory_gb=math.inf,
     )
-
-
-def boundary(model: "keras.Model", unfreeze_from: str) -> int:
-    """Index of the first backbone layer that learns."""
-    from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
-
-    backbone = model.get_layer(BACKBONE_LAYER)
-    if unfreeze_from == "none":
-        return len(backbone.layers)
-    return boundary_index(backbone, unfreeze_from)
 
 
 def peak_bytes() -> int:

@@ -8,6 +8,7 @@ import keras
 from finegrain.errors import UserError
 from finegrain.models.backbone import BACKBONE_LAYER
 from finegrain.models.image_heads import COMPACT_WIDTH, ImageHead
+from finegrain.tensor import Tensor
 
 # Of a float32, and of a float16 or bfloat16.
 NUMBER_BYTES, HALF_BYTES = 4, 2
@@ -30,7 +31,7 @@ def least_training_bytes(model: keras.Model, boundary: int, batch: int, frozen_b
     The boundary is the index of the first backbone layer that is trained, their number to train
     none; `batch` images pass the trained layers at a time, `frozen_batch` the others.
     """
-    frozen, trained = _divided(model, boundary)
+    frozen, trained = divided(model, boundary)
     return weight_bytes(model.weights) + max(
         frozen_batch * _largest_output(frozen),
         batch * _largest_output(trained),
@@ -43,7 +44,7 @@ def least_answer_bytes(model: keras.Model, batch: int) -> float:
     return weight_bytes(model.weights) + batch * _largest_output(_unfolded(model))
 
 
-def _divided(
+def divided(
     model: keras.Model, boundary: int
 ) -> tuple[list[keras.layers.Layer], list[keras.layers.Layer]]:
     """The layers below the boundary, and those from it on, the head's among them."""
@@ -70,8 +71,13 @@ def _largest_output(layers: Iterable[keras.layers.Layer]) -> int:
 
 def output_bytes(layer: keras.layers.Layer) -> int:
     """Bytes of a layer's output for one image."""
-    numbers = sum(math.prod(tensor.shape[1:]) for tensor in keras.tree.flatten(layer.output))
-    return numbers * (HALF_BYTES if layer.compute_dtype.endswith("16") else NUMBER_BYTES)
+    return sum(map(tensor_bytes, keras.tree.flatten(layer.output)))
+
+
+def tensor_bytes(tensor: Tensor) -> int:
+    """Bytes of a Keras tensor for one image."""
+    each = HALF_BYTES if str(tensor.dtype).endswith("16") else NUMBER_BYTES
+    return math.prod(tensor.shape[1:]) * each
 
 
 def weight_bytes(weights: Iterable[keras.Variable]) -> int:

@@ -1,15 +1,13 @@
 """Memory that a training step is likely to take, computed from a model's layers and weights."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import keras
 from keras import layers
 
 from finegrain.models.backbone import BACKBONE_LAYER
-from finegrain.models.needed_memory import NUMBER_BYTES, output_bytes, weight_bytes
+from finegrain.models.needed_memory import divided, output_bytes, tensor_bytes, weight_bytes
 from finegrain.tensor import Tensor
 
 # What a process takes before the first weight: on a GPU the CUDA context and cuDNN's workspace, on
@@ -54,12 +52,19 @@ class StepMemory:
     kept: float
 
     def at(self, batch: int, frozen_batch: int | None = None) -> float:
-        """For batches of so many images, of which `frozen_batch` pass the frozen layers at once."""
+        """For batches of so many images; `frozen_batch` pass the frozen layers, else all of them.
+
+        The frozen layers answer before the others learn.
+        """
         return self.fixed + max((frozen_batch or batch) * self.passing, batch * self.kept)
 
-    def largest_batch(self, most: float) -> int:
-        """Images of the largest batch within so many bytes; 0 if not even the weights are."""
-        return max(0, int((most - self.fixed) / max(self.passing, self.kept)))
+    def largest_batch(self, most: float, frozen_batch: int | None = None) -> int:
+        """Images of the largest batch within so many bytes; 0 if there is none."""
+        if frozen_batch is None:
+            return max(0, int((most - self.fixed) / max(self.passing, self.kept)))
+        if self.at(0, frozen_batch) > most:
+            return 0
+        return int((most - self.fixed) / self.kept)
 
 
 def step_memory(
@@ -75,7 +80,7 @@ def step_memory(
     There are the weights, and of those that learn a gradient, the optimizer's moments and, for
     the largest of them, the numbers of its update. An image adds what the backward pass needs of
     the layers that learn, and the largest neighbouring pair of gradients beside it; of the layers
-    below the boundary only the largest neighbouring pair of outputs lives at a time.
+    below the boundary only neighbours live at a time, three of them as measured: the largest.
 
     Within a tenth of the peaks of processes that trained two steps on TensorFlow's CPU, where a
     backbone learnt as a whole; see `benchmarks/gpu_memory.py --measure`.
@@ -88,12 +93,11 @@ def step_memory(
         averaged: whether an average of the weights is kept beside them.
     """
     backbone = model.get_layer(BACKBONE_LAYER)
-    head = model.layers[model.layers.index(backbone) + 1 :]
-    frozen, trained = backbone.layers[:boundary], [*backbone.layers[boundary:], *head]
+    frozen, trained = divided(model, boundary)
 
     def learns(layer: keras.layers.Layer) -> bool:
-        is_norm = isinstance(layer, layers.BatchNormalization)
-        return train_batch_norm or not is_norm or layer in head
+        is_norm = isinstance(layer, layers.BatchNormalization) and layer in backbone.layers
+        return train_batch_norm or not is_norm
 
     sizes = [
         weight_bytes([weight]) for each in trained if learns(each) for weight in _learning(each)
@@ -102,11 +106,14 @@ def step_memory(
     fixed = CONTEXT_BYTES + GRAPH_BYTES * len(backbone.layers) + weight_bytes(model.weights)
     fixed += copies * sum(sizes) + PASSING[optimizer] * max(sizes, default=0)
     # By identity, since what one layer gives and the next one needs is kept once.
-    kept = {id(each): _bytes(each) for layer in trained for each in _kept(layer, learns(layer))}
+    kept = {
+        id(each): tensor_bytes(each) for layer in trained for each in _kept(layer, learns(layer))
+    }
     inner = sum(_inner_bytes(layer) for layer in trained)
-    passing, given = ([output_bytes(layer) for layer in part] for part in (frozen, trained))
+    passing = [output_bytes(layer) + _inner_bytes(layer) for layer in frozen]
+    given = [output_bytes(layer) for layer in trained]
     return StepMemory(
-        fixed, _largest_pair(passing), sum(kept.values()) + inner + _largest_pair(given)
+        fixed, _most_alive(passing, 3), sum(kept.values()) + inner + _most_alive(given, 2)
     )
 
 
@@ -130,8 +137,8 @@ def _kept(layer: keras.layers.Layer, learns: bool) -> list[Tensor]:
     name = _activation(layer)
     if isinstance(layer, layers.Activation | layers.ReLU | layers.Softmax):
         return gave if name in BY_OUTPUT else got
-    if layer.weights and name in {"linear", *BY_OUTPUT}:
-        return got if name == "linear" else [*got, *gave]
+    if layer.weights and name == "linear":
+        return got
     return [*got, *gave]
 
 
@@ -143,18 +150,14 @@ def _activation(layer: keras.layers.Layer) -> str:
 
 
 def _inner_bytes(layer: keras.layers.Layer) -> int:
-    """Of what is kept between the two convolutions of a separable one."""
+    """Of what stands between the two convolutions of a separable one."""
     if not isinstance(layer, layers.SeparableConv2D):
         return 0
-    places = _bytes(layer.output) // layer.output.shape[-1]
+    places = tensor_bytes(layer.output) // layer.output.shape[-1]
     return places * layer.input.shape[-1] * layer.depth_multiplier
 
 
-def _bytes(tensor: Tensor) -> int:
-    """Of a Keras tensor, for one image."""
-    return math.prod(tensor.shape[1:]) * (2 if str(tensor.dtype).endswith("16") else NUMBER_BYTES)
-
-
-def _largest_pair(sizes: Sequence[int]) -> int:
-    """The largest sum of two neighbours."""
-    return max((a + b for a, b in pairwise(sizes)), default=sum(sizes))
+def _most_alive(sizes: Sequence[int], count: int) -> int:
+    """The largest sum of so many neighbours."""
+    windows = range(max(1, len(sizes) - count + 1))
+    return max(sum(sizes[start : start + count]) for start in windows)

@@ -30,7 +30,8 @@ def check_training_fits(model: keras.Model, stages: Sequence[Stage], feed: Feed)
     for stage in stages:
         if not stage.epochs:
             continue
-        boundary, frozen_batch = _boundary(model, stage), _frozen_batch(stage, feed)
+        boundary = first_trained(model, stage.unfreeze_from)
+        frozen_batch = _frozen_batch(stage, feed) or feed.batch_size
         check_memory_fits(
             least_training_bytes(model, boundary, feed.batch_size, frozen_batch),
             f"training on batches of {feed.batch_size} images of {height} x {width} pixels",
@@ -44,15 +45,15 @@ def memory_notice(model: keras.Model, stage: Stage, feed: Feed, memory_gb: float
     Args:
         model: the training model, for pictures of the feed's own size.
     """
-    sized = feed.for_stage(stage)
-    most, needed = memory_gb * 1e9, _likely(model, stage, feed, sized)
-    likely = needed.at(feed.batch_size, _frozen_batch(stage, sized))
+    sized, most = feed.for_stage(stage), memory_gb * 1e9
+    needed, frozen_batch = _likely(model, stage, feed, sized), _frozen_batch(stage, sized)
+    likely = needed.at(feed.batch_size, frozen_batch)
     if not stage.epochs or likely <= most:
         return None
-    smaller = min(needed.largest_batch(most), feed.batch_size - 1)
+    smaller = min(needed.largest_batch(most, frozen_batch), feed.batch_size - 1)
     remedy = "take a smaller --image-size, --backbone or head, or train fewer layers"
     if smaller:
-        there = size_in_words(needed.at(smaller))
+        there = size_in_words(needed.at(smaller, frozen_batch))
         remedy = f"--batch-size {smaller} would take {there}"
     return (
         f"{stage.name} is likely to take {size_in_words(likely)}, more than --memory-gb "
@@ -64,7 +65,7 @@ def _likely(model: keras.Model, stage: Stage, feed: Feed, sized: Feed) -> StepMe
     """What a stage's steps take; the feeds are of the model's pictures and of the stage's."""
     memory = step_memory(
         model,
-        _boundary(model, stage),
+        first_trained(model, stage.unfreeze_from),
         stage.optimizer,
         train_batch_norm=stage.train_batch_norm,
         averaged=bool(stage.ema),
@@ -74,16 +75,16 @@ def _likely(model: keras.Model, stage: Stage, feed: Feed, sized: Feed) -> StepMe
     return StepMemory(memory.fixed, larger * memory.passing, larger * memory.kept)
 
 
-def _boundary(model: keras.Model, stage: Stage) -> int:
-    """Index of the first backbone layer that learns, their number where none does."""
+def first_trained(model: keras.Model, unfreeze_from: str | int | None) -> int:
+    """Index of the backbone layer from which a stage trains, their number where it is None."""
     backbone = model.get_layer(BACKBONE_LAYER)
-    if stage.unfreeze_from is None:
+    if unfreeze_from is None:
         return len(backbone.layers)
-    return boundary_index(backbone, stage.unfreeze_from)
+    return boundary_index(backbone, unfreeze_from)
 
 
-def _frozen_batch(stage: Stage, feed: Feed) -> int:
-    """Images that pass the frozen layers at once: with fixed views they answer for a store."""
+def _frozen_batch(stage: Stage, feed: Feed) -> int | None:
+    """Images that pass the frozen layers at once for a store; None where a batch passes whole."""
     if stage.fixed_views and feed.stores() is not None:
         return images_at_once(min(BATCH, len(feed.data.paths("train"))), feed.openvino)
-    return feed.batch_size
+    return None
