@@ -34,7 +34,7 @@ refuse a short file.
 
 from dataclasses import dataclass
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.submission.submission_settings import SubmissionSettings
 
 
@@ -46,14 +46,12 @@ class Settings(SubmissionSettings):
 def main(settings: Settings) -> None:
     settings.check()
 
-    # Keras takes seconds to load, which a mistake in the flags need not wait for.
-    load_keras()
+    # Where the run keeps its graph, no second goes by importing Keras.
     from finegrain.submission.submit import open_runs, submit
-    from finegrain.training.objectives import find_objective
 
     runs = open_runs(settings.run, settings.image_size)
     for run in runs:
-        if not find_objective(run.recipe).learns_pairs:
+        if not run.learns_pairs:
             print(
                 f"notice  {run.folder} was trained with softmax only, "
                 "which single_model_test.py is for; it is predicted with just the same"

@@ -32,8 +32,9 @@ README.
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.flags import LossWeight, Probability
+from finegrain.quiet import load_keras
 from finegrain.training.stage import Negatives, Stage
 from finegrain.training.stage_settings import PairLossName, StageSettings, objective_of
 

@@ -19,8 +19,9 @@ On 100 dog breeds (18,300 images, top-1 error of the leaderboard) this recipe wa
 
 from dataclasses import dataclass
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.flags import Width
+from finegrain.quiet import load_keras
 from finegrain.training.stage_settings import StageSettings
 
 

@@ -33,7 +33,7 @@ multi-loss run.
 
 from dataclasses import dataclass
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.submission.submission_settings import SubmissionSettings
 
 
@@ -45,8 +45,7 @@ class Settings(SubmissionSettings):
 def main(settings: Settings) -> None:
     settings.check()
 
-    # Keras takes seconds to load, which a mistake in the flags need not wait for.
-    load_keras()
+    # Where the run keeps its graph, no second goes by importing Keras.
     from finegrain.submission.submit import open_runs, submit
 
     runs = open_runs(settings.run, settings.image_size)

@@ -18,9 +18,10 @@ error of 0.211 to 0.2045. What we measured stands in the README.
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.flags import Epochs, Gigabytes, LearningRate, Patience, Threads
 from finegrain.outputs import RUN, Output, OutputFolder
+from finegrain.quiet import load_keras
 from finegrain.read_ahead import default_workers
 
 RETRAINED = "3-retrained"

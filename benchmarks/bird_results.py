@@ -24,7 +24,7 @@ from pathlib import Path
 from side_by_side.commands import AtOnce, call, side_by_side
 from side_by_side.data_sets import make_data_set
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.flags import (
     BatchSize,
@@ -37,6 +37,7 @@ from finegrain.flags import (
     Views,
     Width,
 )
+from finegrain.quiet import load_keras
 from finegrain.whole_files import written_whole
 
 FINAL_STAGE = "2-unfrozen"

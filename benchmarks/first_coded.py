@@ -30,9 +30,10 @@ from pathlib import Path
 
 from side_by_side.backbones import BOUNDARIES, check_weights, family
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.flags import BatchSize, ImageSize, Seed, StageEpochs
+from finegrain.quiet import load_keras
 from finegrain.whole_files import written_whole
 
 STAGES = ("1-frozen", "2-unfrozen", "3-retrained")

@@ -12,8 +12,9 @@ built, `flow_from_directory` decodes the images in one thread, `predict` answers
 from dataclasses import dataclass
 from pathlib import Path
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.flags import BatchSize, ImageSize
+from finegrain.quiet import load_keras
 
 
 @dataclass

@@ -12,8 +12,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.flags import BatchSize
+from finegrain.quiet import load_keras
 
 
 @dataclass

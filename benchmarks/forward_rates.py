@@ -18,8 +18,9 @@ from pathlib import Path
 
 from side_by_side.backbones import BOUNDARIES, family
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.flags import BatchSize, Count, ImageSize
+from finegrain.quiet import load_keras
 from finegrain.whole_files import written_whole
 
 
@@ -95,7 +96,7 @@ def parts_of(settings: Settings, policy: str) -> dict:
 def openvino_forward(model, precision: str) -> Callable:
     """A function that runs a Keras model on a batch by OpenVINO on all cores, as training does."""
     from finegrain.inference.conversion import converted
-    from finegrain.inference.engines import OpenVINOEngine
+    from finegrain.inference.openvino_engine import OpenVINOEngine
 
     return OpenVINOEngine(converted(model, "float32"), precision).run
 

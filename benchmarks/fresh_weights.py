@@ -11,8 +11,9 @@ photographs. The features stay random, so what is learnt from them says nothing 
 from dataclasses import dataclass
 from pathlib import Path
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.flags import Count, ImageSize, Seed
+from finegrain.quiet import load_keras
 from finegrain.whole_files import written_whole
 
 

@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from side_by_side.commands import command
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.flags import BatchSize, Count, Gigabytes, ImageSize
+from finegrain.quiet import load_keras
 
 if TYPE_CHECKING:
     from finegrain.models.step_memory import StepMemory

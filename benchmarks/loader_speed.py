@@ -23,10 +23,11 @@ from pathlib import Path
 
 import numpy as np
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.datasets.manifest import open_data_set
 from finegrain.errors import UserError
 from finegrain.flags import BatchSize, Epochs, ImageSize, Threads
+from finegrain.quiet import load_keras
 from finegrain.whole_files import written_whole
 
 ORIGINAL = "ImageDataGenerator"

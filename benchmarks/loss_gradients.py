@@ -10,8 +10,9 @@ only. Needs the run's data set where it was.
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.flags import Count
+from finegrain.quiet import load_keras
 
 
 @dataclass

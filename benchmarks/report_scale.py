@@ -22,10 +22,11 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.datasets.manifest import CLASSES, MANIFEST, open_data_set
 from finegrain.errors import UserError
 from finegrain.flags import Count, ImageSize
+from finegrain.quiet import load_keras
 
 
 @dataclass

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from annotated_types import Interval
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.flags import BatchSize, Count, ImageSize
+from finegrain.quiet import load_keras
 
 if TYPE_CHECKING:
     import keras

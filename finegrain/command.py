@@ -4,7 +4,6 @@ import atexit
 import dataclasses
 import errno
 import io
-import os
 import shlex
 import signal
 import sys
@@ -18,7 +17,6 @@ import tyro
 
 from finegrain.errors import UserError
 from finegrain.flags import check_flags, flag_name
-from finegrain.quiet import stderr_aside
 
 Settings = TypeVar("Settings")
 
@@ -130,22 +128,3 @@ def _end_with(sentence: str) -> NoReturn:
     )
     print(f"error: {shown}", file=sys.stderr)
     sys.exit(EXIT_USER_ERROR)
-
-
-def load_keras() -> None:
-    """Import Keras and its backend without their chatter, unless TF_CPP_MIN_LOG_LEVEL is 0."""
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
-        import keras
-
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    with stderr_aside():
-        import keras
-
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow
-
-            # That a function was traced for several shapes is no news to a user.
-            tensorflow.get_logger().setLevel("ERROR")
-            # The search for a GPU has its say now rather than in the middle of a table.
-            tensorflow.config.list_physical_devices()

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-import keras
-
 CPU, GPU, TPU = "cpu", "gpu", "tpu"
 
 # Linux's names for the instructions that multiply bfloat16.
@@ -33,12 +31,22 @@ class Device:
 
 def find_device() -> Device:
     """Ask the backend what it found."""
+    import keras
+
     backend = keras.backend.backend()
     found = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[backend]()
     if found is None:
         return Device(backend, fast_bfloat16=multiplies_bfloat16())
     kind, names, capability = found
     return Device(backend, kind, tuple(names), capability)
+
+
+def gpu_is_likely() -> bool:
+    """Whether this machine may have a GPU that a backend finds, told without importing one."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return not hidden and any(
+        next(Path("/dev").glob(name), None) for name in ("nvidia[0-9]", "kfd")
+    )
 
 
 def multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

@@ -56,3 +56,22 @@ def silence_decoders() -> None:
             if (set_handler := getattr(pillow, name, None)) is not None:
                 set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
                 set_handler(None)
+
+
+def load_keras() -> None:
+    """Import Keras and its backend without their chatter, unless TF_CPP_MIN_LOG_LEVEL is 0."""
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        import keras
+
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    with stderr_aside():
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow
+
+            # That a function was traced for several shapes is no news to a user.
+            tensorflow.get_logger().setLevel("ERROR")
+            # The search for a GPU has its say now rather than in the middle of a table.
+            tensorflow.config.list_physical_devices()

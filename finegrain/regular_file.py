@@ -1,6 +1,7 @@
 """Open files that have an end: a pipe, socket or device may wait for ever, or never end."""
 
 import errno
+import hashlib
 import os
 import stat
 from io import BufferedReader, FileIO
@@ -8,6 +9,8 @@ from pathlib import Path
 
 # Without the first, opening a pipe waits for a writer; each system knows some of them only.
 FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
+
+CHUNK_BYTES = 1 << 20
 
 
 class SizedReader(BufferedReader):
@@ -51,3 +54,12 @@ def _refuse_special(status: os.stat_result, path: Path) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content; memory is bounded."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -46,7 +46,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.flags import (
     ImageSize,
     LossWeight,
@@ -57,6 +57,7 @@ from finegrain.flags import (
     StageEpochs,
     Width,
 )
+from finegrain.quiet import load_keras
 from finegrain.training.stage_settings import (
     PairLossName,
     StageOptimizer,

@@ -32,10 +32,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.flags import ImageSize, Seed, Threads, values_by_name
 from finegrain.outputs import Output, OutputFolder
+from finegrain.quiet import load_keras
 from finegrain.read_ahead import default_workers
 
 MOST_NAMED_FILES = 20

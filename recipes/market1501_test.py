@@ -27,10 +27,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Interval
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.flags import Probability, Threads
 from finegrain.outputs import RUN, Output, OutputFolder
+from finegrain.quiet import load_keras
 from finegrain.read_ahead import default_workers
 from finegrain.whole_files import written_whole
 

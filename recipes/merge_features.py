@@ -36,7 +36,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.errors import UserError, by_product
 from finegrain.flags import (
     BatchSize,
@@ -50,6 +50,7 @@ from finegrain.flags import (
     values_by_name,
 )
 from finegrain.outputs import Output, OutputFile
+from finegrain.quiet import load_keras
 from finegrain.submission.submission import (
     SubmissionFormat,
     check_output,

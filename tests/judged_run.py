@@ -50,10 +50,9 @@ def make_run(folder: Path, data_folder: Path, recipe: str = "multi-loss", hidden
 
     from finegrain.datasets.manifest import open_data_set
     from finegrain.decode import read_pixels
-    from finegrain.evaluation.answer_images import answering_model
     from finegrain.frame import Frame
     from finegrain.models.backbone_table import find_backbone
-    from finegrain.models.classifier import softmax_model
+    from finegrain.models.classifier import answering_model, softmax_model
     from finegrain.models.multi_loss import multi_loss_model
     from finegrain.runs.run_folder import RunFolder, describe_data, write_results
 

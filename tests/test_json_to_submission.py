@@ -12,7 +12,7 @@ from PIL import Image
 from finegrain.datasets.manifest import open_data_set
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
-from finegrain.models.heads.category import CATEGORY
+from finegrain.models.heads import CATEGORY
 from finegrain.runs.run_folder import RunFolder, describe_data
 
 # Category id, name and colour; the names sort in another order than the ids.

@@ -1,7 +1,9 @@
 """single_model_test.py and baidu_dog_test.py as a user runs them."""
 
 import csv
+import os
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,7 @@ from PIL import Image
 from finegrain.decode import read_pixels
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.classifier import softmax_model
-from finegrain.models.heads.category import CATEGORY
+from finegrain.models.heads import CATEGORY
 from finegrain.models.multi_loss import multi_loss_model
 from finegrain.runs.finished_run import open_finished_run
 from finegrain.runs.run_folder import RunFolder
@@ -24,10 +26,17 @@ SINGLE, MULTI = "single_model_test.py", "baidu_dog_test.py"
 CLASSES = ["collie, rough", "Shih-Tzu", "狗"]
 
 
-def call(script, *flags):
+def call(script, *flags, **surroundings):
     """The script in a process of its own, as a user starts it."""
     command = [sys.executable, str(ROOT / script), *(str(flag) for flag in flags)]
-    return subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=120)
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        timeout=120,
+        env={**os.environ, **surroundings},
+    )
 
 
 def make_run(folder, recipe, classes, counts, side=32, seed=0):
@@ -171,6 +180,56 @@ def test_the_engine_is_said_and_answers_are_the_same(flag, photos, tmp_path):
         assert {name: float(value) for name, value in row.items()} == pytest.approx(
             expected[image], abs=0.02
         )
+
+
+@pytest.mark.optional("openvino")
+@pytest.mark.parametrize("recipe", ["softmax", "multi-loss"])
+def test_a_kept_graph_answers_without_keras(recipe, photos, tmp_path):
+    run = make_run(tmp_path / "large", recipe, CLASSES, [5, 3, 2], side=1000)
+    for name in ("keras", "tensorflow", "jax", "torch"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('it is not to be imported')")
+    labelled = tmp_path / "labelled"
+    for number, name in enumerate(CLASSES, 1):
+        (labelled / name).mkdir(parents=True)
+        shutil.copy(photos / f"{number}.jpg", labelled / name)
+    script = SINGLE if recipe == "softmax" else MULTI
+    flags = ["--run", run, "--images", photos, "--format", "probabilities", "--output"]
+    first = call(script, *flags, tmp_path / "first.csv")
+    assert first.returncode == 0, first.stderr
+    again = call(script, *flags, tmp_path / "again.csv", PYTHONPATH=str(tmp_path))
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == first.stdout.replace("first.csv", "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "first.csv").read_bytes()
+    if recipe == "softmax":
+        measured = tmp_path / "measured"
+        judge = "tools/evaluate.py", "--run", run, "--images", labelled, "--output", measured
+        done = call(*judge, PYTHONPATH=str(tmp_path))
+        assert done.returncode == 0, done.stderr
+        first_rows = read_probabilities(tmp_path / "first.csv")
+        rows = list(csv.DictReader((measured / "predictions.csv").open(encoding="utf-8")))
+        assert len(rows) == len(CLASSES)
+        for row in rows:
+            known = {name: float(of) for name, of in first_rows[Path(row["path"]).stem].items()}
+            assert row["predicted"] == max(known, key=known.get)
+            assert float(row["probability"]) == pytest.approx(max(known.values()), abs=1e-5)
+
+
+@pytest.mark.optional("openvino")
+def test_a_graph_of_an_earlier_model_is_made_anew(photos, tmp_path):
+    output, flags = tmp_path / "predict.csv", ["--images", photos, "--format", "probabilities"]
+    run = make_run(tmp_path / "run", "softmax", CLASSES, [5, 3, 2], side=1000)
+    other = make_run(tmp_path / "other", "softmax", CLASSES, [5, 3, 2], side=1000, seed=3)
+    assert call(SINGLE, "--run", run, *flags, "--output", output).returncode == 0
+    before, graph = read_probabilities(output), (run / "graph.zip").read_bytes()
+    shutil.copy(other / "model.keras", run / "model.keras")
+    assert call(SINGLE, "--run", run, *flags, "--output", output).returncode == 0
+    after = read_probabilities(output)
+    assert after != before
+    expected = answers_one_by_one(run, photos, flip=False)
+    for image, row in after.items():
+        numbers = {name: float(value) for name, value in row.items()}
+        assert numbers == pytest.approx(expected[image], abs=0.02)
+    assert (run / "graph.zip").read_bytes() != graph
 
 
 def test_single_model_says_so_when_the_run_is_a_multi_loss_one(runs, photos, tmp_path):

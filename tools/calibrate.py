@@ -19,8 +19,9 @@ takes it out again. Training the run on with trick_tune.py begins from the stage
 from dataclasses import dataclass
 from pathlib import Path
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.outputs import RUN, Output, OutputFolder
+from finegrain.quiet import load_keras
 
 
 @dataclass

@@ -11,7 +11,7 @@ made on, so they are the ones to quote.
 from dataclasses import dataclass
 from pathlib import Path
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.errors import UserError
 
 BASELINE = "baseline: logistic, frozen embeddings"
@@ -34,7 +34,6 @@ class Settings:
 
 
 def main(settings: Settings) -> None:
-    load_keras()
     from finegrain.runs.run_folder import RunFolder, read_results
 
     rows, told = [], []

@@ -27,7 +27,7 @@ one is of its class. Beside each stands what it could have been on other images 
 from dataclasses import dataclass
 from pathlib import Path
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.inference.answer_views import ViewFlags
 from finegrain.outputs import RUN, Output, OutputFolder
@@ -88,17 +88,15 @@ class Settings(ViewFlags):
 def main(settings: Settings) -> None:
     settings.check()
 
-    # Keras takes seconds to load, which a mistake in the flags need not wait for.
-    load_keras()
-    from finegrain.evaluation.answer_images import answer_all, same_class_scores
+    from finegrain.evaluation.answer_images import answer_run, same_class_scores
     from finegrain.evaluation.averaged_runs import answer_averaged
     from finegrain.evaluation.evaluation_file import (
         About,
-        file_digest,
         measure_lines,
         write_answers,
     )
     from finegrain.evaluation.temperature import model_temperature
+    from finegrain.regular_file import file_digest
     from finegrain.runs.finished_run import open_finished_run
     from finegrain.runs.run_folder import MODEL, RunFolder, read_results
     from finegrain.submission.class_probabilities import check_same_classes
@@ -121,9 +119,8 @@ def main(settings: Settings) -> None:
         model_digest = file_digest(run.folder / MODEL)
         temperature = model_temperature(run.folder, model_digest)
         about = About(run.folder, model_from, temperature, model_digest, folder, digest, *looks)
-        model = run.model()
-        answered = answer_all(model, images, run.frame, settings.openvino, views=views)
-        scores = same_class_scores(model)
+        answered = answer_run(run, images, settings.openvino, views)
+        scores = same_class_scores(run.model()) if run.compares_pairs else None
     output = settings.output or run.folder
     for line in measure_lines(write_answers(output, answered, run.classes, scores, about)):
         print(line)

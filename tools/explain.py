@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from annotated_types import Interval
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.outputs import Output, OutputFile, OutputFolder
+from finegrain.quiet import load_keras
 
 if TYPE_CHECKING:
     import numpy as np

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Interval
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.errors import UserError
+from finegrain.quiet import load_keras
 
 if TYPE_CHECKING:
     import numpy as np

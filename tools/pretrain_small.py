@@ -21,12 +21,13 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Interval
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.drawn.breed import PARTS, demo_breeds, pretraining_breeds
 from finegrain.drawn.collection import draw_arrays, part_targets
 from finegrain.evaluation.embedding_measures import linear_probe
 from finegrain.flags import BatchSize, Count, Epochs, ImageSize, LearningRate, Share
 from finegrain.memory import size_in_words
+from finegrain.quiet import load_keras
 from finegrain.whole_files import written_whole
 
 

@@ -17,11 +17,12 @@ from typing import Annotated
 
 from annotated_types import Interval
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.flags import CountOrZero
 from finegrain.memory import size_in_words
 from finegrain.outputs import RUN, Output, OutputFile, OutputFolder
+from finegrain.quiet import load_keras
 
 REPORT = "report.html"
 PAGES = ("", ".html", ".htm")

@@ -13,9 +13,10 @@ from typing import Annotated
 
 from annotated_types import Interval
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.flags import Seed, Suffixes
 from finegrain.outputs import Output, OutputFile
+from finegrain.quiet import load_keras
 
 
 @dataclass

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from annotated_types import Interval
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.flags import Suffixes, Threads
 from finegrain.outputs import Output, OutputFile
+from finegrain.quiet import load_keras
 from finegrain.read_ahead import default_workers
 
 if TYPE_CHECKING:

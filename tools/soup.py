@@ -20,9 +20,10 @@ report and export take it. A temperature of `tools/calibrate.py` is taken out of
 from dataclasses import dataclass
 from pathlib import Path
 
-from finegrain.command import load_keras, run_command
+from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.outputs import RUN, Output, OutputFolder
+from finegrain.quiet import load_keras
 
 SOUP = "soup"
 
@@ -59,15 +60,15 @@ def main(settings: Settings) -> None:
 
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
-    from finegrain.evaluation.answer_images import answer_all, same_class_scores
+    from finegrain.evaluation.answer_images import answer_model, same_class_scores
     from finegrain.evaluation.evaluation_file import (
         About,
-        file_digest,
         measure_lines,
         write_answers,
     )
     from finegrain.evaluation.labelled_images import VALID, held_out_images, split_images
     from finegrain.merging.soup import check_one_network, greedy_soup, uniform_soup
+    from finegrain.regular_file import file_digest
     from finegrain.runs.finished_run import open_finished_run
     from finegrain.runs.run_folder import MODEL, RunFolder, open_run_data, write_results
 
@@ -77,7 +78,7 @@ def main(settings: Settings) -> None:
 
     def error_of(model) -> float:
         images = [split_images(data, VALID, runs[0].classes)]
-        (answered,) = answer_all(model, images, frame, settings.openvino)
+        (answered,) = answer_model(model, images, frame, settings.openvino)
         return top1_error(answered)
 
     if not settings.greedy:
@@ -90,7 +91,7 @@ def main(settings: Settings) -> None:
     folder = RunFolder.start(settings.output, soup_config(settings, soup), runs[0].classes)
     folder.save_model(soup.model)
     images = held_out_images(data, runs[0].classes)
-    answered = answer_all(soup.model, images, frame, settings.openvino)
+    answered = answer_model(soup.model, images, frame, settings.openvino)
     digest = file_digest(folder.path / MODEL)
     about = About(folder.path, SOUP, 1.0, digest, data.folder, data.digest)
     scores = same_class_scores(soup.model)
@@ -113,7 +114,7 @@ def soup_config(settings: Settings, soup):
 
     Beside the settings, since a training that was started in this folder is to be refused.
     """
-    from finegrain.evaluation.evaluation_file import file_digest
+    from finegrain.regular_file import file_digest
     from finegrain.runs.run_folder import MODEL, RunFolder
 
     configs = [RunFolder.open(folder).config.content for folder in settings.run]

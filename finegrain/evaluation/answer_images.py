@@ -1,10 +1,9 @@
 """One look at each labelled image: its classes for the table, its embedding for comparisons."""
 
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from finegrain.evaluation.bootstrap import drawn_rows
@@ -13,68 +12,81 @@ from finegrain.evaluation.evaluate import MOST_COMPARED
 from finegrain.evaluation.labelled_images import Answered, LabelledImages
 from finegrain.frame import Frame
 from finegrain.inference.answer_views import PLAIN, AnswerViews, averaged
-from finegrain.inference.engines import KerasEngine
-from finegrain.inference.opening import Inference, open_inference
-from finegrain.inference.predict import decoded_batches, sample_images
-from finegrain.models.classifier import representation
-from finegrain.models.heads.category import CATEGORY
-from finegrain.models.heads.same_class import pair_head
-from finegrain.models.model_precision import in_full_precision
+from finegrain.inference.opened import Inference
+from finegrain.inference.openvino_engine import OpenVINOEngine
+from finegrain.inference.predict import decoded_batches
+from finegrain.runs.answering import keep_answers, open_model, open_run
+from finegrain.runs.finished_run import FinishedRun
 from finegrain.runs.predictions import TopAnswers, joined_answers, top_answers
+
+if TYPE_CHECKING:
+    import keras
 
 BATCH = 32
 # Of all embeddings of a split that are kept, 200 MB: what a bilinear head makes of a few images.
 MOST_NUMBERS = 50_000_000
 
 
-def answering_model(model: keras.Model) -> keras.Model:
-    """`image` (B, H, W, 3) -> probabilities (B, C) and its `representation`, (B, D)."""
-    below = model.get_layer(representation(model)).output
-    outputs = [model.get_layer(CATEGORY).output, below]
-    return keras.Model(model.get_layer("image").output, outputs, name="answering")
-
-
 def answer_all(
-    model: keras.Model,
+    inference: Inference,
     images: Sequence[LabelledImages],
     frame: Frame,
-    openvino: bool,
     batch_size: int = BATCH,
     most_compared: int = MOST_COMPARED,
     views: AnswerViews = PLAIN,
 ) -> list[Answered]:
     """Let a finished model look at all images of several splits, once or at several views.
 
-    It answers as it will be used, in full precision, and on OpenVINO where that is asked for and
-    pays. Of the probabilities only what the table takes is kept; of the embeddings those of
+    Of the probabilities only what the table takes is kept; of the embeddings those of
     `most_compared` images of a split, drawn by chance, and of fewer where they are so wide that
     these would be more than `MOST_NUMBERS` numbers. Of several views the probabilities are
     averaged; the embeddings are those of the first.
+
+    Args:
+        inference: the model as `finegrain.runs.answering` opens it, with both outputs.
+        frame: the model's.
     """
-    paths = list(chain.from_iterable(split.paths for split in images))
+    return [_answer(inference, split, frame, batch_size, most_compared, views) for split in images]
+
+
+def answer_run(
+    run: FinishedRun, images: Sequence[LabelledImages], openvino: bool, views: AnswerViews = PLAIN
+) -> list[Answered]:
+    """`answer_all` of a finished run, by its kept graph where there is one."""
+    paths = [path for split in images for path in split.paths]
     if not paths:
         return []
-    opened = _open_answering(model, paths, frame, openvino, views)
-    width = model.get_layer(representation(model)).output.shape[-1]
-    most_compared = min(most_compared, MOST_NUMBERS // width)
-    return [_answer(opened, split, frame, batch_size, most_compared, views) for split in images]
+    opened = open_run(run, paths, openvino, len(views))
+    if isinstance(opened.compute, OpenVINOEngine):
+        print(f"  computing {opened.describe()}", flush=True)
+    return answer_all(opened, images, run.frame, views=views)
 
 
-def _open_answering(
-    model: keras.Model,
-    paths: Sequence[Path],
+def answer_model(
+    model: "keras.Model",
+    images: Sequence[LabelledImages],
     frame: Frame,
     openvino: bool,
-    views: AnswerViews,
-) -> Inference:
-    answering = answering_model(model)
-    if model.dtype_policy.compute_dtype != "float32":
-        answering = in_full_precision(answering)
-    sample, expected = sample_images(paths, frame), len(paths) * len(views)
-    opened = open_inference(answering, sample, openvino, expected)
-    if not isinstance(opened.compute, KerasEngine):
+    batch_size: int = BATCH,
+    most_compared: int = MOST_COMPARED,
+    keep_in: Path | None = None,
+    always: bool = False,
+) -> list[Answered]:
+    """`answer_all` of a finished model, on OpenVINO where that is asked for and pays.
+
+    Args:
+        keep_in: run folder whose `model.keras` this model is, where its graph is kept.
+        always: take OpenVINO for few images too, since a kept graph serves later answers.
+    """
+    paths = [path for split in images for path in split.paths]
+    if not paths:
+        return []
+    opened = open_model(model, paths, frame, openvino, None if always else len(paths))
+    if keep_in is not None:
+        keep_answers(keep_in, opened)
+    if isinstance(opened.compute, OpenVINOEngine):
         print(f"  computing {opened.describe()}", flush=True)
-    return opened
+    return answer_all(opened, images, frame, batch_size, most_compared)
 
 
 def _answer(
@@ -86,12 +98,13 @@ def _answer(
     views: AnswerViews,
 ) -> Answered:
     kept = np.zeros(len(images.paths), bool)
-    kept[drawn_rows(len(kept), most_compared)] = True
     answers: list[TopAnswers] = []
     embeddings: list[np.ndarray] = []
     unreadable: dict[int, str] = {}
     for start, batch, failed in decoded_batches(images.paths, frame, batch_size, views):
         probabilities, below = averaged(inference.run, batch)
+        if start == 0:
+            kept[drawn_rows(len(kept), min(most_compared, MOST_NUMBERS // below.shape[1]))] = True
         read = np.array([start + place not in failed for place in range(len(below))])
         rows = np.arange(start, start + len(below))[read]
         answers.append(top_answers(probabilities[read], images.labels[rows]))
@@ -112,8 +125,10 @@ def _answer(
     )
 
 
-def same_class_scores(model: keras.Model) -> PairScore | None:
+def same_class_scores(model: "keras.Model") -> PairScore | None:
     """A finished model's probability of "the same class"; None where it has no such head."""
+    from finegrain.models.heads.same_class import pair_head
+
     head = pair_head(model)
     if head is None:
         return None

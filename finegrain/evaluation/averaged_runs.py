@@ -7,8 +7,8 @@ import numpy as np
 
 from finegrain.evaluation.labelled_images import Answered, LabelledImages
 from finegrain.inference.answer_views import AnswerViews
-from finegrain.inference.opening import open_inference
-from finegrain.inference.predict import predict_probabilities, sample_images
+from finegrain.inference.predict import predict_probabilities
+from finegrain.runs.answering import PROBABILITIES, open_run
 from finegrain.runs.finished_run import FinishedRun
 from finegrain.runs.predictions import top_answers
 from finegrain.submission.class_probabilities import ClassProbabilities, mean_of
@@ -36,8 +36,7 @@ def answer_averaged(
     ids, tables = [str(row) for row in range(len(paths))], []
     unreadable: dict[int, str] = {}
     for run in runs:
-        sample, expected = sample_images(paths, run.frame), len(paths) * len(views)
-        opened = open_inference(run.classifier(), sample, openvino, expected)
+        opened = open_run(run, paths, openvino, len(views), PROBABILITIES)
         found = predict_probabilities(opened, paths, run.frame, BATCH, views=views)
         unreadable = found.unreadable
         table = ClassProbabilities(ids, run.classes, found.probabilities)

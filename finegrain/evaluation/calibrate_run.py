@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 from finegrain.errors import UserError
-from finegrain.evaluation.answer_images import answer_all, same_class_scores
+from finegrain.evaluation.answer_images import answer_model, same_class_scores
 from finegrain.evaluation.class_measures import calibration_error
-from finegrain.evaluation.evaluation_file import About, file_digest, write_answers
+from finegrain.evaluation.evaluation_file import About, write_answers
 from finegrain.evaluation.labelled_images import VALID, Answered, held_out_images
 from finegrain.evaluation.metrics import log_losses
 from finegrain.evaluation.temperature import (
@@ -21,6 +21,7 @@ from finegrain.evaluation.temperature import (
     model_temperature,
     replace_model,
 )
+from finegrain.regular_file import file_digest
 from finegrain.runs.finished_run import FinishedRun, open_finished_run
 from finegrain.runs.predictions import TopAnswers
 from finegrain.runs.run_folder import MODEL, RunFolder, open_run_data, read_results
@@ -54,7 +55,7 @@ def calibrate_run(
     model = run.model()
     # All embeddings are kept: from them the calibrated answers follow without a second look.
     most = max((len(split.paths) for split in images), default=0)
-    before = answer_all(model, images, run.frame, openvino, most_compared=most)
+    before = answer_model(model, images, run.frame, openvino, most_compared=most)
     factor = 1 / inside if undo else _fitted(model, before)
     changes, total = abs(factor - 1) > NOTHING, inside
     if changes:

@@ -7,11 +7,10 @@ from typing import Any
 import keras
 
 from finegrain.errors import UserError, by_product
-from finegrain.evaluation.answer_images import answer_all, same_class_scores
+from finegrain.evaluation.answer_images import answer_model, same_class_scores
 from finegrain.evaluation.evaluation_file import (
     EVALUATION,
     About,
-    file_digest,
     read_evaluation,
     write_answers,
 )
@@ -33,15 +32,19 @@ from finegrain.evaluation.pictures import (
     write_model_table,
 )
 from finegrain.evaluation.temperature import TEMPERATURE
-from finegrain.runs.finished_run import load_model
+from finegrain.regular_file import file_digest
 from finegrain.runs.plateau import judge
 from finegrain.runs.predictions import PREDICTIONS
 from finegrain.runs.run_folder import MODEL, read_results, write_results
 from finegrain.runs.stage_folder import StageFolder
+from finegrain.runs.trained_model import load_model
 from finegrain.training.baseline import modern_command
 from finegrain.training.objectives.objective import Objective
 from finegrain.training.session import Session
 from finegrain.training.stage import Stage
+
+# After so long a training the seconds of a conversion are none that anyone waits for.
+LONG_SECONDS = 60
 
 
 def close_stage(session: Session, stage: Stage, is_final: bool) -> None:
@@ -85,7 +88,8 @@ def _close_model(session: Session, stage: Stage, results: dict[str, Any]) -> lis
     elif _is_evaluated(session):
         return None
     with by_product(f"{run.path / PREDICTIONS}, and {EVALUATION} with it,"):
-        return _answers(session, held_out_images(session.data))
+        was_long = session.folder(stage).seconds > LONG_SECONDS
+        return _answers(session, held_out_images(session.data), keep=True, always=was_long)
     return None
 
 
@@ -108,7 +112,7 @@ def _restore_later_model(session: Session, owner: str) -> None:
     run.save_model(session.objective.finished(bare))
     _tell_restored(session)
     with by_product(f"{run.path / EVALUATION}"):
-        _evaluate(session, owner, _answers(session, held_out_images(session.data)))
+        _evaluate(session, owner, _answers(session, held_out_images(session.data), keep=True))
 
 
 def _tell_restored(session: Session) -> None:
@@ -163,10 +167,19 @@ def best_error(
     return round((1 - best[objective.accuracy]) * images) / images
 
 
-def _answers(session: Session, images: Sequence[LabelledImages]) -> list[Answered]:
+def _answers(
+    session: Session, images: Sequence[LabelledImages], keep: bool = False, always: bool = False
+) -> list[Answered]:
     feed = session.feed
-    model = session.finished_model()
-    return answer_all(model, images, feed.frame, feed.openvino, feed.batch_size)
+    return answer_model(
+        session.finished_model(),
+        images,
+        feed.frame,
+        feed.openvino,
+        feed.batch_size,
+        keep_in=session.run.path if keep else None,
+        always=always,
+    )
 
 
 def _is_evaluated(session: Session) -> bool:

@@ -1,6 +1,5 @@
 """`evaluation.json`: what came of a model's look at labelled images, written, read and told."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from finegrain.evaluation.measures import MEASURES
 from finegrain.flags import CountOrZero, Probability
 from finegrain.inference.answer_views import PLAIN, AnswerViews
 from finegrain.records import Record, Typed, read_record, write_record
+from finegrain.regular_file import file_digest
 from finegrain.runs.predictions import (
     COLUMNS,
     PREDICTIONS,
@@ -26,7 +26,6 @@ from finegrain.runs.predictions import (
 )
 
 EVALUATION = "evaluation.json"
-CHUNK_BYTES = 1 << 20
 # Tells of images by their names, which may be no UTF-8.
 Sentence = InstanceOf[str]
 
@@ -97,15 +96,6 @@ def write_evaluation(path: Path, evaluation: dict[str, Any]) -> None:
     """Write evaluation.json, replacing an earlier one."""
     # A number that is not finite would make it unreadable for other readers of JSON.
     write_record(path, evaluation, "surrogateescape", ensure_ascii=False, allow_nan=False)
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content; memory is bounded."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 class Measured(Typed):

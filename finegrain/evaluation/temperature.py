@@ -6,9 +6,8 @@ run's model.keras has, `temperature.json` says by the file's digest.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import keras
 import numpy as np
 from annotated_types import Gt
 from pydantic import FiniteFloat
@@ -17,12 +16,15 @@ from scipy.special import logsumexp, softmax
 
 from finegrain.errors import UserError
 from finegrain.evaluation.bootstrap import drawn_rows
-from finegrain.evaluation.evaluation_file import file_digest
-from finegrain.models.heads.category import CATEGORY
+from finegrain.models.heads import CATEGORY
 from finegrain.records import SCHEMA_KEY, Damaged, Record, check_type, read_record, write_record
+from finegrain.regular_file import file_digest
 from finegrain.runs.predictions import TopAnswers, joined_answers, top_answers
 from finegrain.runs.run_folder import MODEL
 from finegrain.whole_files import written_whole
+
+if TYPE_CHECKING:
+    import keras
 
 TEMPERATURE = "temperature.json"
 SMALLEST, LARGEST = 0.05, 20.0
@@ -32,13 +34,13 @@ BLOCK = 512
 PositiveFinite = Annotated[FiniteFloat, Gt(0)]
 
 
-def head_weights(model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+def head_weights(model: "keras.Model") -> tuple[np.ndarray, np.ndarray]:
     """Kernel (D, C) and bias (C,) of the softmax."""
     kernel, bias = model.get_layer(CATEGORY).get_weights()
     return kernel, bias
 
 
-def divide_logits(model: keras.Model, temperature: float) -> None:
+def divide_logits(model: "keras.Model", temperature: float) -> None:
     """Make the model answer softmax(z / T); 1 / T takes it back, but for the last digit."""
     head = model.get_layer(CATEGORY)
     head.set_weights([weights / np.float32(temperature) for weights in head.get_weights()])
@@ -104,7 +106,7 @@ def model_temperature(run_folder: Path, digest: str | None = None) -> float:
     return known.get(digest or file_digest(run_folder / MODEL), 1.0) if known else 1.0
 
 
-def replace_model(run_folder: Path, model: keras.Model, temperature: float) -> str:
+def replace_model(run_folder: Path, model: "keras.Model", temperature: float) -> str:
     """Write a run's calibrated float32 model, whole or not at all; gives model.keras's digest."""
     with written_whole(run_folder / MODEL, 5 * model.count_params()) as beside:
         model.save(beside)

@@ -13,9 +13,11 @@ import numpy as np
 
 from finegrain.errors import UserError
 from finegrain.frame import Fit
+from finegrain.inference.agreement import Agreement, agreement
 from finegrain.inference.conversion import one_line
-from finegrain.inference.engines import FLOAT32, Agreement, KerasEngine, agreement
+from finegrain.inference.keras_engine import KerasEngine
 from finegrain.inference.opening import TOLERANCE
+from finegrain.inference.openvino_engine import FLOAT32
 from finegrain.quiet import stderr_aside
 from finegrain.runs.finished_run import FinishedRun
 from finegrain.whole_files import partial_beside, remove_partials

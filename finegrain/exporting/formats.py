@@ -40,7 +40,8 @@ import keras
 import numpy as np
 
 from finegrain.exporting.export import IMAGE, PROBABILITIES, Format, ModelCard
-from finegrain.inference.conversion import converted, load_openvino, save_graph
+from finegrain.inference.conversion import converted, save_graph
+from finegrain.inference.openvino_engine import load_openvino
 from finegrain.tensor import Tensor
 
 SERVE = "serving_default"

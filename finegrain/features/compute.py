@@ -13,8 +13,9 @@ import numpy as np
 from tqdm import tqdm
 
 from finegrain.decode import UnreadableImage
-from finegrain.inference.engines import KerasEngine
-from finegrain.inference.opening import Inference, open_inference
+from finegrain.inference.keras_engine import KerasEngine
+from finegrain.inference.opened import Inference
+from finegrain.inference.opening import open_inference
 from finegrain.models.model_precision import in_full_precision
 from finegrain.read_ahead import read_ahead
 from finegrain.stores.row_layout import RowKind

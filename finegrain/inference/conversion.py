@@ -11,12 +11,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 import finegrain
+from finegrain.inference.openvino_engine import load_openvino
 from finegrain.quiet import stderr_aside
 from finegrain.tensor import Tensor
 
@@ -24,35 +24,11 @@ if TYPE_CHECKING:
     import openvino
 
 MODULE = "finegrain.inference.conversion"
-REPORTER = "openvino_telemetry"
 PATIENCE = 600
 
 
 class ConversionFailed(Exception):
     """The model cannot be converted; the message is the reason, in words for the user."""
-
-
-def load_openvino() -> ModuleType:
-    """The module `openvino`, which does not report its use.
-
-    Its import sends a message to its makers, asking nobody, from a process forked off this one,
-    although a fork of a process with threads may hang. OpenVINO goes without when the package
-    that reports is absent, so it is made to look absent during the import.
-    """
-    if "openvino" not in sys.modules:
-        present = sys.modules.get(REPORTER)
-        # Python's own way to say that an import shall fail.
-        modules: dict[str, Any] = sys.modules
-        modules[REPORTER] = None
-        try:
-            import openvino
-        finally:
-            del sys.modules[REPORTER]
-            if present is not None:
-                sys.modules[REPORTER] = present
-    import openvino
-
-    return openvino
 
 
 def converted(model: keras.Model, dtype: str) -> "openvino.Model":

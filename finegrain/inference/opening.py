@@ -1,26 +1,24 @@
 """Open a model for many answers: through OpenVINO on a CPU where that pays, else Keras."""
 
 import importlib.util
-from typing import NamedTuple
 
 import keras
 import numpy as np
 
 from finegrain.device import CPU, find_device
-from finegrain.inference.conversion import ConversionFailed, converted, load_openvino, one_line
-from finegrain.inference.engines import (
+from finegrain.inference.agreement import AGREEMENT_IMAGES, agreement, percent
+from finegrain.inference.conversion import ConversionFailed, converted, one_line
+from finegrain.inference.keras_engine import KerasEngine
+from finegrain.inference.opened import Inference
+from finegrain.inference.openvino_engine import (
     BFLOAT16,
     FLOAT32,
     PRECISION_NAMES,
-    KerasEngine,
     OpenVINOEngine,
-    agreement,
-    percent,
+    load_openvino,
 )
 from finegrain.memory import check_memory_fits
 from finegrain.models.needed_memory import least_answer_bytes
-
-AGREEMENT_IMAGES = 8
 
 # Largest relative L2 error to accept. Rounding to bfloat16 (8 bits) in each of a hundred layers
 # adds up: measured 0.4 % for Xception, 1.5 % for InceptionV3, but 16 % for MobileNetV2 1.0 with
@@ -33,21 +31,6 @@ TOLERANCE = {BFLOAT16: 0.05, FLOAT32: 0.001}
 # in 300, its small brother at 96 in 2000. The others start a process with TensorFlow for it,
 # 10 s; PyTorch is as fast as TensorFlow, JAX six times slower.
 PAYING_PIXELS = {"tensorflow": 12e6, "torch": 30e6, "jax": 5e6}
-
-
-class Inference(NamedTuple):
-    """A model opened for many answers: what computes, and a note why and how well it agrees."""
-
-    compute: KerasEngine | OpenVINOEngine
-    note: str
-
-    def run(self, batch: np.ndarray) -> list[np.ndarray]:
-        """All outputs, (B, ...) float32 each, of RGB images (B, H, W, 3) of the sample's dtype."""
-        return self.compute.run(batch)
-
-    def describe(self) -> str:
-        """One sentence for the user: the engine, and why or how well."""
-        return f"{self.compute.name}; {self.note}"
 
 
 def open_inference(

@@ -14,9 +14,9 @@ from tqdm import tqdm
 
 from finegrain.decode import UnreadableImage, read_pixels
 from finegrain.frame import Frame
+from finegrain.inference.agreement import AGREEMENT_IMAGES
 from finegrain.inference.answer_views import PLAIN, AnswerViews, averaged
-from finegrain.inference.engines import KerasEngine
-from finegrain.inference.opening import AGREEMENT_IMAGES, Inference
+from finegrain.inference.opened import Inference
 from finegrain.read_ahead import read_ahead
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def predict_probabilities(
     """Classify image files, decoded ahead by a few threads, about three batches at a time.
 
     Args:
-        classifier: RGB (B,H,W,3) in 0 to 255 -> (B,C) probabilities; a Keras model, or one that
-            was opened with `open_inference` on uint8 images.
+        classifier: RGB (B,H,W,3) in 0 to 255 -> (B,C) probabilities and perhaps more; a Keras
+            model, or one that was opened on uint8 images.
         frame: the classifier's.
         views: of each picture; the mean of their answers is taken.
         unreadable_row: (C,) answer for a file that cannot be decoded; NaN where not given.
@@ -60,11 +60,13 @@ def predict_probabilities(
             f"Received: {len(paths)} paths, batch_size={batch_size}"
         )
     if not isinstance(classifier, Inference):
+        from finegrain.inference.keras_engine import KerasEngine
+
         classifier = Inference(KerasEngine(classifier), "as asked")
     rows: list[np.ndarray] = []
     unreadable: dict[int, str] = {}
     for _, batch, failed in decoded_batches(paths, frame, batch_size, views, progress):
-        (answer,) = averaged(classifier.run, batch)
+        answer, *_ = averaged(classifier.run, batch)
         rows.append(answer)
         unreadable |= failed
     probabilities = np.concatenate(rows)

@@ -13,7 +13,7 @@ from finegrain.memory import size_in_words
 from finegrain.merging.answers import Answers, answer
 from finegrain.merging.rows import BATCH_IN_ORDER, FeatureRows
 from finegrain.merging.split import MergeSplit
-from finegrain.models.heads.category import CATEGORY
+from finegrain.models.heads import CATEGORY
 from finegrain.models.merged import (
     KEPT,
     Branch,

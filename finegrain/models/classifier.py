@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import keras
 
 from finegrain.models.backbone_table import BackboneSpec
+from finegrain.models.heads import CATEGORY
 from finegrain.models.heads.category import (
-    CATEGORY,
     HIDDEN,
     NECK,
     SOFTMAX,
@@ -86,6 +86,13 @@ def softmax_model(
 def classifier(model: keras.Model) -> keras.Model:
     """`image` (B, H, W, 3) -> (B, C) probabilities, sharing a trained model's layers."""
     return _as_far_as(model, CATEGORY, "classifier")
+
+
+def answering_model(model: keras.Model) -> keras.Model:
+    """`image` (B, H, W, 3) -> probabilities (B, C) and its `representation`, (B, D)."""
+    below = model.get_layer(representation(model)).output
+    outputs = [model.get_layer(CATEGORY).output, below]
+    return keras.Model(model.get_layer("image").output, outputs, name="answering")
 
 
 def representation(model: keras.Model) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 import keras
 import numpy as np
 
-from finegrain.models.heads.category import CATEGORY
+from finegrain.models.heads import CATEGORY
 from finegrain.tensor import Tensor
 
 Normalise = Literal["none", "standardise", "l2"]

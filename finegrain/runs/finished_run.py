@@ -2,20 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from finegrain.datasets.manifest import read_class_names
 from finegrain.errors import UserError
 from finegrain.frame import Frame
-from finegrain.models import layers  # noqa: F401  registers what a saved model is made of
-from finegrain.models.classifier import classifier
-from finegrain.models.heads import SAME_CLASS
-from finegrain.models.heads.category import CATEGORY
-from finegrain.quiet import damage_not_warned_of
+from finegrain.quiet import load_keras
 from finegrain.runs.run_config import CONFIG
 from finegrain.runs.run_folder import CLASSES, MODEL, RunFolder
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -28,17 +27,29 @@ class FinishedRun:
     class_counts: np.ndarray  # (C,) training images a class
     frame: Frame  # how a photograph becomes the model's input
     compares_pairs: bool = False  # whether its model has a head for pairs
+    learns_pairs: bool = False  # whether images were compared with others in training
     # What a submission calls the classes, in index order; None where it calls them by name.
     category_ids: list[str] | None = None
 
-    def model(self) -> keras.Model:
+    @property
+    def keeps_graph(self) -> bool:
+        """Whether `model` is the very one of the run folder."""
+        return True
+
+    def model(self) -> "keras.Model":
         """The finished training model; a `UserError` where the file is damaged."""
+        load_keras()
+        from finegrain.runs.trained_model import load_model
+
         return load_model(
             self.folder / MODEL, self.frame.size, len(self.classes), self.compares_pairs
         )
 
-    def classifier(self) -> keras.Model:
+    def classifier(self) -> "keras.Model":
         """Model (B, H, W, 3), RGB 0 to 255 -> (B, C) probabilities."""
+        load_keras()
+        from finegrain.models.classifier import classifier
+
         return classifier(self.model())
 
 
@@ -66,34 +77,6 @@ def open_finished_run(folder: Path) -> FinishedRun:
         class_counts=np.asarray(config.data.class_counts, np.int64),
         frame=config.frame,
         compares_pairs=config.compares_pairs,
+        learns_pairs=config.learns_pairs,
         category_ids=config.data.category_ids,
     )
-
-
-def load_model(
-    file: Path, image_size: tuple[int, int], classes: int, compares_pairs: bool
-) -> keras.Model:
-    """The training model in a model.keras; a `UserError` if damaged, absent or another run's."""
-    try:
-        with damage_not_warned_of():
-            model = keras.saving.load_model(file, compile=False, safe_mode=True)
-    # Whatever is wrong in a file of weights and layers, Keras meets it somewhere.
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(
-            f"{file} cannot be loaded ({reason}); start the training command again, which "
-            "writes it anew"
-        ) from error
-    there = {layer.name: layer for layer in getattr(model, "layers", ())}
-    wanted = {"image": (None, *image_size, 3), CATEGORY: (None, classes)}
-    if compares_pairs:
-        wanted[SAME_CLASS] = (None, 2)
-    for name, shape in wanted.items():
-        found = tuple(there[name].output.shape) if name in there else None
-        if found != shape:
-            told = "no such layer" if found is None else f"{name} {found}"
-            raise UserError(
-                f"{file} is not the model of this run: {name} {shape} is wanted, and there is "
-                f"{told}; start the training command again, which writes it anew"
-            )
-    return model

@@ -23,6 +23,8 @@ from finegrain.frame import SQUEEZE, Fit, Frame
 from finegrain.models.heads import SAME_CLASS
 from finegrain.records import Record, Typed, read_record
 
+# Objectives by name, told apart without importing what they are made of.
+WITHOUT_PAIRS = ("softmax", "arcface")
 CONFIG = "config.json"
 Side = Annotated[int, Interval(ge=1, le=100_000)]
 
@@ -111,6 +113,11 @@ class RunConfig(Record):
         """How the finished model sees a photograph."""
         height, width = self.image_size
         return Frame(height, width, self.settings.fit)
+
+    @property
+    def learns_pairs(self) -> bool:
+        """Whether images were compared with others in training."""
+        return self.recipe not in WITHOUT_PAIRS
 
     @property
     def compares_pairs(self) -> bool:

@@ -8,16 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import keras
 from annotated_types import Ge, Gt
 from pydantic import NonNegativeInt
 
 from finegrain.datasets.manifest import DataSet, category_ids, open_data_set
 from finegrain.errors import UserError
 from finegrain.flags import Probability
-from finegrain.models.model_precision import in_full_precision
 from finegrain.records import Record, Typed, read_record, write_record
 from finegrain.runs.run_config import (
     CONFIG,
@@ -30,9 +28,13 @@ from finegrain.runs.run_config import (
 from finegrain.runs.stage_folder import STATE, StageFolder
 from finegrain.whole_files import written_whole
 
+if TYPE_CHECKING:
+    import keras
+
 CLASSES = "classes.json"
 MODEL = "model.keras"
 RESULTS = "results.json"
+GRAPH = "graph.zip"
 
 
 class StageNumbers(Typed):
@@ -122,8 +124,10 @@ class RunFolder:
                 return StageFolder.finished_before(state.parent).path.name
         return None
 
-    def save_model(self, model: keras.Model) -> None:
+    def save_model(self, model: "keras.Model") -> None:
         """Write the finished model, in float32 and without its optimizer, to `model.keras`."""
+        from finegrain.models.model_precision import in_full_precision
+
         with written_whole(self.path / MODEL, 5 * model.count_params()) as file:
             in_full_precision(model).save(file)
 
@@ -178,6 +182,8 @@ def describe_data(data: DataSet) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of what a result depends on."""
+    import keras
+
     backend = keras.backend.backend()
     found = {"python": platform.python_version(), "backend": backend}
     for package in ("keras", backend, "numpy", "pillow"):

@@ -5,9 +5,8 @@ import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import keras
 from annotated_types import Ge
 from pydantic import Field, StringConstraints, field_validator
 
@@ -17,6 +16,9 @@ from finegrain.records import Record, read_record, write_record
 from finegrain.runs.plateau import Verdict
 from finegrain.runs.run_config import completed, refuse_differences
 from finegrain.whole_files import remove_partials, written_whole
+
+if TYPE_CHECKING:
+    import keras
 
 HISTORY = "history.csv"
 # The weights that a stage began with, where they are wanted at its end.
@@ -122,7 +124,7 @@ class StageFolder:
         """Everything the stage took, its preparation included."""
         return self.preparation + sum(row["seconds"] for row in self.history)
 
-    def save_epoch(self, model: keras.Model, row: dict[str, float], verdict: Verdict) -> None:
+    def save_epoch(self, model: "keras.Model", row: dict[str, float], verdict: Verdict) -> None:
         """Make an epoch final: checkpoint of the compiled model, optimizer included, and state.
 
         `verdict` is of the history with this row. If the disk is full, the last epoch stands.
@@ -137,16 +139,16 @@ class StageFolder:
         self._write_state()
         self._sweep()
 
-    def save_start(self, model: keras.Model) -> None:
+    def save_start(self, model: "keras.Model") -> None:
         """Keep the weights that the stage begins with until it ends."""
         with written_whole(self.path / START, _size_of(model)) as file:
             _bare(model).save_weights(file)
 
-    def load_start(self, model: keras.Model) -> None:
+    def load_start(self, model: "keras.Model") -> None:
         """Load the weights that the stage began with; the optimizer stays."""
         self._load(_bare(model), START)
 
-    def save_share(self, model: keras.Model, share: float) -> None:
+    def save_share(self, model: "keras.Model", share: float) -> None:
         """Take the model, such a share of the way from the start to the best epoch, for the best.
 
         The stage is over: its best epoch itself is swept away.
@@ -164,15 +166,15 @@ class StageFolder:
         self._write_state()
         self._sweep()
 
-    def load_last(self, model: keras.Model) -> None:
+    def load_last(self, model: "keras.Model") -> None:
         """Load the last finished epoch, optimizer included, into the compiled model."""
         self._load(model, self.last)
 
-    def load_best(self, model: keras.Model) -> None:
+    def load_best(self, model: "keras.Model") -> None:
         """Load the epoch with the lowest validation loss."""
         self._load(model, self.best)
 
-    def _load(self, model: keras.Model, name: str | None) -> None:
+    def _load(self, model: "keras.Model", name: str | None) -> None:
         file = self.path / str(name)
         try:
             with damage_not_warned_of():
@@ -211,12 +213,14 @@ class StageFolder:
             self._write_history()
 
 
-def _bare(model: keras.Model) -> keras.Model:
+def _bare(model: "keras.Model") -> "keras.Model":
     """The model without its optimizer, which is saved and loaded with it otherwise."""
+    import keras
+
     return keras.Model(model.input, model.output, name=model.name)
 
 
-def _size_of(model: keras.Model) -> int:
+def _size_of(model: "keras.Model") -> int:
     """Bytes that a checkpoint takes at most: all variables, and what HDF5 writes about them."""
     # Keras saves the variables of an optimizer made of several once for each, and once together.
     variables = [*model.variables, *2 * list(model.optimizer.variables)]

@@ -10,8 +10,9 @@ import numpy as np
 
 from finegrain.datasets.unlabelled_images import unlabelled_images
 from finegrain.errors import UserError
-from finegrain.inference.opening import Inference, check_answers_fit, open_inference
-from finegrain.inference.predict import Predictions, predict_probabilities, sample_images
+from finegrain.inference.opened import Inference
+from finegrain.inference.predict import Predictions, predict_probabilities
+from finegrain.runs.answering import PROBABILITIES, open_run
 from finegrain.runs.finished_run import FinishedRun, open_finished_run
 from finegrain.submission.class_probabilities import ClassProbabilities, check_same_classes, mean_of
 from finegrain.submission.submission import (
@@ -119,19 +120,8 @@ def _predict_run(
 
 
 def _opened(run: FinishedRun, paths: list[Path], settings: SubmissionSettings) -> Inference:
-    classifier = run.classifier()
-    check_answers_fit(
-        classifier,
-        min(settings.batch_size, len(paths)),
-        settings.openvino,
-        "lower --batch-size, or take a machine with more memory",
-    )
-    inference = open_inference(
-        classifier,
-        sample_images(paths, run.frame),
-        settings.openvino,
-        expected_images=len(paths) * len(settings.views),
-    )
+    views, batch_size = len(settings.views), settings.batch_size
+    inference = open_run(run, paths, settings.openvino, views, PROBABILITIES, batch_size)
     print(f"engine  {inference.describe()}", flush=True)
     return inference
 

@@ -14,7 +14,7 @@ from finegrain.features.compute import FeatureComputer
 from finegrain.features.cut import below_the_mean
 from finegrain.features.plain import features_in_memory
 from finegrain.features.stored import feature_key
-from finegrain.models.heads.category import CATEGORY
+from finegrain.models.heads import CATEGORY
 from finegrain.models.image_heads import EMBEDDING
 from finegrain.runs.run_folder import read_results, write_results
 from finegrain.training.feed import Feed

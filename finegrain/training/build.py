@@ -7,8 +7,7 @@ import keras
 from finegrain.errors import UserError
 from finegrain.models.backbone import build_backbone
 from finegrain.models.backbone_table import BackboneSpec, fed_with, find_backbone
-from finegrain.models.heads import SAME_CLASS
-from finegrain.models.heads.category import CATEGORY
+from finegrain.models.heads import CATEGORY, SAME_CLASS
 from finegrain.models.image_heads import PLAIN, find_head
 from finegrain.models.same_weights import copy_weights
 from finegrain.runs.run_config import RunConfig, RunSettings

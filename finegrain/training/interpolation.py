@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from finegrain.models.heads.category import CATEGORY
+from finegrain.models.heads import CATEGORY
 
 # Of the way that are tried. The start itself is the baseline, at best.
 SHARES = (0.15, 0.3, 0.5, 0.7, 0.85, 1.0)

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from finegrain.models.heads.category import CATEGORY
+from finegrain.models.heads import CATEGORY
 from finegrain.models.layers.class_prior import ClassPrior
 
 WEIGHTS, BALANCED_SOFTMAX = "weights", "balanced-softmax"

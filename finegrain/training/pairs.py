@@ -8,8 +8,7 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
-from finegrain.models.heads import SAME_CLASS
-from finegrain.models.heads.category import CATEGORY
+from finegrain.models.heads import CATEGORY, SAME_CLASS
 from finegrain.models.multi_loss import PARTNER
 from finegrain.training.partners import (
     drawn_partners,

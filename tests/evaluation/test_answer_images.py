@@ -18,7 +18,7 @@ def test_wide_embeddings_are_kept_of_few_images(most_numbers, kept, drawn_data, 
     spec, data = find_backbone("mobilenet_v2_0.35"), open_data_set(drawn_data)
     model = softmax_model(build_backbone(spec, "none", (32, 32)), spec, len(data.classes))
     images = split_images(data, "train")
-    (answered,) = answer_images.answer_all(model, [images], Frame(32, 32), openvino=False)
+    (answered,) = answer_images.answer_model(model, [images], Frame(32, 32), openvino=False)
     assert answered.embeddings.shape == (kept, 1280)
     assert len(answered.compared) == kept
     assert len(answered.images.paths) == len(images.paths) == 24

@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items) -> None:
 @pytest.fixture(scope="session")
 def openvino():
     """The module, which makes a test optional."""
-    from finegrain.inference.conversion import load_openvino
+    from finegrain.inference.openvino_engine import load_openvino
 
     return load_openvino()
 

@@ -58,7 +58,7 @@ def test_a_model_of_the_jax_backend(openvino, network, images, tmp_path):
 def test_openvino_does_not_report_its_use(openvino):
     done = python(
         "import sys\n"
-        "from finegrain.inference.conversion import load_openvino\n"
+        "from finegrain.inference.openvino_engine import load_openvino\n"
         "assert load_openvino().Core\n"
         "print('openvino_telemetry' in sys.modules)\n"
     )

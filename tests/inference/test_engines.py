@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from finegrain.inference.engines import agreement
+from finegrain.inference.agreement import agreement
 
 NUMBERS = np.random.default_rng(0).normal(size=(8, 5, 3)).astype("float32")
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from finegrain.device import Device
-from finegrain.inference import engines, opening
-from finegrain.inference.engines import OpenVINOEngine
+from finegrain.inference import opening, openvino_engine
 from finegrain.inference.opening import PAYING_PIXELS, open_inference
+from finegrain.inference.openvino_engine import OpenVINOEngine
 
 
 def answers_one_by_one(model, images):
@@ -142,7 +142,7 @@ def test_keras_where_openvino_is_broken(openvino, network, images, monkeypatch):
     def broken():
         raise ImportError("libopenvino.so: cannot open shared object file")
 
-    monkeypatch.setattr(engines, "load_openvino", broken)
+    monkeypatch.setattr(openvino_engine, "load_openvino", broken)
     opened = open_inference(network, images)
     assert opened.compute.name.startswith("Keras")
     assert "OpenVINO does not run (libopenvino.so" in opened.note

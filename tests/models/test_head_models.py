@@ -5,11 +5,16 @@ import numpy as np
 import pytest
 
 from finegrain.errors import UserError
-from finegrain.evaluation.answer_images import answering_model
 from finegrain.features.cut import cut_above_backbone
 from finegrain.models.backbone import BACKBONE_LAYER, build_backbone, freeze
 from finegrain.models.backbone_table import BackboneSpec, find_backbone
-from finegrain.models.classifier import classifier, embedder, representation, softmax_model
+from finegrain.models.classifier import (
+    answering_model,
+    classifier,
+    embedder,
+    representation,
+    softmax_model,
+)
 from finegrain.models.image_heads import EMBEDDING, feature_map, find_head, listed_heads
 from finegrain.models.model_precision import in_full_precision
 from finegrain.models.multi_loss import multi_loss_model, same_class

@@ -6,7 +6,7 @@ import pytest
 from finished_runs import SIDE, small_backbone
 
 from finegrain.embeddings.source import model_source
-from finegrain.evaluation.answer_images import answering_model, same_class_scores
+from finegrain.evaluation.answer_images import same_class_scores
 from finegrain.explain.grad_cam import GradCam, PairCam
 from finegrain.exporting.export import served_model
 from finegrain.features.cut import (
@@ -19,7 +19,7 @@ from finegrain.images.augmentation import Augmentation
 from finegrain.models import layers  # noqa: F401  registers what a saved model is made of
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.bird_models import bird_models
-from finegrain.models.classifier import classifier, embedder, softmax_model
+from finegrain.models.classifier import answering_model, classifier, embedder, softmax_model
 from finegrain.models.image_heads import find_head, listed_heads
 from finegrain.models.model_precision import in_full_precision
 from finegrain.models.multi_loss import multi_loss_model, same_class, two_towers

@@ -9,8 +9,9 @@ import pytest
 from judged_run import SURER, make_data, make_run
 from scipy.special import softmax
 
-from finegrain.evaluation.evaluation_file import file_digest, read_evaluation
+from finegrain.evaluation.evaluation_file import read_evaluation
 from finegrain.evaluation.temperature import model_temperature
+from finegrain.regular_file import file_digest
 from finegrain.runs.predictions import read_predictions
 
 
@@ -36,8 +37,8 @@ def answers(run, data):
     import keras
 
     from finegrain.decode import read_pixels
-    from finegrain.evaluation.answer_images import answering_model
     from finegrain.frame import Frame
+    from finegrain.models.classifier import answering_model
 
     model = keras.saving.load_model(run / "model.keras", compile=False, safe_mode=True)
     images = [read_pixels(path, Frame(32, 32)) for path in sorted((data / "valid").rglob("*.png"))]

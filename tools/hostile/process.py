@@ -61,7 +61,7 @@ def load_everything() -> None:
     Raises:
         RuntimeError: a thread is running, which a fork would lose.
     """
-    from finegrain.command import load_keras
+    from finegrain.quiet import load_keras
 
     load_keras()
     import finegrain

@@ -2,9 +2,9 @@
 
 import keras
 
+from finegrain.models.heads import CATEGORY
 from finegrain.tensor import Tensor
 
-CATEGORY = "category"
 HIDDEN = "hidden"
 NECK = "neck"
 SOFTMAX = "softmax"

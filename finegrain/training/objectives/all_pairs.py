@@ -7,7 +7,8 @@ import numpy as np
 
 from finegrain.models.backbone_table import BackboneSpec
 from finegrain.models.classifier import stem
-from finegrain.models.heads.category import CATEGORY, category_head
+from finegrain.models.heads import CATEGORY
+from finegrain.models.heads.category import category_head
 from finegrain.models.model_precision import in_full_precision
 from finegrain.training.objectives.objective import Objective, take
 from finegrain.training.objectives.pair_losses import PairLoss

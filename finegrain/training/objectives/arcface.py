@@ -9,7 +9,8 @@ from keras import ops
 from finegrain.errors import UserError
 from finegrain.models.backbone_table import BackboneSpec
 from finegrain.models.classifier import stem
-from finegrain.models.heads.category import CATEGORY, SOFTMAX
+from finegrain.models.heads import CATEGORY
+from finegrain.models.heads.category import SOFTMAX
 from finegrain.models.layers import UnitLength
 from finegrain.models.layers.cosine_logits import CosineLogits
 from finegrain.models.model_precision import in_full_precision

@@ -6,8 +6,7 @@ import keras
 import numpy as np
 
 from finegrain.models.backbone_table import BackboneSpec
-from finegrain.models.heads import SAME_CLASS
-from finegrain.models.heads.category import CATEGORY
+from finegrain.models.heads import CATEGORY, SAME_CLASS
 from finegrain.models.multi_loss import PARTNER, multi_loss_model
 from finegrain.training.objectives.objective import Objective, dealt, take
 from finegrain.training.objectives.softmax import identification_loss

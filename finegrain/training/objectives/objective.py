@@ -10,7 +10,7 @@ import numpy as np
 
 from finegrain.errors import UserError
 from finegrain.models.backbone_table import BackboneSpec
-from finegrain.models.heads.category import CATEGORY
+from finegrain.models.heads import CATEGORY
 from finegrain.models.model_precision import in_full_precision
 from finegrain.training.stage import Stage
 
