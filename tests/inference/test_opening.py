@@ -134,7 +134,7 @@ def test_keras_where_openvino_is_missing(network, images, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
     opened = open_inference(network, images)
     assert opened.compute.name.startswith("Keras")
-    assert "pip install -r requirements-openvino.txt" in opened.note
+    assert "pip install -r requirements.txt" in opened.note
     assert_close(opened.run(images), answers_one_by_one(network, images), 1e-5)
 
 
