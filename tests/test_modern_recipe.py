@@ -37,7 +37,7 @@ def test_it_sets_what_is_not_given(name, more, described, script_here, drawn_dat
     settings = config["settings"]
     assert config["defaults"] == "modern"
     assert settings["head_rate"] == 10 and settings["schedule"] == "cosine"
-    assert settings["rotation"] == 15
+    assert settings["rotation"] == 15 and settings["plain_views"] is True
     assert settings["label_smoothing"] == (0 if more[:1] == ("--label-smoothing",) else 0.1)
     status, table, errors = script_here("tools/compare.py", "--run", str(run))
     assert status == 0 and table.splitlines()[1].startswith(f"{described}  "), errors
@@ -90,6 +90,10 @@ def test_a_run_goes_on_with_the_numbers_its_recipe_had(
     with monkeypatch.context() as before:
         before.setattr(stage_settings, "MODERN", older)
         assert script_here("single_model.py", *asked)[0] == 0
+    # Written before there was such a flag.
+    config = json.loads((run / "config.json").read_text())
+    assert config["settings"].pop("plain_views") is False
+    (run / "config.json").write_text(json.dumps(config))
     status, said, errors = script_here("single_model.py", *asked)
     assert status == 0 and "finished before" in said, errors
     # All else is compared as ever, what is damaged too.

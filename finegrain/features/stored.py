@@ -31,7 +31,12 @@ def feature_key(
     """
     first = next(iter(photos.values()))
     augmented = {
-        split: {"ranges": batches.augmentation.ranges(), "seed": batches.seed, "views": views}
+        split: {
+            "ranges": batches.augmentation.ranges(),
+            "seed": batches.seed,
+            "views": views,
+            **({"plain_views": True} if batches.plain_views else {}),
+        }
         for split, batches in photos.items()
         if batches.augmentation is not None
     }

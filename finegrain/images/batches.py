@@ -43,6 +43,8 @@ class PhotoBatches:
         batch_size: images a batch, at most.
         seed: of order, augmentation and changes.
         augmentation: random changes of each image, or None.
+        plain_views: of the `views` of an image, which are the same in every epoch, the first is
+            the image as it is, the second its mirror image where the augmentation mirrors.
         sampler: which images make which batch.
         changes: of whole batches, one after the other.
         pixels: where the photographs' pixels come from, in the order of `paths`; None decodes
@@ -57,6 +59,7 @@ class PhotoBatches:
     batch_size: int
     seed: int = 0
     augmentation: Augmentation | None = None
+    plain_views: bool = False
     sampler: Sampler = shuffled
     changes: Sequence[BatchChange] = ()
     pixels: PixelSource | None = None
@@ -106,8 +109,15 @@ class PhotoBatches:
         is read once for all of them; a `UserError` says that it can no longer be.
         """
         pixels = self._source.read(index)
-        rngs = [np.random.default_rng([self.seed, VIEW, index, number]) for number in numbers]
-        return np.stack([self._augmented(pixels, rng.integers(2**32)) for rng in rngs])
+        return np.stack([self._view(pixels, index, number) for number in numbers])
+
+    def _view(self, pixels: np.ndarray, index: int, number: int) -> np.ndarray:
+        if self.augmentation is None or (self.plain_views and number == 0):
+            return pixels
+        if self.plain_views and number == 1 and self.augmentation.horizontal_flip:
+            return pixels[:, ::-1]
+        rng = np.random.default_rng([self.seed, VIEW, index, number])
+        return self._augmented(pixels, rng.integers(2**32))
 
     def _augmented(self, pixels: np.ndarray, seed: np.integer) -> np.ndarray:
         return self.augmentation.apply(pixels, int(seed)) if self.augmentation else pixels

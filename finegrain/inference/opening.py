@@ -106,8 +106,7 @@ def _reason_for_keras(sample: np.ndarray, use_openvino: bool, expected_images: i
         return "the backend found a faster device than the CPU"
     if importlib.util.find_spec("openvino") is None:
         return (
-            "OpenVINO is not installed, which is faster on a CPU: "
-            "pip install -r requirements.txt"
+            "OpenVINO is not installed, which is faster on a CPU: pip install -r requirements.txt"
         )
     height, width = sample.shape[1:3]
     enough = PAYING_PIXELS[keras.backend.backend()] / (height * width)

@@ -82,6 +82,7 @@ class Feed:
             self.batch_size,
             seed=self.stage_seed(stage),
             augmentation=stage.augmentation,
+            plain_views=stage.plain_views,
             changes=stage.changes,
             sampler=ClassBalanced(k) if (k := self.images_per_class) else shuffled,
             pixels=None if pixels is None else pixels.photos(paths),

@@ -213,7 +213,8 @@ def row_columns(photos: dict[str, PhotoBatches], views: dict[str, int], feed: Fe
 
 def _tell(store: RowStore, cut: Cut, stage: Stage, rows: dict[str, int], reason: str) -> None:
     what = STORED[cut.name]
-    views = f", {stage.fixed_views} augmented views each" if stage.augmentation else ""
+    kind = "views" if stage.plain_views else "augmented views"
+    views = f", {stage.fixed_views} {kind} each" if stage.augmentation else ""
     have = sum(int(store.done(split).sum()) for split in rows)
     print(
         f"  stored    {what}{views}: {have} of {sum(rows.values())} there already, in {store.path}"

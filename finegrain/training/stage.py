@@ -54,6 +54,7 @@ class Stage:
         mixup, cutmix: alphas of `Mixup` and `CutMix`, which change whole batches; 0 leaves them as
             they are, and with both each batch goes through one of them.
         views: so many augmented views of each image, drawn once; 0 draws new ones every epoch.
+        plain_views: the first of those is the image as it is, the second its mirror image.
         category_weight, same_class_weight: of identification and verification loss.
         long_tail: `none`; `weights`, by which classes of few images count as much as others; or
             `balanced-softmax`, whose logits need not tell which classes have many.
@@ -93,6 +94,7 @@ class Stage:
     mixup: MixingAlpha = 0.0
     cutmix: MixingAlpha = 0.0
     views: Views = 0
+    plain_views: bool = False
     category_weight: LossWeight = 1.0
     same_class_weight: LossWeight = 0.5
     long_tail: Literal["none", "weights", "balanced-softmax"] = "none"

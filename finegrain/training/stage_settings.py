@@ -41,9 +41,10 @@ MODERN = {
     "dropout": 0.3,
     "schedule": "cosine",
     "unfrozen_views": 4,
+    "plain_views": True,
 }
 # What it set before; a run that was begun so goes on so.
-MODERN_BEFORE = {"rotation": 45.0, "shear": 0.2}
+MODERN_BEFORE = {"rotation": 45.0, "shear": 0.2, "plain_views": False}
 # What the recipe of the dogs was first coded with; its sources are in docs/originals.md.
 FIRST_CODED = {
     "frozen_optimizer": "nadam",
@@ -135,6 +136,8 @@ class StageSettings(TrainingSettings):
     crop_area: Share = 0.0
     # augmentation: share of the images of which a random rectangle is replaced by noise
     erasing: Probability = 0.0
+    # of the stored views of an image the first is the image as it is, the second its mirror image
+    plain_views: bool = False
     # augment in stage 1
     frozen_augmentation: bool = True
     # augment in stage 2 too
@@ -220,7 +223,7 @@ class StageSettings(TrainingSettings):
         config = read_config(self.run)
         if config.defaults != self.recipe:
             return {}
-        recorded = by_todays_names(config.content["settings"])
+        recorded = self.held_before() | by_todays_names(config.content["settings"])
         return {name: old for name, old in MODERN_BEFORE.items() if recorded.get(name) == old}
 
     @classmethod

@@ -34,8 +34,18 @@ def model(side=32):
     return softmax_model(build_backbone(spec, "none", (side, side)), spec, 2)
 
 
-def key(cut, paths, sums="abc", augmentation=None, seed=0, views=1, frame=SQUARE, engine="keras"):
-    batches = PhotoBatches(paths, np.arange(3) % 2, 2, frame, 2, seed, augmentation)
+def key(
+    cut,
+    paths,
+    sums="abc",
+    augmentation=None,
+    seed=0,
+    views=1,
+    frame=SQUARE,
+    engine="keras",
+    plain=False,
+):
+    batches = PhotoBatches(paths, np.arange(3) % 2, 2, frame, 2, seed, augmentation, plain)
     checksums = dict(zip(paths, sums, strict=True))
     return feature_key(cut, {"train": batches}, checksums, views, engine)
 
@@ -61,6 +71,7 @@ def test_every_other_source_has_another_key(paths):
         key(cut, paths, augmentation=augmentation),
         key(cut, paths, augmentation=augmentation, seed=1),
         key(cut, paths, augmentation=augmentation, views=2),
+        key(cut, paths, augmentation=augmentation, views=2, plain=True),
         key(cut, paths, augmentation=Augmentation(rotation=10)),
         key(cut_at_boundary(plain, 100), paths),
         key(cut_at_embedding(model(side=64)), paths, frame=Frame(64, 64)),

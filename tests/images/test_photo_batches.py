@@ -54,6 +54,24 @@ def test_without_shuffling_the_order_is_that_of_the_paths(photos):
     assert labels.tolist() == LABELS.tolist()
 
 
+def test_plain_views_are_the_image_and_its_mirror_image(photos):
+    augmentation = Augmentation()
+    batches = make(photos, augmentation=augmentation, plain_views=True)
+    plain, mirrored, first, second = batches.views(3, [0, 1, 2, 3])
+    image = read_pixels(photos[3], Frame(16, 16))
+    np.testing.assert_array_equal(plain, image)
+    np.testing.assert_array_equal(mirrored, image[:, ::-1])
+    # The others are those that there would be without.
+    same = make(photos, augmentation=augmentation).views(3, [2, 3])
+    np.testing.assert_array_equal([first, second], same)
+    # What may not be mirrored is not.
+    upright = Augmentation(horizontal_flip=False)
+    batches = make(photos, augmentation=upright, plain_views=True)
+    np.testing.assert_array_equal(batches.views(3, [0])[0], image)
+    same = make(photos, augmentation=upright).views(3, [1])
+    np.testing.assert_array_equal(batches.views(3, [1]), same)
+
+
 def test_epochs_differ_and_repeat_with_the_seed(photos):
     augmentation = Augmentation()
     first, again = (make(photos, augmentation=augmentation) for _ in range(2))
