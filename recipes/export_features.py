@@ -115,7 +115,7 @@ def main(settings: Settings) -> None:
     photos = {**data_set_photos(data), **folder_photos(folders)}
     counts = ", ".join(f"{len(some.paths)} {split}" for split, some in photos.items())
     print(f"photographs: {counts}; {len(data.classes)} classes", flush=True)
-    sources = open_sources(settings)
+    sources = open_sources(settings, sum(len(some.paths) for some in photos.values()))
     export = Export(
         settings.output,
         data.classes,
@@ -138,7 +138,7 @@ def main(settings: Settings) -> None:
                 tell_unreadable(features)
 
 
-def open_sources(settings: Settings) -> list:
+def open_sources(settings: Settings, images: int) -> list:
     """The networks asked for; all names are looked at before the first is built."""
     from finegrain.embeddings.source import pretrained_source, run_source
     from finegrain.models.backbone import check_weights_name
@@ -167,7 +167,7 @@ def open_sources(settings: Settings) -> list:
     for run in runs:
         open_finished_run(Path(run))
     return [
-        run_source(Path(entry))
+        run_source(Path(entry), settings.openvino, images)
         if entry in runs
         else pretrained_source(
             fed_with(specs[entry], pixels[entry]),

@@ -22,7 +22,6 @@ from finegrain.errors import UserError
 from finegrain.flags import CountOrZero
 from finegrain.memory import size_in_words
 from finegrain.outputs import RUN, Output, OutputFile, OutputFolder
-from finegrain.quiet import load_keras
 
 REPORT = "report.html"
 PAGES = ("", ".html", ".htm")
@@ -56,7 +55,6 @@ class Settings:
 def main(settings: Settings) -> None:
     if not settings.run:
         raise UserError("--run names no run; give one or several run folders")
-    load_keras()
     from finegrain.report.comparison import difference, disagreements, named_answers
     from finegrain.report.page import render_page, write_page
     from finegrain.report.run_record import read_run

@@ -24,7 +24,6 @@ from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.flags import Suffixes, Threads
 from finegrain.outputs import Output, OutputFile
-from finegrain.quiet import load_keras
 from finegrain.read_ahead import default_workers
 
 if TYPE_CHECKING:
@@ -67,8 +66,6 @@ class Settings:
 def main(settings: Settings) -> None:
     settings.check()
     check_images(settings.images)
-    # Keras takes seconds to load, which a mistake in the flags need not wait for.
-    load_keras()
     from finegrain.embeddings.nearest import nearest, unit_rows
     from finegrain.embeddings.stored import open_index
 
@@ -111,12 +108,12 @@ def embed(settings: Settings):
     from finegrain.decode import read_pixels
     from finegrain.embeddings.source import run_source
     from finegrain.features.compute import FeatureComputer
-    from finegrain.models.classifier import EMBEDDING
+    from finegrain.models.heads import EMBEDDING
     from finegrain.stores.row_layout import RowKind
 
-    source = run_source(settings.run)
-    kinds = {EMBEDDING: RowKind((source.width,), "float32")}
-    compute = FeatureComputer(source.network, kinds, settings.openvino, len(settings.images))
+    source = run_source(settings.run, settings.openvino, len(settings.images))
+    engine = source.engine(settings.openvino, len(settings.images))
+    compute = FeatureComputer(engine, {EMBEDDING: RowKind((source.width,), "float32")})
     pixels = (read_pixels(path, source.frame) for path in settings.images)
     return np.concatenate([compute(image[None])[EMBEDDING] for image in pixels])
 

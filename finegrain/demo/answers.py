@@ -8,11 +8,10 @@ import numpy as np
 from keras import ops, tree
 
 from finegrain.embeddings.nearest import nearest, unit_rows
-from finegrain.embeddings.source import model_source
 from finegrain.embeddings.stored import run_embeddings
 from finegrain.explain.grad_cam import GradCam, PairCam
 from finegrain.explain.pictures import Photograph, lay_over
-from finegrain.models.classifier import classifier
+from finegrain.models.classifier import classifier, representing_model
 from finegrain.models.multi_loss import same_class
 from finegrain.runs.finished_run import FinishedRun
 from finegrain.runs.run_folder import open_run_data
@@ -72,7 +71,7 @@ class DemoModels:
         self.training_images = training_images
         self._classify = classifier(model)
         self._cam = GradCam(model)
-        self._embed = model_source("demo", model, {}).network
+        self._embed = representing_model(model)
         self._same_class = same_class(model) if run.compares_pairs else None
         self._pair_cam = PairCam(model) if run.compares_pairs else None
 

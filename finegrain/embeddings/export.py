@@ -14,7 +14,6 @@ from finegrain.embeddings.source import EmbeddingSource
 from finegrain.errors import UserError
 from finegrain.features.compute import BATCH, FeatureComputer, FeatureOverflow, decoded_views
 from finegrain.frame import Frame
-from finegrain.inference.opening import check_answers_fit
 from finegrain.stores.row_store import RowStore
 from finegrain.whole_files import DISK_FULL
 
@@ -50,12 +49,7 @@ def export_embeddings(export: Export, sources: Sequence[EmbeddingSource], worker
 
 
 def _target(export: Export, source: EmbeddingSource) -> _Target:
-    check_answers_fit(
-        source.network,
-        min(BATCH, sum(export.rows().values())),
-        export.openvino,
-        "take a smaller --image-size, or a machine with more memory",
-    )
+    source.check(min(BATCH, sum(export.rows().values())), export.openvino)
     store = open_export_file(export, source)
     missing = {split: ~store.done(split) for split in store.splits}
     total, left = sum(map(len, missing.values())), sum(int(rows.sum()) for rows in missing.values())
@@ -65,8 +59,9 @@ def _target(export: Export, source: EmbeddingSource) -> _Target:
         f"{total - left} of {total} rows there already, in {store.path}",
         flush=True,
     )
-    computer = FeatureComputer(source.network, store.kinds, export.openvino, left)
-    return _Target(source, store, computer, missing)
+    return _Target(
+        source, store, FeatureComputer(source.engine(export.openvino, left), store.kinds), missing
+    )
 
 
 def _fill(export: Export, targets: list[_Target], frame: Frame, workers: int) -> None:

@@ -14,10 +14,8 @@ import numpy as np
 from finegrain.embeddings.photographs import ExportedPhotos, ViewPlan
 from finegrain.embeddings.source import EmbeddingSource
 from finegrain.errors import UserError
-from finegrain.features.cut import network_digest
 from finegrain.memory import size_in_words
-from finegrain.models.backbone import weights_digest
-from finegrain.models.image_heads import EMBEDDING
+from finegrain.models.heads import EMBEDDING
 from finegrain.regular_file import refuse_special
 from finegrain.runs.run_folder import versions
 from finegrain.stores.row_layout import RowKind
@@ -79,8 +77,8 @@ def export_key(export: Export, source: EmbeddingSource) -> dict[str, Any]:
     """All that the rows of a file depend on, as JSON values."""
     return {
         "backbone": source.title,
-        "weights": weights_digest(source.network),
-        "network": network_digest(source.network),
+        "weights": source.weights,
+        "network": source.network,
         **source.frame.key(),
         "views": export.views.described(),
         "data": export.data_digest,

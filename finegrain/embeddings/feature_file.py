@@ -11,7 +11,7 @@ import numpy as np
 from finegrain.embeddings.export_file import CLASS, REASON, UNREADABLE, UNREADABLE_ID
 from finegrain.embeddings.photographs import KINDS
 from finegrain.errors import UserError
-from finegrain.models.image_heads import EMBEDDING
+from finegrain.models.heads import EMBEDDING
 from finegrain.records import refuse_newer
 from finegrain.stores.row_layout import DONE, RowNumbers, schema_of
 

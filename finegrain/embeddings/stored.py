@@ -46,7 +46,9 @@ def run_embeddings(
             an embedding is no finite number.
     """
     path = run_folder / EMBEDDINGS
-    source, digest = _source(path, run_folder), RunFolder.open(run_folder).config.data.digest
+    recorded = RunFolder.open(run_folder).config.data
+    digest, images = recorded.digest, sum(recorded.images.values())
+    source = _source(path, run_folder, openvino, images)
     key = export_key(Export(run_folder, [], digest, {}, ViewPlan(), openvino), source)
     stored = stored_key(path)
     if stored is not None and all(stored.get(name) == key.get(name) for name in DECISIVE):
@@ -78,7 +80,8 @@ def image_embeddings(
     """
     classes = open_finished_run(run_folder).classes
     export = Export(path.parent, classes, "", photos, views or ViewPlan(), openvino)
-    return _made(export, _source(path, run_folder), workers)
+    images = sum(export.rows().values())
+    return _made(export, _source(path, run_folder, openvino, images), workers)
 
 
 def mean_embeddings(features: FeatureFile, split: str) -> np.ndarray:
@@ -91,9 +94,10 @@ def mean_embeddings(features: FeatureFile, split: str) -> np.ndarray:
     return total / np.float32(max(1, count))
 
 
-def _source(path: Path, run_folder: Path) -> EmbeddingSource:
+def _source(path: Path, run_folder: Path, openvino: bool, images: int) -> EmbeddingSource:
     backbone = RunFolder.open(run_folder).config.backbone
-    return replace(run_source(run_folder), name=path.stem, title=backbone)
+    source = run_source(run_folder, openvino, images)
+    return replace(source, name=path.stem, title=backbone)
 
 
 def _made(export: Export, source: EmbeddingSource, workers: int) -> FeatureFile:

@@ -83,7 +83,7 @@ def answer_model(
         return []
     opened = open_model(model, paths, frame, openvino, None if always else len(paths))
     if keep_in is not None:
-        keep_answers(keep_in, opened)
+        keep_answers(keep_in, model, opened)
     if isinstance(opened.compute, OpenVINOEngine):
         print(f"  computing {opened.describe()}", flush=True)
     return answer_all(opened, images, frame, batch_size, most_compared)

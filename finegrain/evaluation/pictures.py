@@ -9,9 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import matplotlib.ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,6 +21,9 @@ from finegrain.regular_file import open_regular
 from finegrain.runs.plateau import rate_drops
 from finegrain.runs.stage_folder import HISTORY
 from finegrain.whole_files import write_encoded, written_whole
+
+if TYPE_CHECKING:
+    import keras
 
 PICTURE, MODEL_PICTURE, MODEL_TABLE = "history.png", "model.png", "model.txt"
 BLUE, ORANGE, GREY = "#1f6fb2", "#d9730d", "#6f6f6f"
@@ -101,7 +103,7 @@ def _mark_stages(
         start += len(rows)
 
 
-def draw_model(model: keras.Model, path: Path) -> None:
+def draw_model(model: "keras.Model", path: Path) -> None:
     """Draw the layers of a model, a backbone as one box, as `.png`, `.svg` or `.pdf`.
 
     A file that is there is replaced; UserError where Graphviz is missing or does not work, or the
@@ -113,6 +115,8 @@ def draw_model(model: keras.Model, path: Path) -> None:
             "graphviz; macOS: brew install graphviz; Windows: choco install graphviz) and start "
             "the same command again"
         )
+    import keras
+
     with tempfile.TemporaryDirectory() as folder, written_whole(path) as beside:
         kind = path.suffix.lower()[1:]
         picture = Path(folder, f"model.{kind}")
@@ -131,7 +135,7 @@ def draw_model(model: keras.Model, path: Path) -> None:
         sign(beside)
 
 
-def write_model_table(model: keras.Model, path: Path) -> None:
+def write_model_table(model: "keras.Model", path: Path) -> None:
     """Write Keras's summary of a model: all layers, those of a backbone too, and which learn."""
     lines: list[str] = []
     with _terminal_of(WIDTH):

@@ -15,9 +15,8 @@ from keras import ops
 
 from finegrain.explain.pictures import fitted
 from finegrain.models.backbone import BACKBONE_LAYER
-from finegrain.models.heads import CATEGORY, SAME_CLASS
+from finegrain.models.heads import CATEGORY, EMBEDDING, SAME_CLASS
 from finegrain.models.heads.same_class import SQUARED_DIFFERENCE
-from finegrain.models.image_heads import EMBEDDING
 from finegrain.tensor import Tensor
 
 Score: TypeAlias = Callable[..., Tensor]

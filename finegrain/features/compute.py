@@ -1,22 +1,18 @@
 """Compute features of photographs with the part of a model that stands still."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-import keras
 import numpy as np
 from tqdm import tqdm
 
 from finegrain.decode import UnreadableImage
-from finegrain.inference.keras_engine import KerasEngine
 from finegrain.inference.opened import Inference
-from finegrain.inference.opening import open_inference
-from finegrain.models.model_precision import in_full_precision
 from finegrain.read_ahead import read_ahead
 from finegrain.stores.row_layout import RowKind
 from finegrain.stores.row_store import RowStore
@@ -35,20 +31,16 @@ class FeatureOverflow(Exception):
 class FeatureComputer:
     """Features of a batch of photographs, in the dtype they are stored with.
 
-    The engine (OpenVINO or Keras) is opened with the first batch, since it takes seconds and a
-    full store needs none. Threads may share a computer.
+    The engine is opened with the first batch, since it takes seconds and a full store needs none.
+    Threads may share a computer.
 
     Attributes:
-        below: `image` (B, H, W, 3) -> list of features, in the order of `kinds`.
-        openvino: use OpenVINO where it is installed and the device is a CPU.
-        bfloat16: let OpenVINO compute in bfloat16 where that agrees well with Keras.
+        open: opens what gives a list of features, in the order of `kinds`, for images like those
+            of a first batch (B, H, W, 3) uint8; see `finegrain.features.engine`.
     """
 
-    below: keras.Model
+    open: Callable[[np.ndarray], Inference]
     kinds: Mapping[str, RowKind]
-    openvino: bool
-    expected_images: int
-    bfloat16: bool = True
     _inference: Inference | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -56,7 +48,8 @@ class FeatureComputer:
         """Kind -> features (B, ...) of images (B, H, W, 3), RGB 0 to 255; or `FeatureOverflow`."""
         with self._lock:
             if self._inference is None:
-                self._inference = self._open(images)
+                self._inference = self.open(images)
+                print(f"  computing {self._inference.describe()}", flush=True)
             outputs = self._inference.run(images)
         features = {}
         for (name, kind), output in zip(self.kinds.items(), outputs, strict=True):
@@ -66,16 +59,6 @@ class FeatureComputer:
                 raise FeatureOverflow(f"{name} holds numbers beyond {kind.dtype}")
             features[name] = values
         return features
-
-    def _open(self, images: np.ndarray) -> Inference:
-        mixed = self.openvino and self.below.dtype_policy.compute_dtype != "float32"
-        # OpenVINO chooses its own precision, and is to be compared with the full one.
-        below = in_full_precision(self.below) if mixed else self.below
-        opened = open_inference(below, images, self.openvino, self.expected_images, self.bfloat16)
-        if mixed and isinstance(opened.compute, KerasEngine):
-            opened = open_inference(self.below, images, False, self.expected_images)
-        print(f"  computing {opened.describe()}", flush=True)
-        return opened
 
 
 class Views(Protocol):

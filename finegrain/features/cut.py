@@ -11,7 +11,8 @@ import numpy as np
 
 from finegrain.models.backbone import BACKBONE_LAYER
 from finegrain.models.classifier import embedder
-from finegrain.models.image_heads import EMBEDDING, feature_map
+from finegrain.models.heads import EMBEDDING
+from finegrain.models.image_heads import feature_map
 from finegrain.stores.row_layout import RowKind
 from finegrain.tensor import Tensor
 

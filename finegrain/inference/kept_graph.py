@@ -8,15 +8,24 @@ import json
 import platform
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from finegrain.inference.opened import Inference
-from finegrain.inference.openvino_engine import OpenVINOEngine, load_openvino
+from finegrain.inference.openvino_engine import PRECISION_NAMES, OpenVINOEngine, load_openvino
 from finegrain.records import Damaged, Typed, check_type
 from finegrain.whole_files import written_whole
 
+if TYPE_CHECKING:
+    import openvino
+
 ABOUT, GRAPH, WEIGHTS = "about.json", "graph.xml", "graph.bin"
+UNUSABLE = (
+    *(OSError, ValueError, KeyError, ImportError, RuntimeError),
+    *(zipfile.BadZipFile, Damaged),
+)
 
 
 class About(Typed):
@@ -26,6 +35,7 @@ class About(Typed):
         model: SHA-256 of the model's file.
         precision: one of `PRECISION_NAMES`, which agreed with Keras.
         note: how well.
+        facts: what else the model would have to be loaded for.
     """
 
     model: str
@@ -33,9 +43,12 @@ class About(Typed):
     note: str
     openvino: str
     processor: str
+    facts: dict[str, str] = {}
 
 
-def keep_graph(file: Path, model_digest: str, inference: Inference) -> None:
+def keep_graph(
+    file: Path, model_digest: str, inference: Inference, facts: Mapping[str, str] | None = None
+) -> None:
     """Write the graph of an opened model, where OpenVINO computes it, to a file.
 
     Raises:
@@ -44,7 +57,13 @@ def keep_graph(file: Path, model_digest: str, inference: Inference) -> None:
     engine = inference.compute
     if not isinstance(engine, OpenVINOEngine):
         return
-    about = About(model=model_digest, precision=engine.precision, note=inference.note, **_here())
+    about = About(
+        model=model_digest,
+        precision=engine.precision,
+        note=inference.note,
+        facts=dict(facts or {}),
+        **_here(),
+    )
     with tempfile.TemporaryDirectory() as folder, written_whole(file) as beside:
         graph = Path(folder, GRAPH)
         load_openvino().save_model(engine.graph, str(graph), compress_to_fp16=False)
@@ -54,30 +73,41 @@ def keep_graph(file: Path, model_digest: str, inference: Inference) -> None:
                 archive.write(part, part.name)
 
 
-def open_kept_graph(
-    file: Path, model_digest: str, outputs: Sequence[int] | None = None
-) -> Inference | None:
-    """The model of a kept graph, opened; None where there is none for this model and machine.
+@dataclass(frozen=True)
+class KeptGraph:
+    """A graph that was kept, for the model and the machine that were asked for."""
 
-    Args:
-        file: as `keep_graph` wrote it.
-        model_digest: of the model that shall answer.
-        outputs: places of those to be given; None for all.
-    """
-    if not file.is_file():
-        return None
-    try:
-        with zipfile.ZipFile(file) as archive:
-            about = check_type(json.loads(archive.read(ABOUT)), About)
-            if about.model != model_digest or not _here().items() <= about.model_dump().items():
-                return None
-            # Zip keeps a checksum of each part, which reading it compares.
-            parts = archive.read(GRAPH), archive.read(WEIGHTS)
-        graph = load_openvino().Core().read_model(*parts)
-        return Inference(OpenVINOEngine(graph, about.precision, outputs), about.note)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, Damaged, ImportError, RuntimeError):
-        # Damaged, or OpenVINO is gone or broken: Keras answers, and keeps a sound one.
-        return None
+    about: About
+    graph: "openvino.Model"
+
+    @classmethod
+    def find(cls, file: Path, model_digest: str) -> "KeptGraph | None":
+        """The graph in a file that `keep_graph` wrote; None if it is of another model or machine.
+
+        None too where it is damaged, or OpenVINO is gone or broken: Keras answers then, and keeps
+        a sound one.
+        """
+        if not file.is_file():
+            return None
+        try:
+            with zipfile.ZipFile(file) as archive:
+                about = check_type(json.loads(archive.read(ABOUT)), About)
+                fits = about.model == model_digest and about.precision in PRECISION_NAMES
+                if not fits or not _here().items() <= about.model_dump().items():
+                    return None
+                # Zip keeps a checksum of each part, which reading it compares.
+                parts = archive.read(GRAPH), archive.read(WEIGHTS)
+            return cls(about, load_openvino().Core().read_model(*parts))
+        except UNUSABLE:
+            return None
+
+    def open(self, outputs: Sequence[int] | None = None) -> Inference:
+        """The model, opened as it was when its graph was kept.
+
+        Args:
+            outputs: places of those to be given; None for all.
+        """
+        return Inference(OpenVINOEngine(self.graph, self.about.precision, outputs), self.about.note)
 
 
 def _here() -> dict[str, str]:

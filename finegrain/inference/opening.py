@@ -42,10 +42,9 @@ def open_inference(
 ) -> Inference:
     """Open a finished or frozen model for many answers.
 
-    OpenVINO (Intel's inference engine, an optional requirement) computes where it is installed,
-    the backend has only the CPU, and enough images wait. It is first compared with Keras on a
-    few images: bfloat16 is taken where the CPU multiplies it and the answers stay close to
-    Keras's; else float32; and Keras itself where that disagrees as well.
+    OpenVINO computes where it is installed, the backend has only the CPU, and enough images wait.
+    It is first compared with Keras on a few images: bfloat16 is taken where the CPU multiplies it
+    and the answers stay close to Keras's; else float32; and Keras itself where that disagrees too.
 
     Args:
         model: one input (B, H, W, 3), one or several outputs; OpenVINO keeps the weights, of a

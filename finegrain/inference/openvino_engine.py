@@ -1,19 +1,24 @@
 """A graph that OpenVINO, Intel's inference engine, computes on a CPU; it needs no Keras."""
 
+import contextlib
 import math
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
     import openvino
 
-BFLOAT16, FLOAT32 = "bf16", "f32"
-PRECISION_NAMES = {BFLOAT16: "bfloat16", FLOAT32: "float32"}
+INT8, BFLOAT16, FLOAT32 = "i8", "bf16", "f32"
+PRECISION_NAMES = {INT8: "int8", BFLOAT16: "bfloat16", FLOAT32: "float32"}
+# A quantized graph says itself what is computed in integers; this is for the rest of it.
+HINTS = {INT8: FLOAT32}
+# What a user may ask for; auto takes the fastest that is good enough.
+AskedPrecision = Literal["auto", "int8", "bfloat16", "float32"]
 REPORTER = "openvino_telemetry"
 
 # Images a request, at most. Xception at 299 on two cores, images a second with 1, 2, 4, 8, 16:
@@ -21,24 +26,31 @@ REPORTER = "openvino_telemetry"
 IMAGES_A_REQUEST = 4
 
 
-def load_openvino() -> ModuleType:
-    """The module `openvino`, which does not report its use.
+@contextlib.contextmanager
+def without_reports() -> Iterator[None]:
+    """While OpenVINO, or a tool of its makers, is imported: nothing reports that it is used.
 
-    Its import sends a message to its makers, asking nobody, from a process forked off this one,
-    although a fork of a process with threads may hang. OpenVINO goes without when the package
-    that reports is absent, so it is made to look absent during the import.
+    The import sends a message, asking nobody, from a process forked off this one, although a fork
+    of a process with threads may hang. They go without when the package that reports is absent, so
+    it is made to look absent.
     """
+    present = sys.modules.get(REPORTER)
+    # Python's own way to say that an import shall fail.
+    modules: dict[str, Any] = sys.modules
+    modules[REPORTER] = None
+    try:
+        yield
+    finally:
+        del sys.modules[REPORTER]
+        if present is not None:
+            sys.modules[REPORTER] = present
+
+
+def load_openvino() -> ModuleType:
+    """The module `openvino`, which does not report its use."""
     if "openvino" not in sys.modules:
-        present = sys.modules.get(REPORTER)
-        # Python's own way to say that an import shall fail.
-        modules: dict[str, Any] = sys.modules
-        modules[REPORTER] = None
-        try:
+        with without_reports():
             import openvino
-        finally:
-            del sys.modules[REPORTER]
-            if present is not None:
-                sys.modules[REPORTER] = present
     import openvino
 
     return openvino
@@ -62,9 +74,11 @@ class OpenVINOEngine:
     ):
         openvino = load_openvino()
         self.graph, self.precision = graph, precision
-        compiled = openvino.Core().compile_model(
-            graph, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
-        )
+        how = {
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "INFERENCE_PRECISION_HINT": HINTS.get(precision, precision),
+        }
+        compiled = openvino.Core().compile_model(graph, "CPU", how)
         self._outputs = range(len(compiled.outputs)) if outputs is None else outputs
         self._queue = openvino.AsyncInferQueue(compiled)
         self._queue.set_callback(self._keep)

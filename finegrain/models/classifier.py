@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import keras
 
 from finegrain.models.backbone_table import BackboneSpec
-from finegrain.models.heads import CATEGORY
+from finegrain.models.heads import CATEGORY, EMBEDDING
 from finegrain.models.heads.category import (
     HIDDEN,
     NECK,
@@ -14,7 +14,7 @@ from finegrain.models.heads.category import (
     category_head,
 )
 from finegrain.models.heads.same_class import has_pair_head
-from finegrain.models.image_heads import EMBEDDING, PLAIN, ImageHead, head_embedding
+from finegrain.models.image_heads import PLAIN, ImageHead, head_embedding
 from finegrain.models.layers import Preprocess
 from finegrain.models.needed_memory import MEMORY_GB, check_head_fits
 from finegrain.tensor import Tensor
@@ -105,6 +105,12 @@ def representation(model: keras.Model) -> str:
     if has_pair_head(model):
         return EMBEDDING
     return next((name for name in (HIDDEN, NECK) if name in names), EMBEDDING)
+
+
+def representing_model(model: keras.Model) -> keras.Model:
+    """`image` (B, H, W, 3) -> list of the `representation` (B, D), sharing a model's layers."""
+    output = model.get_layer(representation(model)).output
+    return keras.Model(model.get_layer("image").output, [output], name="below")
 
 
 def embedder(model: keras.Model) -> keras.Model:

@@ -7,12 +7,12 @@ import keras
 from keras import layers
 
 from finegrain.errors import UserError, no_such
+from finegrain.models.heads import EMBEDDING
 from finegrain.models.layers import GeneralizedMean
 from finegrain.models.poolings.attention import cbam, spatial_attention, squeeze_excitation
 from finegrain.models.poolings.bilinear import bilinear_pooling, compact_bilinear_pooling
 from finegrain.tensor import Tensor
 
-EMBEDDING = "embedding"
 FEATURE_MAP = "feature_map"
 COMPACT_WIDTH = 8192
 

@@ -11,10 +11,9 @@ import keras
 
 from finegrain.models.backbone_table import BackboneSpec
 from finegrain.models.classifier import embedder, stem
-from finegrain.models.heads import CATEGORY, SAME_CLASS
+from finegrain.models.heads import CATEGORY, EMBEDDING, SAME_CLASS
 from finegrain.models.heads.category import SOFTMAX, category_head
 from finegrain.models.heads.same_class import SQUARED_DIFFERENCE, same_class_head
-from finegrain.models.image_heads import EMBEDDING
 from finegrain.models.layers import TakePartner
 
 PARTNER = "partner"

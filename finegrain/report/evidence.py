@@ -15,6 +15,7 @@ from finegrain.errors import UserError
 from finegrain.evaluation.answers import Answers
 from finegrain.explain.pictures import lay_over
 from finegrain.frame import Frame
+from finegrain.quiet import load_keras
 from finegrain.report.neighbours import (
     Copy,
     Neighbour,
@@ -88,6 +89,7 @@ def questions_of(answers: Answers, rows: Iterable[int]) -> dict[Question, str]:
 
 
 def _attention(record: RunRecord, questions: dict[Question, str]) -> dict[Question, Picture]:
+    load_keras()
     from finegrain.explain.grad_cam import GradCam
     from finegrain.runs.finished_run import open_finished_run
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from finegrain.device import gpu_is_likely
 from finegrain.errors import by_product
 from finegrain.frame import Frame
-from finegrain.inference.kept_graph import keep_graph, open_kept_graph
+from finegrain.inference.kept_graph import KeptGraph, keep_graph
 from finegrain.inference.opened import Inference
 from finegrain.inference.openvino_engine import OpenVINOEngine
 from finegrain.inference.predict import sample_images
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Places of the answers among the outputs.
 PROBABILITIES, REPRESENTATION = 0, 1
+# Facts of a kept graph, of the network that makes the representation.
+WEIGHTS, NETWORK, WIDTH = "weights", "network", "width"
 # Below so many pixels in all a GPU takes longer to start than it saves.
 FEW_PIXELS = 12e6
 
@@ -46,15 +48,9 @@ def open_run(
         batch_size: images at a time, where a model is refused that cannot answer so many in the
             memory of this machine.
     """
-    looks = len(paths) * views
-    height, width = run.frame.size
-    on_gpu = gpu_is_likely() and looks * height * width > FEW_PIXELS
-    if openvino and run.keeps_graph and not on_gpu:
-        outputs = None if only is None else [only]
-        digest = file_digest(run.folder / MODEL)
-        kept = open_kept_graph(run.folder / GRAPH, digest, outputs)
-        if kept is not None:
-            return kept
+    kept = kept_graph(run, openvino, len(paths) * views)
+    if kept is not None:
+        return kept.open(None if only is None else [only])
     model = run.model()
     if batch_size is not None:
         from finegrain.inference.opening import check_answers_fit
@@ -62,10 +58,19 @@ def open_run(
 
         remedy = "lower --batch-size, or take a machine with more memory"
         check_answers_fit(classifier(model), min(batch_size, len(paths)), openvino, remedy)
-    opened = open_model(model, paths, run.frame, openvino, looks)
+    opened = open_model(model, paths, run.frame, openvino, len(paths) * views)
     if run.keeps_graph:
-        keep_answers(run.folder, opened)
+        keep_answers(run.folder, model, opened)
     return opened
+
+
+def kept_graph(run: FinishedRun, openvino: bool, looks: int) -> KeptGraph | None:
+    """The graph that a run keeps of its model, if it shall answer for so many views of images."""
+    height, width = run.frame.size
+    on_gpu = gpu_is_likely() and looks * height * width > FEW_PIXELS
+    if not openvino or not run.keeps_graph or on_gpu:
+        return None
+    return KeptGraph.find(run.folder / GRAPH, file_digest(run.folder / MODEL))
 
 
 def open_model(
@@ -89,8 +94,19 @@ def open_model(
     return open_inference(answering, sample_images(paths, frame), openvino, looks)
 
 
-def keep_answers(folder: Path, opened: Inference) -> None:
+def keep_answers(folder: Path, model: "keras.Model", opened: Inference) -> None:
     """Keep the graph of a run's model, opened by `open_model`, in its folder."""
-    if isinstance(opened.compute, OpenVINOEngine):
-        with by_product(f"{folder / GRAPH}, which lets answers start in a second,"):
-            keep_graph(folder / GRAPH, file_digest(folder / MODEL), opened)
+    if not isinstance(opened.compute, OpenVINOEngine):
+        return
+    from finegrain.features.cut import network_digest
+    from finegrain.models.backbone import weights_digest
+    from finegrain.models.classifier import representing_model
+
+    with by_product(f"{folder / GRAPH}, which lets answers start in a second,"):
+        network = representing_model(model)
+        facts = {
+            WEIGHTS: weights_digest(network),
+            NETWORK: network_digest(network),
+            WIDTH: str(network.outputs[0].shape[-1]),
+        }
+        keep_graph(folder / GRAPH, file_digest(folder / MODEL), opened, facts)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import platform
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -181,12 +182,15 @@ def describe_data(data: DataSet) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
-    import keras
+    """Versions of what a result depends on: OpenVINO's too where it computes without Keras."""
+    found = {"python": platform.python_version()}
+    computing = ["openvino"]
+    if "keras" in sys.modules:
+        import keras
 
-    backend = keras.backend.backend()
-    found = {"python": platform.python_version(), "backend": backend}
-    for package in ("keras", backend, "numpy", "pillow"):
+        found["backend"] = keras.backend.backend()
+        computing = ["keras", found["backend"]]
+    for package in (*computing, "numpy", "pillow"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -12,13 +12,13 @@ from finegrain.embeddings.logistic import Softmax, fit_softmax
 from finegrain.errors import by_product
 from finegrain.features.compute import FeatureComputer
 from finegrain.features.cut import below_the_mean
+from finegrain.features.engine import engine_of
 from finegrain.features.plain import features_in_memory
 from finegrain.features.stored import feature_key
-from finegrain.models.heads import CATEGORY
-from finegrain.models.image_heads import EMBEDDING
+from finegrain.models.heads import CATEGORY, EMBEDDING
 from finegrain.runs.run_folder import read_results, write_results
 from finegrain.training.feed import Feed
-from finegrain.training.route import row_columns
+from finegrain.training.route import computed_with, row_columns
 from finegrain.training.session import Session
 from finegrain.training.stage_settings import StageSettings
 
@@ -130,8 +130,7 @@ def frozen_embeddings(
     below = below_the_mean(model)
     photos = feed.plain(MOST_IMAGES)
     rows = {split: len(batches.paths) for split, batches in photos.items()}
-    engine = f"{'openvino' if feed.openvino else 'keras'} {keras.config.dtype_policy().name}"
-    key = feature_key(below, photos, feed.checksums(), 1, engine)
+    key = feature_key(below, photos, feed.checksums(), 1, computed_with(feed))
     folder = feed.stores()
     columns = row_columns(photos, dict.fromkeys(photos, 1), feed)
     store = folder.open(EMBEDDING, key, below.kinds, rows, columns) if folder else None
@@ -143,7 +142,9 @@ def frozen_embeddings(
             f"already{where}",
             flush=True,
         )
-    computer = FeatureComputer(below.below, below.kinds, feed.openvino, sum(rows.values()) - have)
+    waiting = sum(rows.values()) - have
+    engine = engine_of(below.below, feed.openvino, waiting, judged=feed.judged())
+    computer = FeatureComputer(engine, below.kinds)
     try:
         embeddings = features_in_memory(store, photos, computer, feed.workers)
     finally:

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator
 
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
-from finegrain.models.image_heads import EMBEDDING, feature_map
+from finegrain.models.heads import EMBEDDING
+from finegrain.models.image_heads import feature_map
 from finegrain.runs.run_config import RunSettings, RunTeaching
 from finegrain.training.session import Session
 from finegrain.training.stage import Stage

@@ -8,10 +8,13 @@ import numpy as np
 
 from finegrain.datasets.manifest import DataSet
 from finegrain.errors import UserError
+from finegrain.features.engine import Judged
+from finegrain.features.probe import draw_probe
 from finegrain.frame import Frame
 from finegrain.images.batches import PhotoBatches
 from finegrain.images.pixels import PixelStore
 from finegrain.images.samplers import ClassBalanced, in_order, shuffled
+from finegrain.inference.openvino_engine import AskedPrecision
 from finegrain.stores.store_folder import GIGABYTE, StoreFolder
 from finegrain.training.stage import Stage
 from finegrain.training.teaching import Teaching
@@ -32,6 +35,7 @@ class Feed:
         workers: threads that read photographs.
         cache, cache_gb: folder of the stores, and how many gigabytes all together may take.
         openvino: compute what stands still with OpenVINO, where it is installed.
+        inference: how precisely frozen embeddings are computed, see `Judged`.
         augment_on: `cpu` or `device`, for augmented views that are new every epoch.
         soft: (N, C) float32 targets of the N training images; None for their labels.
     """
@@ -45,6 +49,7 @@ class Feed:
     cache: Path | None = None
     cache_gb: float = 0.0
     openvino: bool = True
+    inference: AskedPrecision = "auto"
     augment_on: str = "cpu"
     soft: np.ndarray | None = field(default=None, compare=False, repr=False)
 
@@ -70,6 +75,15 @@ class Feed:
         """A seed of its own for each stage, lest one repeats the order of the one before."""
         parts = [self.seed, zlib.crc32(stage.name.encode())]
         return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+    def judged(self) -> Judged:
+        """How embeddings of this feed's photographs may be computed."""
+        folder = self.stores()
+        return Judged(
+            self.inference,
+            lambda: draw_probe(self.plain(0)["train"]),
+            None if folder is None else folder.folder,
+        )
 
     def training(self, stage: Stage, pixels: PixelStore | None = None) -> PhotoBatches:
         """The batches a stage trains on, from a store of pixels where one is given."""

@@ -17,12 +17,13 @@ from finegrain.features.cut import (
     cut_above_backbone,
     cut_at_boundary,
 )
+from finegrain.features.engine import engine_of
 from finegrain.features.stored import FeatureBatches, feature_key
 from finegrain.images.augmentation import Augmentation
 from finegrain.images.batches import Batches, PhotoBatches
 from finegrain.images.pixels import PixelStore
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
-from finegrain.models.image_heads import EMBEDDING
+from finegrain.models.heads import EMBEDDING
 from finegrain.models.layers import RandomAffine, RandomColour, RandomErasing
 from finegrain.stores.row_layout import Columns
 from finegrain.stores.row_store import RowStore
@@ -171,17 +172,19 @@ def _stored(
     # above round to 8 bits as well.
     policy = keras.config.dtype_policy().name
     bfloat16 = cut.name == EMBEDDING or policy == MIXED_BFLOAT16
-    engine = f"{'openvino' if feed.openvino else 'keras'} {policy}"
+    computed_by = computed_with(feed)
     store = folder.open(
         cut.name,
-        feature_key(cut, photos, feed.checksums(), stage.fixed_views, engine),
+        feature_key(cut, photos, feed.checksums(), stage.fixed_views, computed_by),
         cut.kinds,
         rows,
         row_columns(photos, views, feed),
     )
     if store is None:
         return None, folder.reason
-    computer = FeatureComputer(cut.below, cut.kinds, feed.openvino, sum(rows.values()), bfloat16)
+    judged = feed.judged() if cut.name == EMBEDDING else None
+    engine = engine_of(cut.below, feed.openvino, sum(rows.values()), bfloat16, judged)
+    computer = FeatureComputer(engine, cut.kinds)
     try:
         _tell(store, cut, stage, rows, folder.reason)
         stopped = fill(store, photos, computer, feed.workers)
@@ -197,6 +200,12 @@ def _stored(
         split: FeatureBatches(batches, store, split, views[split], computer)
         for split, batches in photos.items()
     }, ""
+
+
+def computed_with(feed: Feed) -> str:
+    """What a store's key says of how its rows are computed."""
+    how = f"{'openvino' if feed.openvino else 'keras'} {keras.config.dtype_policy().name}"
+    return how if feed.inference == "auto" else f"{how} {feed.inference}"
 
 
 def row_columns(photos: dict[str, PhotoBatches], views: dict[str, int], feed: Feed) -> Columns:

@@ -133,6 +133,7 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         cache=settings.cache or cache_beside(settings.run),
         cache_gb=settings.cache_gb,
         openvino=settings.openvino,
+        inference=settings.inference,
         augment_on=settings.augment_on,
     )
     check_feed(feed)

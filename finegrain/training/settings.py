@@ -18,6 +18,7 @@ from finegrain.flags import (
     Views,
 )
 from finegrain.frame import SQUEEZE, Fit
+from finegrain.inference.openvino_engine import AskedPrecision
 from finegrain.outputs import RUN, Output, OutputFolder
 from finegrain.read_ahead import default_workers
 from finegrain.runs.run_config import Pixels, defaults_of
@@ -79,6 +80,9 @@ class TrainingSettings:
     memory_gb: Gigabytes = 6.0
     # compute what stands still with OpenVINO where it is installed and the device is a CPU
     openvino: bool = True
+    # how OpenVINO computes embeddings of a frozen backbone: auto judges by some photographs whether
+    # int8 (with NNCF) or bfloat16 tells classes apart as well as float32, where that pays
+    inference: AskedPrecision = "auto"
     # precision of the backbone's computing; auto takes what suits the device
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
     # compile the training steps (XLA, torch.compile); auto takes what suits the backend

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from finegrain.inference import kept_graph
-from finegrain.inference.kept_graph import keep_graph, open_kept_graph
+from finegrain.inference.kept_graph import KeptGraph, keep_graph
 from finegrain.inference.opening import open_inference
 
 DIGEST = "0" * 64
@@ -17,13 +17,15 @@ DIGEST = "0" * 64
 def kept(openvino, network, images, tmp_path):
     """The file of a graph, and what its model was opened as."""
     opened = open_inference(network, images)
-    keep_graph(tmp_path / "graph.zip", DIGEST, opened)
+    keep_graph(tmp_path / "graph.zip", DIGEST, opened, {"width": "5"})
     return tmp_path / "graph.zip", opened
 
 
 def test_it_answers_to_the_bit_as_when_it_was_kept(kept, images):
     file, opened = kept
-    again = open_kept_graph(file, DIGEST)
+    found = KeptGraph.find(file, DIGEST)
+    assert found.about.facts == {"width": "5"}
+    again = found.open()
     assert again.describe() == opened.describe()
     for answer, right in zip(again.run(images), opened.run(images), strict=True):
         np.testing.assert_array_equal(answer, right)
@@ -31,7 +33,7 @@ def test_it_answers_to_the_bit_as_when_it_was_kept(kept, images):
 
 def test_only_the_wanted_outputs(kept, images):
     file, opened = kept
-    answers = open_kept_graph(file, DIGEST, [11, 0]).run(images)
+    answers = KeptGraph.find(file, DIGEST).open([11, 0]).run(images)
     right = opened.run(images)
     assert len(answers) == 2
     np.testing.assert_array_equal(answers[0], right[11])
@@ -40,21 +42,21 @@ def test_only_the_wanted_outputs(kept, images):
 
 def test_no_graph_of_another_model_machine_or_version(kept, monkeypatch):
     file, _ = kept
-    assert open_kept_graph(file.with_name("absent.zip"), DIGEST) is None
-    assert open_kept_graph(file, "1" * 64) is None
+    assert KeptGraph.find(file.with_name("absent.zip"), DIGEST) is None
+    assert KeptGraph.find(file, "1" * 64) is None
     here = kept_graph._here()
     for name in here:
         monkeypatch.setattr(kept_graph, "_here", lambda name=name: {**here, name: "another"})
-        assert open_kept_graph(file, DIGEST) is None
+        assert KeptGraph.find(file, DIGEST) is None
     monkeypatch.setattr(kept_graph, "_here", lambda: here)
-    assert open_kept_graph(file, DIGEST) is not None
+    assert KeptGraph.find(file, DIGEST) is not None
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.99])
 def test_no_graph_that_was_cut_short(kept, share):
     file, _ = kept
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
-    assert open_kept_graph(file, DIGEST) is None
+    assert KeptGraph.find(file, DIGEST) is None
 
 
 def test_no_graph_of_which_a_bit_has_turned(kept):
@@ -64,7 +66,7 @@ def test_no_graph_of_which_a_bit_has_turned(kept):
     content = bytearray(file.read_bytes())
     content[part.header_offset + part.file_size // 2] ^= 1
     file.write_bytes(content)
-    assert open_kept_graph(file, DIGEST) is None
+    assert KeptGraph.find(file, DIGEST) is None
 
 
 def test_what_keras_computes_is_not_kept(network, images, tmp_path):
@@ -78,7 +80,7 @@ def test_no_graph_without_openvino(kept, monkeypatch):
 
     file, _ = kept
     monkeypatch.setattr(kept_graph, "load_openvino", missing)
-    assert open_kept_graph(file, DIGEST) is None
+    assert KeptGraph.find(file, DIGEST) is None
 
 
 def test_it_is_made_of_the_weights_that_were_opened(openvino, network, images, tmp_path):
@@ -88,6 +90,6 @@ def test_it_is_made_of_the_weights_that_were_opened(openvino, network, images, t
     for variable in model.trainable_variables:
         variable.assign(variable * 2)
     keep_graph(tmp_path / "graph.zip", DIGEST, opened)
-    again = open_kept_graph(tmp_path / "graph.zip", DIGEST)
+    again = KeptGraph.find(tmp_path / "graph.zip", DIGEST).open()
     for answer, right in zip(again.run(images), before, strict=True):
         np.testing.assert_array_equal(answer, right)

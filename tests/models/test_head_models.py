@@ -15,7 +15,8 @@ from finegrain.models.classifier import (
     representation,
     softmax_model,
 )
-from finegrain.models.image_heads import EMBEDDING, feature_map, find_head, listed_heads
+from finegrain.models.heads import EMBEDDING
+from finegrain.models.image_heads import feature_map, find_head, listed_heads
 from finegrain.models.model_precision import in_full_precision
 from finegrain.models.multi_loss import multi_loss_model, same_class
 from finegrain.models.needed_memory import check_head_fits, dense_weights, embedding_width

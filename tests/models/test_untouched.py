@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from finished_runs import SIDE, small_backbone
 
-from finegrain.embeddings.source import model_source
 from finegrain.evaluation.answer_images import same_class_scores
 from finegrain.explain.grad_cam import GradCam, PairCam
 from finegrain.exporting.export import served_model
@@ -19,7 +18,13 @@ from finegrain.images.augmentation import Augmentation
 from finegrain.models import layers  # noqa: F401  registers what a saved model is made of
 from finegrain.models.backbone_table import find_backbone
 from finegrain.models.bird_models import bird_models
-from finegrain.models.classifier import answering_model, classifier, embedder, softmax_model
+from finegrain.models.classifier import (
+    answering_model,
+    classifier,
+    embedder,
+    representing_model,
+    softmax_model,
+)
 from finegrain.models.image_heads import find_head, listed_heads
 from finegrain.models.model_precision import in_full_precision
 from finegrain.models.multi_loss import multi_loss_model, same_class, two_towers
@@ -40,7 +45,7 @@ BUILDERS = {
     "classifier": classifier,
     "embedder": embedder,
     "answering": answering_model,
-    "export of embeddings": lambda model: model_source("run", model, {}),
+    "export of embeddings": representing_model,
     "served": lambda model: served_model(classifier(model)),
     "full precision": in_full_precision,
     "augmenting": lambda model: augmenting(model, Augmentation(rotation=10, erasing=0.5)),

@@ -2,9 +2,8 @@
 
 import keras
 
-from finegrain.models.heads import SAME_CLASS
+from finegrain.models.heads import EMBEDDING, SAME_CLASS
 from finegrain.models.heads.category import SOFTMAX
-from finegrain.models.image_heads import EMBEDDING
 from finegrain.models.layers import SquaredDifference
 from finegrain.tensor import Tensor
 

@@ -1,0 +1,165 @@
+"""What computes features of photographs: OpenVINO on a CPU where that pays, else Keras."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from finegrain.errors import UserError, by_product
+from finegrain.features.cut import network_digest
+from finegrain.features.probe import Probe
+from finegrain.inference.conversion import one_line
+from finegrain.inference.kept_graph import KeptGraph, keep_graph
+from finegrain.inference.keras_engine import KerasEngine
+from finegrain.inference.opened import Inference
+from finegrain.inference.opening import open_inference
+from finegrain.inference.openvino_engine import (
+    BFLOAT16,
+    INT8,
+    PRECISION_NAMES,
+    AskedPrecision,
+    OpenVINOEngine,
+    load_openvino,
+)
+from finegrain.inference.quantized import can_quantize, quantized
+from finegrain.models.backbone import weights_digest
+from finegrain.models.model_precision import in_full_precision
+
+# Pixels from which on a judgement is repaid: 10,000 images at 224. On two cores it takes 6 seconds
+# of MobileNetV2 at 224, 35 of InceptionV3 at 299, and then spares three and two fifths of the time.
+WORTH_PIXELS = 5e8
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How embeddings are computed less precisely where they are as good for that.
+
+    Attributes:
+        precision: `auto` judges INT8 and bfloat16 by a probe where enough images wait; the others
+            are taken without.
+        probe: draws the photographs to judge by; None where there are too few.
+        keep_in: folder where the judgement is kept for the next training.
+    """
+
+    precision: AskedPrecision
+    probe: Callable[[], Probe | None]
+    keep_in: Path | None
+
+
+def engine_of(
+    below: keras.Model,
+    openvino: bool,
+    expected_images: int,
+    bfloat16: bool = True,
+    judged: Judged | None = None,
+) -> Callable[[np.ndarray], Inference]:
+    """What a `FeatureComputer` opens.
+
+    Args:
+        below: `image` (B, H, W, 3) -> list of features.
+        openvino: use OpenVINO where it is installed and the device is a CPU.
+        expected_images: how many will pass.
+        bfloat16: let OpenVINO compute in bfloat16 where that agrees well with Keras.
+        judged: for embeddings alone; None for features that layers above are trained on, which
+            would learn the errors of their rounding too.
+    """
+
+    def opened(images: np.ndarray) -> Inference:
+        mixed = openvino and below.dtype_policy.compute_dtype != "float32"
+        # OpenVINO chooses its own precision, and is to be compared with the full one.
+        whole = in_full_precision(below) if mixed else below
+        if judged is not None and openvino and _is_worth(judged, images, expected_images):
+            return _open_judged(whole, images, expected_images, judged)
+        rounded = bfloat16 and (judged is None or judged.precision == "auto")
+        inference = open_inference(whole, images, openvino, expected_images, rounded)
+        if mixed and isinstance(inference.compute, KerasEngine):
+            return open_inference(below, images, False, expected_images)
+        return inference
+
+    return opened
+
+
+def _is_worth(judged: Judged, images: np.ndarray, expected_images: int) -> bool:
+    if judged.precision == "auto":
+        height, width = images.shape[1:3]
+        return expected_images * height * width >= WORTH_PIXELS
+    return judged.precision != "float32"
+
+
+def _open_judged(
+    below: keras.Model, images: np.ndarray, expected_images: int, judged: Judged
+) -> Inference:
+    """The fastest engine that is good enough, or the one that was asked for."""
+    file, digest = None, ""
+    if judged.keep_in is not None:
+        content = f"{weights_digest(below)} {network_digest(below)} {judged.precision}"
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        file = judged.keep_in / f"graph-{digest[:16]}.zip"
+        kept = KeptGraph.find(file, digest)
+        if kept is not None:
+            return kept.open()
+    whole = open_inference(below, images, True, expected_images, bfloat16=False)
+    if not isinstance(whole.compute, OpenVINOEngine):
+        return whole
+    try:
+        chosen = _chosen(whole, whole.compute, judged)
+    except RuntimeError as error:
+        # OpenVINO's and NNCF's own.
+        reason = f"{judged.precision} does not work ({one_line(error)})"
+        return Inference(whole.compute, f"{whole.note}; {reason}")
+    if file is not None:
+        with by_product(f"{file}, which spares the next training its judgement,"):
+            keep_graph(file, digest, chosen)
+    return chosen
+
+
+def _chosen(whole: Inference, float32: OpenVINOEngine, judged: Judged) -> Inference:
+    if judged.precision == "bfloat16":
+        return Inference(OpenVINOEngine(float32.graph, BFLOAT16), "as asked")
+    probe = judged.probe()
+    if judged.precision == "int8":
+        if not can_quantize():
+            raise UserError(
+                "--inference int8 needs NNCF, which is not installed: "
+                "pip install -r requirements-int8.txt; or leave it out"
+            )
+        if probe is None:
+            raise UserError(
+                "--inference int8 needs two classes of 8 images or more to be calibrated on; leave "
+                "it out"
+            )
+        return Inference(OpenVINOEngine(quantized(float32.graph, probe.images), INT8), "as asked")
+    if probe is None:
+        return whole
+    wanted = probe.score(_embedding(float32))
+    worse = ""
+    for precision in _faster():
+        graph = quantized(float32.graph, probe.images) if precision == INT8 else float32.graph
+        engine = OpenVINOEngine(graph, precision)
+        found = probe.score(_embedding(engine))
+        name = PRECISION_NAMES[precision]
+        if found.is_as_good_as(wanted):
+            count = len(probe.images)
+            note = f"on {count} photographs {found}, in float32 {wanted}{worse}"
+            return Inference(engine, note)
+        worse += f"; {name} is worse, {found}"
+    return Inference(float32, f"{whole.note}{worse}, than {wanted}" if worse else whole.note)
+
+
+def _faster() -> list[str]:
+    """The precisions that may be faster than float32 here, the fastest first."""
+    abilities = load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    known = {INT8: can_quantize() and "INT8" in abilities, BFLOAT16: "BF16" in abilities}
+    return [precision for precision, is_known in known.items() if is_known]
+
+
+def _embedding(engine: OpenVINOEngine) -> Callable[[np.ndarray], np.ndarray]:
+    def embed(images: np.ndarray) -> np.ndarray:
+        starts = range(0, len(images), BATCH)
+        return np.concatenate([engine.run(images[start : start + BATCH])[0] for start in starts])
+
+    return embed
