@@ -19,8 +19,8 @@ GIGABYTE = 1_000_000_000
 LEFT_FREE = 2 * GIGABYTE
 # HDF5's own bookkeeping and the columns, per row; generous.
 ROW_OVERHEAD = 400
-# None that is being written, whose name begins with a dot.
-STORE_NAME = re.compile(r"[^.].*-[0-9a-f]{16}\.h5", re.DOTALL)
+# None that is being written, whose name begins with a dot. A graph is what computes rows.
+STORE_NAME = re.compile(r"[^.].*-[0-9a-f]{16}\.h5|graph-[0-9a-f]{16}\.zip", re.DOTALL)
 
 
 @dataclass
@@ -107,7 +107,7 @@ class StoreFolder:
 
     def stores(self) -> list[Path]:
         """The stores in the folder, by name; other files are not looked at."""
-        named = (path for path in self.folder.glob("*.h5") if STORE_NAME.fullmatch(path.name))
+        named = (path for path in self.folder.glob("*-*.*") if STORE_NAME.fullmatch(path.name))
         return sorted(path for path in named if path.is_file())
 
 
