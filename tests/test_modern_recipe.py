@@ -38,6 +38,8 @@ def test_it_sets_what_is_not_given(name, more, described, script_here, drawn_dat
     assert config["defaults"] == "modern"
     assert settings["head_rate"] == 10 and settings["schedule"] == "cosine"
     assert settings["rotation"] == 15 and settings["plain_views"] is True
+    state = json.loads((run / "2-unfrozen" / "state.json").read_text())
+    assert settings["monitor"] == "last" and state["best"] == "epoch-0002.weights.h5"
     assert settings["label_smoothing"] == (0 if more[:1] == ("--label-smoothing",) else 0.1)
     status, table, errors = script_here("tools/compare.py", "--run", str(run))
     assert status == 0 and table.splitlines()[1].startswith(f"{described}  "), errors
@@ -93,6 +95,7 @@ def test_a_run_goes_on_with_the_numbers_its_recipe_had(
     # Written before there was such a flag.
     config = json.loads((run / "config.json").read_text())
     assert config["settings"].pop("plain_views") is False
+    assert config["settings"]["monitor"] == "loss"
     (run / "config.json").write_text(json.dumps(config))
     status, said, errors = script_here("single_model.py", *asked)
     assert status == 0 and "finished before" in said, errors

@@ -30,7 +30,7 @@ from finegrain.runs.run_config import defaults_of
 
 # Partners in batches that are not made of positive pairs.
 Negatives = Literal["other-class", "drawn"]
-Monitor = Literal["loss", "accuracy"]
+Monitor = Literal["loss", "accuracy", "last"]
 # Fields that are no more, with the one value they ever had in a run.
 GONE = {"lower_rate": 1.0}
 
@@ -74,7 +74,7 @@ class Stage:
         interpolate: in the end take weights between the first and the best ones, those that suit
             the validation images, see `finegrain.training.interpolation`.
         monitor: what judges an epoch on the validation images, the identification `loss` or the
-            top-1 `accuracy`.
+            top-1 `accuracy`; `last` judges none and keeps the last one.
         reduce_factor, reduce_patience: of the schedule `plateau`, where the learning rate is
             multiplied by the factor after so many epochs without a better validation loss.
         stop_patience: on a `plateau` training stops after so many epochs without a better

@@ -40,11 +40,12 @@ MODERN = {
     "shear": 0.0,
     "dropout": 0.3,
     "schedule": "cosine",
+    "monitor": "last",
     "unfrozen_views": 4,
     "plain_views": True,
 }
 # What it set before; a run that was begun so goes on so.
-MODERN_BEFORE = {"rotation": 45.0, "shear": 0.2, "plain_views": False}
+MODERN_BEFORE = {"rotation": 45.0, "shear": 0.2, "plain_views": False, "monitor": "loss"}
 # What the recipe of the dogs was first coded with; its sources are in docs/originals.md.
 FIRST_CODED = {
     "frozen_optimizer": "nadam",
@@ -158,7 +159,8 @@ class StageSettings(TrainingSettings):
     schedule: str = "plateau"
     # epochs in which the rate of cosine rises
     warm_up_epochs: WarmUpEpochs = 1.0
-    # what judges an epoch on the validation images: loss, of identification, or top-1 accuracy
+    # what judges an epoch on the validation images: loss, of identification, or top-1 accuracy;
+    # last keeps the last epoch, as suits a schedule that ends at a rate of zero
     monitor: Monitor = "loss"
     # on a plateau the learning rate falls to this share of itself
     reduce_factor: ProperShare = 0.1

@@ -1,6 +1,8 @@
 """A data set opens as it was made, wherever it stands, and says what is wrong with it."""
 
+import hashlib
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -9,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from finegrain.datasets import manifest
 from finegrain.datasets.manifest import DataSet, category_ids, open_data_set
 from finegrain.errors import UserError
 
@@ -162,3 +165,28 @@ def test_a_class_without_images_has_no_id():
     data = DataSet(Path("data"), ["a", "b", "c"], data_set("ab", ["1", "2"]).table, "")
     with pytest.raises(UserError, match="category_id"):
         category_ids(data)
+
+
+def test_the_digest_is_that_of_plain_json(monkeypatch):
+    rows = [(f"train/é{n}.jpg", f'"{n % 3}"', "train", f"{n:040x}") for n in range(7, 0, -1)]
+    table = pd.DataFrame(rows, columns=["path", "label", "split", "sha1"])
+    classes = ['"0"', '"1"', '"2"']
+    plain = hashlib.sha256(json.dumps([classes, sorted(rows)]).encode()).hexdigest()
+    for at_once in (1, 2, 3, 7, 100):
+        monkeypatch.setattr(manifest, "ROWS_AT_ONCE", at_once)
+        assert manifest.digest(table, classes) == plain
+    nothing = table.iloc[:0]
+    assert manifest.digest(nothing, []) == hashlib.sha256(b"[[], []]").hexdigest()
+
+
+def test_missing_images_are_those_that_are_no_files(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for name in ("a/1.jpg", "a/b/2.jpg", "3.jpg"):
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "link.jpg").symlink_to(tmp_path / "3.jpg")
+    (tmp_path / "a" / "lost.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    names = "a/1.jpg a/b/2.jpg 3.jpg a/link.jpg a/lost.jpg a/b a/c/4.jpg a//1.jpg ./3.jpg a/0.jpg"
+    names = [*names.split(), "a/\0.jpg", "\0/a.jpg", "a/" + 400 * "x"]
+    slow = [name for name in names if not os.path.isfile(tmp_path / name)]
+    assert manifest._missing(names, tmp_path) == slow
+    assert slow[:3] == ["a/lost.jpg", "a/b", "a/c/4.jpg"]

@@ -1,5 +1,6 @@
 """Losses of the objectives, against their formulas."""
 
+import math
 from typing import get_args
 
 import keras
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 
 from finegrain.errors import UserError
-from finegrain.training.objectives import find_objective
+from finegrain.runs.plateau import judge
+from finegrain.runs.run_config import WITHOUT_PAIRS
+from finegrain.training.objectives import ROWS, find_objective
 from finegrain.training.objectives.pair_losses import PAIR_LOSSES
 from finegrain.training.stage import Stage
 from finegrain.training.stage_settings import PairLossName, objective_of
@@ -40,3 +43,18 @@ def test_an_unknown_objective_is_refused():
         UserError, match="no objective named 'quartet'; known: softmax, multi-loss, arcface, contr"
     ):
         find_objective("quartet")
+
+
+@pytest.mark.parametrize("monitor, best", [("loss", 1), ("accuracy", 0), ("last", 3)])
+def test_which_epoch_is_kept(monitor, best):
+    objective, stage = find_objective("softmax"), Stage("2", 1, "sgd", 0.1, 5, monitor=monitor)
+    accuracies, losses = [0.9, 0.8, 0.7, 0.6, 0.5], [2.0, 1.0, 3.0, 4.0, math.nan]
+    rows = [
+        {objective.accuracy: accuracy, objective.loss: loss}
+        for accuracy, loss in zip(accuracies, losses, strict=True)
+    ]
+    assert judge(objective.watched(rows, stage), 0, 0).best_epoch == best
+
+
+def test_which_objectives_learn_pairs_is_known_without_keras():
+    assert [row.name for row in ROWS if not row.learns_pairs] == list(WITHOUT_PAIRS)

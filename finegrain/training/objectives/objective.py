@@ -1,5 +1,6 @@
 """What an objective is: all that a training must know of what is learnt."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -105,7 +106,13 @@ class Objective(ABC):
                 )
 
     def watched(self, history: Sequence[Mapping[str, float]], stage: Stage) -> list[float]:
-        """What judges each epoch of a stage, the smaller the better: a loss, or a top-1 error."""
+        """What judges each epoch of a stage, the smaller the better: a loss, or a top-1 error.
+
+        Where the last is to be kept, each is better than the one before, unless it diverged.
+        """
+        if stage.monitor == "last":
+            losses = [row[self.loss] for row in history]
+            return [-epoch if math.isfinite(loss) else loss for epoch, loss in enumerate(losses)]
         if stage.monitor == "accuracy":
             return [1 - row[self.accuracy] for row in history]
         return [row[self.loss] for row in history]
