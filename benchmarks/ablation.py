@@ -54,6 +54,7 @@ ROWS = (
     Row("cosine, not a plateau", {"schedule": "plateau"}, True),
     Row("an epoch of warm-up", {"warm_up_epochs": 0}, True),
     Row("heads ten times as fast", {"head_rate": 1}, True),
+    Row("the last epoch, not the best", {"monitor": "loss"}, True),
     Row("a softmax from zero", {"head_start": "random"}, True),
     Row("weight decay", {"weight_decay": 0}, True),
     Row("the softmax of the baseline", {"head_start": "logistic", "head_rate": 1}),
@@ -66,6 +67,7 @@ ROWS = (
     Row("twice the rate", {"unfrozen_learning_rate": 6e-4}),
     # Pictures
     Row("augmentation", {"unfrozen_augmentation": False}, True),
+    Row("plain views among the stored ones", {"plain_views": False}, True),
     Row("rotation by 45 degrees, not 15", {"rotation": 45}),
     Row("8 stored views, not 4", {"unfrozen_views": 8}),
     Row("new views every epoch", {"unfrozen_views": 0}),
