@@ -35,6 +35,7 @@ from typing import Literal
 from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.flags import ImageSize, Seed, Threads, values_by_name
+from finegrain.inference.openvino_engine import AskedPrecision
 from finegrain.outputs import Output, OutputFolder
 from finegrain.quiet import load_keras
 from finegrain.read_ahead import default_workers
@@ -75,6 +76,9 @@ class Settings:
     seed: Seed = 0
     # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
     openvino: bool = True
+    # how OpenVINO computes embeddings of a pretrained backbone: auto judges by some photographs
+    # whether int8 (with NNCF) or bfloat16 tells classes apart as well as float32, where that pays
+    inference: AskedPrecision = "auto"
     # threads that decode images; by default one for each core, 8 at most
     workers: Threads = field(default_factory=default_workers)
 
@@ -124,6 +128,7 @@ def main(settings: Settings) -> None:
         views,
         settings.openvino,
         category_ids(data),
+        settings.inference,
     )
     export_embeddings(export, sources, settings.workers)
     for source in sources:

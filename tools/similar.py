@@ -112,7 +112,7 @@ def embed(settings: Settings):
     from finegrain.stores.row_layout import RowKind
 
     source = run_source(settings.run, settings.openvino, len(settings.images))
-    engine = source.engine(settings.openvino, len(settings.images))
+    engine = source.engine(settings.openvino, len(settings.images), None)
     compute = FeatureComputer(engine, {EMBEDDING: RowKind((source.width,), "float32")})
     pixels = (read_pixels(path, source.frame) for path in settings.images)
     return np.concatenate([compute(image[None])[EMBEDDING] for image in pixels])

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -53,6 +53,11 @@ class DataSet:
         """Absolute paths of a split's images."""
         paths = self.table["path"][self.table["split"] == split]
         return [self.folder / path for path in paths.tolist()]
+
+    def validation_learnt(self) -> "DataSet":
+        """The data set as a training sees it that learns the validation images as well."""
+        splits = self.table["split"].where(self.table["split"] != "valid", "train")
+        return replace(self, table=self.table.assign(split=splits))
 
     def labels(self, split: str) -> np.ndarray:
         """(N,) int64 class indices of a split's images, in the order of `paths`."""

@@ -60,7 +60,12 @@ def _target(export: Export, source: EmbeddingSource) -> _Target:
         flush=True,
     )
     return _Target(
-        source, store, FeatureComputer(source.engine(export.openvino, left), store.kinds), missing
+        source,
+        store,
+        FeatureComputer(
+            source.engine(export.openvino, left, export.judged(source.frame)), store.kinds
+        ),
+        missing,
     )
 
 

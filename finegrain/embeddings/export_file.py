@@ -14,6 +14,10 @@ import numpy as np
 from finegrain.embeddings.photographs import ExportedPhotos, ViewPlan
 from finegrain.embeddings.source import EmbeddingSource
 from finegrain.errors import UserError
+from finegrain.features.probe import Judged, draw_probe
+from finegrain.frame import Frame
+from finegrain.images.pixels import PhotoFiles
+from finegrain.inference.openvino_engine import AskedPrecision
 from finegrain.memory import size_in_words
 from finegrain.models.heads import EMBEDDING
 from finegrain.regular_file import refuse_special
@@ -34,7 +38,8 @@ class Export:
     """What all files of one export, in one folder, have in common.
 
     Classes stand in index order; the category ids are what a JSON's leaderboard calls them, None
-    where it takes the names. Photographs go by split.
+    where it takes the names. Photographs go by split. How precisely a network may be computed
+    `Judged` says, by the photographs of the first split; None leaves it to `open_inference`.
     """
 
     folder: Path
@@ -44,6 +49,15 @@ class Export:
     views: ViewPlan
     openvino: bool
     category_ids: list[str] | None = None
+    inference: AskedPrecision | None = None
+
+    def judged(self, frame: Frame) -> Judged | None:
+        """How embeddings of these photographs in a frame may be computed."""
+        if self.inference is None:
+            return None
+        first = next(iter(self.photos.values()))
+        photos = PhotoFiles(first.paths, frame)
+        return Judged(self.inference, lambda: draw_probe(first.labels, photos.read), None)
 
     def path(self, source: EmbeddingSource) -> Path:
         """The file of a backbone."""
@@ -75,6 +89,7 @@ class Export:
 
 def export_key(export: Export, source: EmbeddingSource) -> dict[str, Any]:
     """All that the rows of a file depend on, as JSON values."""
+    exactly = "" if export.inference in (None, "auto") else f" {export.inference}"
     return {
         "backbone": source.title,
         "weights": source.weights,
@@ -83,7 +98,7 @@ def export_key(export: Export, source: EmbeddingSource) -> dict[str, Any]:
         "views": export.views.described(),
         "data": export.data_digest,
         "images": {split: photos.digest() for split, photos in export.photos.items()},
-        "engine": "openvino" if export.openvino else "keras",
+        "engine": f"openvino{exactly}" if export.openvino else "keras",
     }
 
 

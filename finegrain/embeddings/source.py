@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from finegrain.features.probe import Judged
 from finegrain.frame import SQUEEZE, Fit, Frame
 from finegrain.inference.opened import Inference
 from finegrain.quiet import load_keras
@@ -32,7 +32,8 @@ class EmbeddingSource:
         weights, network: digests of the network's weights and layers.
         check: raises a `UserError` where a batch of so many images does not fit in memory, with
             OpenVINO or without.
-        engine: what a `FeatureComputer` opens, with OpenVINO or without, for so many images.
+        engine: what a `FeatureComputer` opens, with OpenVINO or without, for so many images, and
+            how precisely.
         made_from: where the weights come from, as JSON values for the file's attributes.
     """
 
@@ -43,7 +44,7 @@ class EmbeddingSource:
     weights: str
     network: str
     check: Callable[[int, bool], None]
-    engine: Callable[[bool, int], Callable[[np.ndarray], Inference]]
+    engine: Callable[[bool, int, Judged | None], Callable[[np.ndarray], Inference]]
     made_from: Mapping[str, Any]
 
 
@@ -73,7 +74,7 @@ def network_source(
         weights_digest(network),
         network_digest(network),
         check,
-        partial(engine_of, network),
+        lambda openvino, images, judged: engine_of(network, openvino, images, judged=judged),
         made_from,
     )
 
@@ -128,7 +129,7 @@ def run_source(folder: Path, openvino: bool = True, images: int = 0) -> Embeddin
         facts[NETWORK],
         # OpenVINO takes a few images at a time.
         lambda batch, openvino: None,
-        lambda openvino, images: lambda sample: kept.open([REPRESENTATION]),
+        lambda openvino, images, judged: lambda sample: kept.open([REPRESENTATION]),
         made_from,
     )
 

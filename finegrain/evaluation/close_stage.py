@@ -89,7 +89,7 @@ def _close_model(session: Session, stage: Stage, results: dict[str, Any]) -> lis
         return None
     with by_product(f"{run.path / PREDICTIONS}, and {EVALUATION} with it,"):
         was_long = session.folder(stage).seconds > LONG_SECONDS
-        return _answers(session, held_out_images(session.data), keep=True, always=was_long)
+        return _answers(session, held_out_images(session.measured_data), keep=True, always=was_long)
     return None
 
 
@@ -112,7 +112,9 @@ def _restore_later_model(session: Session, owner: str) -> None:
     run.save_model(session.objective.finished(bare))
     _tell_restored(session)
     with by_product(f"{run.path / EVALUATION}"):
-        _evaluate(session, owner, _answers(session, held_out_images(session.data), keep=True))
+        _evaluate(
+            session, owner, _answers(session, held_out_images(session.measured_data), keep=True)
+        )
 
 
 def _tell_restored(session: Session) -> None:
@@ -129,7 +131,7 @@ def _measure(
     before = results["stages"].get(stage.name, {})
     numbers = dict(before)
     for split in HELD_OUT:
-        if f"{split}_error" not in numbers and split in session.data.splits:
+        if f"{split}_error" not in numbers and split in session.measured_data.splits:
             with by_product(f"the {split} error of stage {stage.name}"):
                 numbers[f"{split}_error"] = split_error(session, stage, split, answered)
     numbers = {**numbers, "epochs": folder.epochs, "seconds": round(folder.seconds, 1)}

@@ -2,15 +2,13 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
 
 from finegrain.errors import UserError, by_product
 from finegrain.features.cut import network_digest
-from finegrain.features.probe import Probe
+from finegrain.features.probe import Judged
 from finegrain.inference.conversion import one_line
 from finegrain.inference.kept_graph import KeptGraph, keep_graph
 from finegrain.inference.keras_engine import KerasEngine
@@ -20,7 +18,6 @@ from finegrain.inference.openvino_engine import (
     BFLOAT16,
     INT8,
     PRECISION_NAMES,
-    AskedPrecision,
     OpenVINOEngine,
     load_openvino,
 )
@@ -32,22 +29,6 @@ from finegrain.models.model_precision import in_full_precision
 # of MobileNetV2 at 224, 35 of InceptionV3 at 299, and then spares three and two fifths of the time.
 WORTH_PIXELS = 5e8
 BATCH = 32
-
-
-@dataclass(frozen=True)
-class Judged:
-    """How embeddings are computed less precisely where they are as good for that.
-
-    Attributes:
-        precision: `auto` judges INT8 and bfloat16 by a probe where enough images wait; the others
-            are taken without.
-        probe: draws the photographs to judge by; None where there are too few.
-        keep_in: folder where the judgement is kept for the next training.
-    """
-
-    precision: AskedPrecision
-    probe: Callable[[], Probe | None]
-    keep_in: Path | None
 
 
 def engine_of(

@@ -7,12 +7,13 @@ in float32 by a fifth of their length, and classify as well.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from finegrain.errors import UserError
-from finegrain.images.batches import PhotoBatches
+from finegrain.inference.openvino_engine import AskedPrecision
 
 # Photographs that are asked, and of how many classes: all of one class would be too easy.
 CLASSES, OF_A_CLASS, LEAST = 20, 20, 8
@@ -75,23 +76,42 @@ class Probe:
         return Score(1 - float(right), float(nearest))
 
 
-def draw_probe(photos: PhotoBatches) -> Probe | None:
-    """A probe of some training photographs as they are; None where classes are few or small.
+def draw_probe(labels: np.ndarray, read: Callable[[int], np.ndarray]) -> Probe | None:
+    """A probe of some photographs as they are; None where classes are few or small.
 
     The same photographs each time, half of every class's at even places.
+
+    Args:
+        labels: (N,) classes, -1 where it is not known.
+        read: number of a photograph -> (H, W, 3) uint8; a `UserError` where it cannot be read, of
+            which there is no probe either.
     """
     rng = np.random.default_rng(0)
-    counts = np.bincount(photos.labels, minlength=photos.classes)
-    large = np.flatnonzero(counts >= LEAST)
+    classes, counts = np.unique(labels[labels >= 0], return_counts=True)
+    large = classes[counts >= LEAST]
     if len(large) < 2:
         return None
-    images, labels = [], []
+    rows: list[int] = []
     for label in rng.permutation(large)[:CLASSES]:
-        members = rng.permutation(np.flatnonzero(photos.labels == label))
-        for index in members[: min(OF_A_CLASS, len(members)) // 2 * 2]:
-            try:
-                images.append(photos.plain(int(index)))
-            except UserError:
-                return None
-            labels.append(label)
-    return Probe(np.stack(images), np.array(labels))
+        members = rng.permutation(np.flatnonzero(labels == label))[:OF_A_CLASS]
+        rows += members[: len(members) // 2 * 2].tolist()
+    try:
+        return Probe(np.stack([read(row) for row in rows]), labels[rows])
+    except UserError:
+        return None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How embeddings are computed less precisely where they are as good for that.
+
+    Attributes:
+        precision: `auto` judges INT8 and bfloat16 by a probe where enough images wait; the others
+            are taken without.
+        probe: draws the photographs to judge by; None where there are too few.
+        keep_in: folder where the judgement is kept for the next training.
+    """
+
+    precision: AskedPrecision
+    probe: Callable[[], Probe | None]
+    keep_in: Path | None

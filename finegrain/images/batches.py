@@ -111,10 +111,6 @@ class PhotoBatches:
         pixels = self._source.read(index)
         return np.stack([self._view(pixels, index, number) for number in numbers])
 
-    def plain(self, index: int) -> np.ndarray:
-        """An image as it is, (H, W, 3) uint8; a `UserError` says that it can no longer be read."""
-        return self._source.read(index)
-
     def _view(self, pixels: np.ndarray, index: int, number: int) -> np.ndarray:
         if self.augmentation is None or (self.plain_views and number == 0):
             return pixels

@@ -55,6 +55,7 @@ class RunSettings(Typed):
     hidden_dropout: Share | None = None
     pooling: Literal["mean", "gem"] = "mean"
     neck: Literal["none", "bn"] = "none"
+    train_on_validation: bool = False
     teacher_weight: Probability = 0.0
     teacher_temperature: Temperature = 1.0
 

@@ -151,9 +151,12 @@ def write_results(run: RunFolder, results: dict[str, Any]) -> None:
 
 
 def open_run_data(run_folder: Path, moved_to: Path | None = None) -> DataSet:
-    """The same data set that a run was trained on, or a `UserError`; images may be gone since."""
-    recorded = RunFolder.open(run_folder).config.data
-    folder = Path(recorded.folder)
+    """The same data set that a run was trained on, or a `UserError`; images may be gone since.
+
+    Validation images that the run has learnt are training images in it.
+    """
+    config = RunFolder.open(run_folder).config
+    recorded, folder = config.data, Path(config.data.folder)
     if moved_to is None and not folder.is_dir():
         raise UserError(
             f"the data set {folder} that {run_folder} was trained on is gone; tell with --data "
@@ -165,7 +168,7 @@ def open_run_data(run_folder: Path, moved_to: Path | None = None) -> DataSet:
             f"the data set {data.folder} is no longer the one {run_folder} was trained on; give "
             "that one with --data, or make it again as it was"
         )
-    return data
+    return data.validation_learnt() if config.settings.train_on_validation else data
 
 
 def describe_data(data: DataSet) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def modern_command(session: Session) -> str:
 def _measured(session: Session) -> tuple[Softmax, dict[str, Any]]:
     """The regression, and its `BaselineNumbers` as JSON values."""
     started = time.monotonic()
-    # Without what a teacher adds.
+    # Without what a teacher adds, and validation images that the training learns.
     feed = replace(session.feed, data=session.data, soft=None)
     embeddings, labels = frozen_embeddings(session.model, feed)
     softmax = fit(embeddings, labels, len(session.data.classes))

@@ -21,6 +21,8 @@ def print_budget(session: Session, stages: list[Stage]) -> None:
     config = session.run.config
     print(f"{session.run.path}: {config.recipe} on {config.backbone}")
     print(f"  images    {images}; {len(data.classes)} classes; {height} x {width} pixels")
+    if feed.learns_validation:
+        print("            validation images are learnt too: what is said of them tells nothing")
     if config.settings.head is not None:
         print(f"  head      {_head_line(session)}")
     if config.teaching is not None:

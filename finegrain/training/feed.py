@@ -5,14 +5,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from finegrain.datasets.manifest import DataSet
 from finegrain.errors import UserError
-from finegrain.features.engine import Judged
-from finegrain.features.probe import draw_probe
+from finegrain.features.probe import Judged, draw_probe
 from finegrain.frame import Frame
 from finegrain.images.batches import PhotoBatches
-from finegrain.images.pixels import PixelStore
+from finegrain.images.pixels import PhotoFiles, PixelStore
 from finegrain.images.samplers import ClassBalanced, in_order, shuffled
 from finegrain.inference.openvino_engine import AskedPrecision
 from finegrain.stores.store_folder import GIGABYTE, StoreFolder
@@ -37,6 +37,7 @@ class Feed:
         openvino: compute what stands still with OpenVINO, where it is installed.
         inference: how precisely frozen embeddings are computed, see `Judged`.
         augment_on: `cpu` or `device`, for augmented views that are new every epoch.
+        learns_validation: whether the validation images are among the training images.
         soft: (N, C) float32 targets of the N training images; None for their labels.
     """
 
@@ -51,6 +52,7 @@ class Feed:
     openvino: bool = True
     inference: AskedPrecision = "auto"
     augment_on: str = "cpu"
+    learns_validation: bool = False
     soft: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def taught(self, teaching: Teaching | None, weight: float, temperature: float) -> "Feed":
@@ -60,6 +62,13 @@ class Feed:
         data = teaching.data(self.data)
         soft = teaching.targets(data.labels("train"), weight, temperature)
         return replace(self, data=data, soft=soft)
+
+    def learning_validation(self) -> "Feed":
+        """The feed with the validation images as further training images, behind the others."""
+        table = self.data.table
+        learnt = table[table["split"] == "valid"].assign(split="train")
+        data = replace(self.data, table=pd.concat([table, learnt], ignore_index=True))
+        return replace(self, data=data, learns_validation=True)
 
     def class_counts(self) -> np.ndarray:
         """(C,) training images of each class."""
@@ -79,9 +88,11 @@ class Feed:
     def judged(self) -> Judged:
         """How embeddings of this feed's photographs may be computed."""
         folder = self.stores()
+        paths, labels = self.data.paths("train"), self.data.labels("train")
+        photos = PhotoFiles(paths, self.frame)
         return Judged(
             self.inference,
-            lambda: draw_probe(self.plain(0)["train"]),
+            lambda: draw_probe(labels, photos.read),
             None if folder is None else folder.folder,
         )
 

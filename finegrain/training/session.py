@@ -58,6 +58,11 @@ class Session:
     memory_gb: float = MEMORY_GB
 
     @property
+    def measured_data(self) -> DataSet:
+        """The data set that tells what a stage has reached."""
+        return self.data.validation_learnt() if self.feed.learns_validation else self.data
+
+    @property
     def wants_baseline(self) -> bool:
         """Whether a baseline is asked for, of a backbone that was pretrained."""
         settings = self.settings
@@ -137,8 +142,10 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         augment_on=settings.augment_on,
     )
     check_feed(feed)
+    if settings.train_on_validation:
+        feed = feed.learning_validation()
     # Before anything is drawn: a run that goes on finds the answers in its folder.
-    teaching = taught_by(settings, data)
+    teaching = taught_by(settings, feed.data)
     feed = feed.taught(teaching, settings.teacher_weight, settings.teacher_temperature)
     recorded = check_type(settings.recorded(), RunSettings)
     precision = settings.precision
@@ -202,6 +209,12 @@ def _check_stages(
     for stage in stages:
         find_schedule(stage.schedule)
         objective.check_stage(stage)
+        if feed.learns_validation and (stage.monitor != "last" or stage.interpolate):
+            raise UserError(
+                "--train-on-validation leaves no images to judge epochs or weights by; add "
+                "--monitor last --schedule cosine, as --recipe modern has it, and leave out "
+                "--interpolate"
+            )
         learner, sized = model, feed.for_stage(stage)
         if sized.frame != feed.frame:
             learner = build(sized.frame.size)
@@ -229,6 +242,11 @@ def reopen_session(
         UserError: the run's data set is gone or has changed.
     """
     config, settings = run.config, run.config.settings
+    if settings.train_on_validation:
+        raise UserError(
+            f"{run.path} has learnt its validation images, so nothing is left to judge a further "
+            "stage by; take a run without --train-on-validation"
+        )
     data = open_data_set(moved_to or Path(config.data.folder))
     if data.digest != config.data.digest:
         raise UserError(

@@ -95,6 +95,9 @@ class TrainingSettings:
     baseline: bool = True
     # threads that read and augment images; by default one for each core, 8 at most
     workers: Threads = field(default_factory=default_workers)
+    # learn the validation images too, for a last training before a submission: what they would tell
+    # of it is told no more. Needs --monitor last, as the modern recipe has it
+    train_on_validation: bool = False
     # finished runs of the same classes, whose averaged answers are learnt, see the next two; or
     # CSV files with rows for all images, as --format probabilities writes them
     teacher: tuple[Path, ...] = ()

@@ -9,10 +9,10 @@ from PIL import Image
 
 from finegrain.errors import UserError
 from finegrain.features import engine as engine_module
-from finegrain.features.engine import WORTH_PIXELS, Judged, engine_of
-from finegrain.features.probe import Probe, Score, draw_probe
+from finegrain.features.engine import WORTH_PIXELS, engine_of
+from finegrain.features.probe import Judged, Probe, Score, draw_probe
 from finegrain.frame import Frame
-from finegrain.images.batches import PhotoBatches
+from finegrain.images.pixels import PhotoFiles
 from finegrain.inference.kept_graph import KeptGraph
 
 SIDE = 16
@@ -41,20 +41,26 @@ def photos(tmp_path_factory):
             paths.append(folder / f"{label}-{number}.png")
             Image.fromarray(noise.clip(0, 255).astype(np.uint8)).save(paths[-1])
             labels.append(label)
-    return PhotoBatches(paths, np.array(labels), 4, Frame(SIDE, SIDE), 8)
+    return PhotoFiles(paths, Frame(SIDE, SIDE)), np.array(labels)
 
 
 def judged(photos, precision="auto", keep_in=None):
-    return Judged(precision, lambda: draw_probe(photos), keep_in)
+    files, labels = photos
+    return Judged(precision, lambda: draw_probe(labels, files.read), keep_in)
+
+
+def some(photos):
+    return np.stack([photos[0].read(index) for index in range(8)])
 
 
 def open_it(below, photos, expected=MANY, **how):
-    images = np.stack([photos.plain(index) for index in range(8)])
+    images = some(photos)
     return engine_of(below, True, expected, judged=judged(photos, **how))(images), images
 
 
 def test_a_probe_draws_the_same_photographs_of_large_classes(photos):
-    probe, again = draw_probe(photos), draw_probe(photos)
+    files, labels = photos
+    probe, again = (draw_probe(labels, files.read) for _ in range(2))
     np.testing.assert_array_equal(probe.images, again.images)
     assert np.bincount(probe.labels).tolist() == [20, 20, 20]
     # Both halves hold as many of each class.
@@ -62,10 +68,12 @@ def test_a_probe_draws_the_same_photographs_of_large_classes(photos):
 
 
 def test_no_probe_of_one_large_class_or_of_photographs_that_are_gone(photos, tmp_path):
-    few = PhotoBatches(photos.paths[:37], photos.labels[:37], 4, photos.frame, 8)
-    assert draw_probe(few) is None
-    gone = [tmp_path / path.name for path in photos.paths]
-    assert draw_probe(PhotoBatches(gone, photos.labels, 4, photos.frame, 8)) is None
+    files, labels = photos
+    assert draw_probe(labels[:37], files.read) is None
+    unknown = np.where(np.arange(len(labels)) < 35, labels, -1)
+    assert draw_probe(unknown, files.read) is None
+    gone = PhotoFiles([tmp_path / path.name for path in files.paths], files.frame)
+    assert draw_probe(labels, gone.read) is None
 
 
 def test_a_score_against_a_slow_reference():
@@ -115,7 +123,7 @@ def test_few_images_are_not_judged(below, photos):
     def drawn():
         raise AssertionError("a probe is drawn")
 
-    images = np.stack([photos.plain(index) for index in range(8)])
+    images = some(photos)
     opened = engine_of(below, True, MANY - 2, judged=Judged("auto", drawn, None))(images)
     assert "agrees with Keras" in opened.note
     with pytest.raises(AssertionError, match="a probe is drawn"):
@@ -168,6 +176,6 @@ def test_int8_that_cannot_be_is_refused(below, photos, monkeypatch):
     with pytest.raises(UserError, match="needs NNCF.*pip install -r requirements-int8.txt"):
         open_it(below, photos, precision="int8")
     monkeypatch.setattr(engine_module, "can_quantize", lambda: True)
-    few = PhotoBatches(photos.paths[:9], photos.labels[:9], 4, photos.frame, 8)
+    few = photos[0], photos[1][:9]
     with pytest.raises(UserError, match="two classes of 8 images"):
         open_it(below, few, precision="int8")
