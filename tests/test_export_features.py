@@ -108,6 +108,29 @@ def small_embedder(weights="none", seed=0):
     return embedder(softmax_model(build_backbone(spec, weights, (32, 32)), spec, 2))
 
 
+@pytest.mark.optional("openvino", "nncf")
+def test_int8_where_it_is_asked_for(exported, script, drawn_data, tmp_path):
+    flags = (
+        *("--data", drawn_data, "--backbones", SMALL, "--image-size", "32", "--output", tmp_path),
+        *("--weights", exported / "small.weights.h5"),
+    )
+    flags = (*flags[:-1], f"{SMALL}={flags[-1]}")
+    done = script(EXPORT, *flags, "--inference", "int8")
+    assert done.returncode == 0, done.stderr
+    assert ", int8, " in done.stdout and "as asked" in done.stdout
+    with (
+        FeatureFile(tmp_path / f"{SMALL}.h5") as rounded,
+        FeatureFile(exported / f"{SMALL}.h5") as exact,
+    ):
+        assert rounded.splits["train"].paths.tolist() == exact.splits["train"].paths.tolist()
+        rows = np.arange(len(exact.splits["train"].paths))
+        got, expected = (features.read("train", rows) for features in (rounded, exact))
+    off = np.linalg.norm(got - expected) / np.linalg.norm(expected)
+    assert 1e-4 < off < 0.3
+    refused = script(EXPORT, *flags, "--inference", "float32")
+    assert refused.returncode == 2 and "engine" in refused.stderr
+
+
 def test_embeddings_are_those_of_each_photograph_with_its_path_and_label(
     exported, drawn_data, images, run
 ):

@@ -83,7 +83,9 @@ def _open_judged(
         kept = KeptGraph.find(file, digest)
         if kept is not None:
             return kept.open()
-    whole = open_inference(below, images, True, expected_images, bfloat16=False)
+    # Who names a precision wants it, however few images there are.
+    waiting = expected_images if judged.precision == "auto" else None
+    whole = open_inference(below, images, True, waiting, bfloat16=False)
     if not isinstance(whole.compute, OpenVINOEngine):
         return whole
     try:
@@ -110,7 +112,7 @@ def _chosen(whole: Inference, float32: OpenVINOEngine, judged: Judged) -> Infere
             )
         if probe is None:
             raise UserError(
-                "--inference int8 needs two classes of 8 images or more to be calibrated on; leave "
+                "--inference int8 needs two classes of 4 images or more to be calibrated on; leave "
                 "it out"
             )
         return Inference(OpenVINOEngine(quantized(float32.graph, probe.images), INT8), "as asked")

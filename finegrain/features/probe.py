@@ -16,7 +16,7 @@ from finegrain.errors import UserError
 from finegrain.inference.openvino_engine import AskedPrecision
 
 # Photographs that are asked, and of how many classes: all of one class would be too easy.
-CLASSES, OF_A_CLASS, LEAST = 20, 20, 8
+CLASSES, OF_A_CLASS, LEAST = 20, 20, 4
 # How much worse logistic regression and nearest neighbours may be than on float32. On 200 held-out
 # photographs ten answers in which two embeddings differ are worth 0.016 by chance alone.
 WORSE_ERROR, WORSE_NEAREST = 0.02, 0.03

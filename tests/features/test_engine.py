@@ -62,15 +62,15 @@ def test_a_probe_draws_the_same_photographs_of_large_classes(photos):
     files, labels = photos
     probe, again = (draw_probe(labels, files.read) for _ in range(2))
     np.testing.assert_array_equal(probe.images, again.images)
-    assert np.bincount(probe.labels).tolist() == [20, 20, 20]
+    assert np.bincount(probe.labels).tolist() == [20, 20, 20, 4]
     # Both halves hold as many of each class.
-    assert np.bincount(probe.labels[::2]).tolist() == [10, 10, 10]
+    assert np.bincount(probe.labels[::2]).tolist() == [10, 10, 10, 2]
 
 
 def test_no_probe_of_one_large_class_or_of_photographs_that_are_gone(photos, tmp_path):
     files, labels = photos
-    assert draw_probe(labels[:37], files.read) is None
-    unknown = np.where(np.arange(len(labels)) < 35, labels, -1)
+    assert draw_probe(labels[:33], files.read) is None
+    unknown = np.where(np.arange(len(labels)) < 33, labels, -1)
     assert draw_probe(unknown, files.read) is None
     gone = PhotoFiles([tmp_path / path.name for path in files.paths], files.frame)
     assert draw_probe(labels, gone.read) is None
@@ -134,7 +134,7 @@ def test_few_images_are_not_judged(below, photos):
 def test_int8_is_taken_where_it_tells_classes_apart_as_well(below, photos, tmp_path):
     opened, images = open_it(below, photos, keep_in=tmp_path)
     assert ", int8, " in opened.compute.name
-    assert "on 60 photographs error 0.0" in opened.note and "in float32" in opened.note
+    assert "on 64 photographs error 0.0" in opened.note and "in float32" in opened.note
     exact = keras.ops.convert_to_numpy(below(images.astype("float32"))[0])
     (answer,) = opened.run(images)
     off = np.linalg.norm(answer - exact) / np.linalg.norm(exact)
@@ -177,5 +177,5 @@ def test_int8_that_cannot_be_is_refused(below, photos, monkeypatch):
         open_it(below, photos, precision="int8")
     monkeypatch.setattr(engine_module, "can_quantize", lambda: True)
     few = photos[0], photos[1][:9]
-    with pytest.raises(UserError, match="two classes of 8 images"):
+    with pytest.raises(UserError, match="two classes of 4 images"):
         open_it(below, few, precision="int8")
