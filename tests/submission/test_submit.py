@@ -13,6 +13,7 @@ from special_files import make_special_files
 
 from finegrain.errors import UserError
 from finegrain.frame import Frame
+from finegrain.models.heads import CATEGORY, EMBEDDING
 from finegrain.submission.submission_settings import SubmissionSettings
 from finegrain.submission.submit import submit
 
@@ -31,12 +32,15 @@ class ColourRun:
     frame: Frame = SQUARE
     sharpness: float = 4.0
     category_ids: list[str] | None = None
+    keeps_graph: bool = False
 
-    def classifier(self) -> keras.Model:
-        image = keras.Input((*self.frame.size, 3))
-        channels = keras.layers.GlobalAveragePooling2D()(image)
+    def model(self) -> keras.Model:
+        image = keras.Input((*self.frame.size, 3), name="image")
+        channels = keras.layers.GlobalAveragePooling2D(name=EMBEDDING)(image)
         wanted = np.stack([COLOURS[name] for name in self.classes], axis=1) / 255
-        dense = keras.layers.Dense(len(self.classes), activation="softmax", use_bias=False)
+        dense = keras.layers.Dense(
+            len(self.classes), activation="softmax", use_bias=False, name=CATEGORY
+        )
         model = keras.Model(image, dense(channels))
         dense.set_weights([wanted * self.sharpness / 255])
         return model
