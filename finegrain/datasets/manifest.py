@@ -24,7 +24,6 @@ UNREADABLE = "unreadable.csv"
 ROWS_AT_ONCE = 20_000
 ClassName = Annotated[str, StringConstraints(min_length=1)]
 COLUMNS = ("path", "label", "split", "width", "height", "sha1")
-UNUSED = ("bytes", "source", "image_id", "crop")
 # What leaderboards call a class; only of data sets made from a JSON of annotations.
 CATEGORY_ID = "category_id"
 
@@ -82,8 +81,6 @@ def open_data_set(folder: Path | str, may_lack_images: bool = False) -> DataSet:
             raise UserError(f"{folder} has no {name}; make the data set with: {again}")
     classes = read_class_names(folder / CLASSES, "make the data set again")
     table = read_manifest(folder / MANIFEST)
-    # Where each image came from is of no more use, and takes as much memory as all else.
-    table = table.drop(columns=[name for name in table if name in UNUSED])
     for_retrieval = table["split"].isin(RETRIEVAL)
     if for_retrieval.any():
         table = table[~for_retrieval].reset_index(drop=True)
