@@ -77,7 +77,9 @@ def _open_judged(
     """The fastest engine that is good enough, or the one that was asked for."""
     file, digest = None, ""
     if judged.keep_in is not None:
-        content = f"{weights_digest(below)} {network_digest(below)} {judged.precision}"
+        # Where NNCF has come since, it is judged again.
+        how = f"{judged.precision} {can_quantize()}"
+        content = f"{weights_digest(below)} {network_digest(below)} {how}"
         digest = hashlib.sha256(content.encode()).hexdigest()
         file = judged.keep_in / f"graph-{digest[:16]}.zip"
         kept = KeptGraph.find(file, digest)

@@ -8,6 +8,7 @@ import json
 import platform
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 ABOUT, GRAPH, WEIGHTS = "about.json", "graph.xml", "graph.bin"
 UNUSABLE = (
     *(OSError, ValueError, KeyError, ImportError, RuntimeError),
-    *(zipfile.BadZipFile, Damaged),
+    *(zipfile.BadZipFile, zlib.error, EOFError, Damaged),
 )
 
 

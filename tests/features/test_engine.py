@@ -179,3 +179,21 @@ def test_int8_that_cannot_be_is_refused(below, photos, monkeypatch):
     few = photos[0], photos[1][:9]
     with pytest.raises(UserError, match="two classes of 4 images"):
         open_it(below, few, precision="int8")
+
+
+def test_keras_computes_where_openvino_is_missing(below, photos, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    opened, images = open_it(below, photos, keep_in=tmp_path)
+    assert opened.compute.name.startswith("Keras")
+    assert opened.run(images)[0].shape == (8, 24)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.optional("openvino", "nncf")
+def test_it_is_judged_again_where_nncf_has_come(below, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_module, "can_quantize", lambda: False)
+    before, _ = open_it(below, photos, keep_in=tmp_path)
+    assert ", int8, " not in before.compute.name
+    monkeypatch.setattr(engine_module, "can_quantize", lambda: True)
+    after, _ = open_it(below, photos, keep_in=tmp_path)
+    assert ", int8, " in after.compute.name
