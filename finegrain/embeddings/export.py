@@ -14,6 +14,7 @@ from finegrain.embeddings.source import EmbeddingSource
 from finegrain.errors import UserError
 from finegrain.features.compute import BATCH, FeatureComputer, FeatureOverflow, decoded_views
 from finegrain.frame import Frame
+from finegrain.models.heads import EMBEDDING
 from finegrain.stores.row_store import RowStore
 from finegrain.whole_files import DISK_FULL
 
@@ -104,8 +105,9 @@ def _compute(target: _Target, split: str, rows: np.ndarray, pixels: np.ndarray) 
         target.store.write(split, rows[lacking], values)
     except FeatureOverflow as error:
         raise UserError(
-            f"{target.source.name} gives embeddings that are no finite numbers; its weights are "
-            "damaged, or its training diverged: give others"
+            f"{target.source.name} gives embeddings that are no finite numbers, or are too "
+            f"large for {target.store.kinds[EMBEDDING].dtype}; its weights are damaged, or its "
+            "training diverged: give others"
         ) from error
     except OSError as error:
         if error.errno not in DISK_FULL:

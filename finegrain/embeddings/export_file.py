@@ -22,7 +22,7 @@ from finegrain.memory import size_in_words
 from finegrain.models.heads import EMBEDDING
 from finegrain.regular_file import refuse_special
 from finegrain.runs.run_folder import versions
-from finegrain.stores.row_layout import RowKind
+from finegrain.stores.row_layout import FEATURE_DTYPE, RowKind
 from finegrain.stores.row_store import DamagedStore, RowStore
 from finegrain.whole_files import remove_partials, written_whole
 
@@ -120,14 +120,16 @@ def open_export_file(export: Export, source: EmbeddingSource) -> RowStore:
             made from something else, which is named; or the disk has no room for a new one.
     """
     path, key = export.path(source), export_key(export, source)
-    kinds = {EMBEDDING: RowKind((source.width,), "float32")}
+    kinds = {EMBEDDING: RowKind((source.width,), FEATURE_DTYPE)}
     if path.exists():
         try:
             store = RowStore(path, key)
             rows, there = export.rows(), store.splits
             # A finished one may lack images.
             same = set(there) == set(rows) if is_finished(store) else there == rows
-            if store.kinds != kinds or not same:
+            # One from before embeddings were rounded goes on as it was begun.
+            before = {EMBEDDING: RowKind((source.width,), "float32")}
+            if store.kinds not in (kinds, before) or not same:
                 store.close()
                 raise DamagedStore(f"{path} has not the rows that it was made for")
         except DamagedStore as error:

@@ -13,8 +13,10 @@ from finegrain.embeddings.photographs import KINDS
 from finegrain.errors import UserError
 from finegrain.models.heads import EMBEDDING
 from finegrain.records import refuse_newer
-from finegrain.stores.row_layout import DONE, RowNumbers, schema_of
+from finegrain.stores.row_layout import DONE, FEATURE_DTYPE, RowNumbers, schema_of
 
+# The second in files from before embeddings were rounded.
+DTYPES = (FEATURE_DTYPE, "float32")
 AGAIN = "start the recipes/export_features.py command that made it again"
 
 
@@ -111,10 +113,10 @@ class FeatureFile:
             self._check_embeddings(split, file[f"{EMBEDDING}/{split}"], len(done))
 
     def _check_embeddings(self, split: str, data: h5py.Dataset, rows: int) -> None:
-        if data.ndim != 2 or len(data) != rows or data.dtype != np.float32:
+        if data.ndim != 2 or len(data) != rows or data.dtype.name not in DTYPES:
             raise ValueError(
                 f"its embeddings of {split} are {data.shape} {data.dtype} instead of ({rows}, D) "
-                "float32"
+                f"{' or '.join(DTYPES)}"
             )
         self._check_width(split, data)
         if data.id.get_offset() is not None:

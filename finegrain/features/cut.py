@@ -13,7 +13,7 @@ from finegrain.models.backbone import BACKBONE_LAYER
 from finegrain.models.classifier import embedder
 from finegrain.models.heads import EMBEDDING
 from finegrain.models.image_heads import feature_map
-from finegrain.stores.row_layout import RowKind
+from finegrain.stores.row_layout import FEATURE_DTYPE, RowKind
 from finegrain.tensor import Tensor
 
 ACTIVATION, BACKBONE_MAP = "activation", "backbone_map"
@@ -53,7 +53,7 @@ def below_the_mean(model: keras.Model) -> Below:
     features = feature_map(model)
     mean = keras.layers.GlobalAveragePooling2D(dtype="float32", name=EMBEDDING)(features)
     below = keras.Model(model.get_layer("image").output, [mean], name="below")
-    kinds = {EMBEDDING: RowKind((int(mean.shape[-1]),), "float32")}
+    kinds = {EMBEDDING: RowKind((int(mean.shape[-1]),), FEATURE_DTYPE)}
     return Below(below=below, kinds=kinds, name=EMBEDDING)
 
 
@@ -71,12 +71,12 @@ def cut_above_backbone(model: keras.Model) -> Cut:
 
 def cut_at_embedding(model: keras.Model) -> Cut:
     """Cut between the embedding and the heads on it."""
-    return _cut_at(model, EMBEDDING, embedder(model).output, "float32")
+    return _cut_at(model, EMBEDDING, embedder(model).output)
 
 
 def cut_at_feature_map(model: keras.Model) -> Cut:
     """Cut between the backbone and all that stands on it."""
-    return _cut_at(model, BACKBONE_MAP, feature_map(model), "float16")
+    return _cut_at(model, BACKBONE_MAP, feature_map(model))
 
 
 def _head_stands_still(model: keras.Model) -> bool:
@@ -93,13 +93,13 @@ def _head_stands_still(model: keras.Model) -> bool:
     )
 
 
-def _cut_at(model: keras.Model, name: str, tensor: Tensor, dtype: str) -> Cut:
+def _cut_at(model: keras.Model, name: str, tensor: Tensor) -> Cut:
     shape = tuple(tensor.shape[1:])
     inputs = {name: keras.Input(shape, name=name)}
     outputs = _outputs(model, tensor, inputs[name], inputs)
     below = keras.Model(model.get_layer("image").output, [tensor], name="below")
     above = keras.Model(inputs, outputs, name=model.name)
-    kinds = {name: RowKind(shape, dtype)}
+    kinds = {name: RowKind(shape, FEATURE_DTYPE)}
     return Cut(below=below, above=above, kinds=kinds, name=name)
 
 
@@ -125,7 +125,7 @@ def cut_at_boundary(model: keras.Model, first_trainable: int) -> Cut | None:
         for number, tensor in enumerate(tensors)
     }
     upper = _part(backbone, tensors)(list(inputs.values()))
-    kinds = {name: RowKind(tuple(entry.shape[1:]), "float16") for name, entry in inputs.items()}
+    kinds = {name: RowKind(tuple(entry.shape[1:]), FEATURE_DTYPE) for name, entry in inputs.items()}
     outputs = _outputs(model, feature_map(model), upper, inputs)
     above = keras.Model(inputs, outputs, name=model.name)
     return Cut(below=below, above=above, kinds=kinds, name=ACTIVATION, boundary=boundary)

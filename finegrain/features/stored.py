@@ -1,7 +1,7 @@
 """Stored features: what they depend on, and batches of them in the order of the photographs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,10 @@ from finegrain.features.cut import Below, network_digest
 from finegrain.images.batches import PhotoBatches
 from finegrain.images.pixels import photos_digest
 from finegrain.models.backbone import weights_digest
+from finegrain.models.heads import EMBEDDING
+from finegrain.stores.row_layout import Columns, RowKind
 from finegrain.stores.row_store import DamagedStore, RowStore
+from finegrain.stores.store_folder import StoreFolder
 
 
 def feature_key(
@@ -42,7 +45,7 @@ def feature_key(
     }
     digests = {split: photos_digest(batches.paths, checksums) for split, batches in photos.items()}
     return {
-        "features": {name: [list(kind.shape), kind.dtype] for name, kind in cut.kinds.items()},
+        "features": _described(cut.kinds),
         "images": digests,
         "weights": weights_digest(cut.below),
         "network": network_digest(cut.below, cut.boundary),
@@ -50,6 +53,25 @@ def feature_key(
         "augmentation": augmented,
         "engine": engine,
     }
+
+
+def open_store(
+    folder: StoreFolder, cut: Below, key: dict[str, Any], rows: Mapping[str, int], columns: Columns
+) -> tuple[RowStore | None, dict[str, RowKind]]:
+    """The store of a key of `feature_key`, as `StoreFolder.open`, and its kinds in the cut's order.
+
+    One from before embeddings were rounded is read and filled as it was begun.
+    """
+    if cut.name == EMBEDDING:
+        exact = {name: replace(kind, dtype="float32") for name, kind in cut.kinds.items()}
+        before = {**key, "features": _described(exact)}
+        if folder.path(cut.name, before).exists():
+            return folder.open(cut.name, before, exact, rows, columns), exact
+    return folder.open(cut.name, key, cut.kinds, rows, columns), cut.kinds
+
+
+def _described(kinds: Mapping[str, RowKind]) -> dict[str, list[Any]]:
+    return {name: [list(kind.shape), kind.dtype] for name, kind in kinds.items()}
 
 
 @dataclass

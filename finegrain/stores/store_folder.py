@@ -49,8 +49,7 @@ class StoreFolder:
         is of all that the rows depend on: a store of another key is never used. `name` begins the
         file's name; the others are those of `RowStore.create`.
         """
-        digest = hashlib.sha256(canonical(key).encode()).hexdigest()
-        path = self.folder / f"{name}-{digest[:16]}.h5"
+        path = self.path(name, key)
         remove_partials(self.folder)
         there = self._existing(path, key, kinds)
         row_bytes = sum(kind.row_bytes for kind in kinds.values()) + ROW_OVERHEAD
@@ -76,6 +75,11 @@ class StoreFolder:
         }
         path.unlink(missing_ok=True)
         return RowStore.create(path, key, kinds, fitting, cut)
+
+    def path(self, name: str, key: Mapping[str, Any]) -> Path:
+        """The file of the store of a key, whether it is there or not."""
+        digest = hashlib.sha256(canonical(key).encode()).hexdigest()
+        return self.folder / f"{name}-{digest[:16]}.h5"
 
     def _existing(
         self, path: Path, key: Mapping[str, Any], kinds: Mapping[str, RowKind]

@@ -14,8 +14,8 @@ from finegrain.features.compute import FeatureComputer
 from finegrain.features.cut import below_the_mean
 from finegrain.features.engine import engine_of
 from finegrain.features.plain import features_in_memory
-from finegrain.features.stored import feature_key
-from finegrain.models.heads import CATEGORY, EMBEDDING
+from finegrain.features.stored import feature_key, open_store
+from finegrain.models.heads import CATEGORY
 from finegrain.runs.run_folder import read_results, write_results
 from finegrain.training.feed import Feed
 from finegrain.training.route import computed_with, row_columns
@@ -133,7 +133,7 @@ def frozen_embeddings(
     key = feature_key(below, photos, feed.checksums(), 1, computed_with(feed))
     folder = feed.stores()
     columns = row_columns(photos, dict.fromkeys(photos, 1), feed)
-    store = folder.open(EMBEDDING, key, below.kinds, rows, columns) if folder else None
+    store, kinds = open_store(folder, below, key, rows, columns) if folder else (None, below.kinds)
     have = sum(int(store.done(split).sum()) for split in store.splits) if store else 0
     where = f" in {store.path}" if store else ""
     if have < sum(rows.values()):
@@ -144,10 +144,11 @@ def frozen_embeddings(
         )
     waiting = sum(rows.values()) - have
     engine = engine_of(below.below, feed.openvino, waiting, judged=feed.judged())
-    computer = FeatureComputer(engine, below.kinds)
+    computer = FeatureComputer(engine, kinds)
     try:
         embeddings = features_in_memory(store, photos, computer, feed.workers)
     finally:
         if store is not None:
             store.close()
-    return embeddings, {split: batches.labels for split, batches in photos.items()}
+    exact = {split: values.astype("float32") for split, values in embeddings.items()}
+    return exact, {split: batches.labels for split, batches in photos.items()}

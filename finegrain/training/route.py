@@ -18,7 +18,7 @@ from finegrain.features.cut import (
     cut_at_boundary,
 )
 from finegrain.features.engine import engine_of
-from finegrain.features.stored import FeatureBatches, feature_key
+from finegrain.features.stored import FeatureBatches, feature_key, open_store
 from finegrain.images.augmentation import Augmentation
 from finegrain.images.batches import Batches, PhotoBatches
 from finegrain.images.pixels import PixelStore
@@ -173,18 +173,13 @@ def _stored(
     policy = keras.config.dtype_policy().name
     bfloat16 = cut.name == EMBEDDING or policy == MIXED_BFLOAT16
     computed_by = computed_with(feed)
-    store = folder.open(
-        cut.name,
-        feature_key(cut, photos, feed.checksums(), stage.fixed_views, computed_by),
-        cut.kinds,
-        rows,
-        row_columns(photos, views, feed),
-    )
+    key = feature_key(cut, photos, feed.checksums(), stage.fixed_views, computed_by)
+    store, kinds = open_store(folder, cut, key, rows, row_columns(photos, views, feed))
     if store is None:
         return None, folder.reason
     judged = feed.judged() if cut.name == EMBEDDING else None
     engine = engine_of(cut.below, feed.openvino, sum(rows.values()), bfloat16, judged)
-    computer = FeatureComputer(engine, cut.kinds)
+    computer = FeatureComputer(engine, kinds)
     try:
         _tell(store, cut, stage, rows, folder.reason)
         stopped = fill(store, photos, computer, feed.workers)

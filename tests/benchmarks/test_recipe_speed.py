@@ -77,9 +77,9 @@ def test_it_measures_what_is_not_measured_yet(script, drawn_data, tmp_path):
     ]
     assert "baidu_dog_test.py, whole process" in names[-2:]
     assert all(float(row[3]) > 0 for row in rows) and rows[1][3].strip() == "10.0"
-    # 24 photographs, 2 views and 8 for validation: embeddings of 1280 numbers in float32.
+    # 24 photographs, 2 views and 8 for validation: embeddings of 1280 numbers in float16.
     ours = parts.read("ours-recipe-0")
-    assert ours["disk_bytes"] > (24 * 2 + 8) * 1280 * 4
+    assert ours["disk_bytes"] > (24 * 2 + 8) * 1280 * 2
     assert len(ours["stages"]["1-frozen"]["epoch_seconds"]) == 2
     first = parts.read("first-coded-recipe-0")
     assert first["images"] == {"valid": 8, "train": 24} and first["peak_bytes"] > 2e8

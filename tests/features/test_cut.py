@@ -68,7 +68,7 @@ def test_cut_at_the_embedding(assemble):
     learning = [id(variable) for variable in model.trainable_variables]
     assert [id(variable) for variable in cut.above.trainable_variables] == learning
     assert cut.above.output_names == model.output_names
-    assert {name: kind.dtype for name, kind in cut.kinds.items()} == {"embedding": "float32"}
+    assert {name: kind.dtype for name, kind in cut.kinds.items()} == {"embedding": "float16"}
 
 
 # Head, its compact width, and where the least passes of what stands still.

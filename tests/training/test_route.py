@@ -27,6 +27,8 @@ from finegrain.training.train_stage import freeze_for_stage, train_stage
 
 WEIGHTS = REPOSITORY / "finegrain/models/weights/xception_small.weights.h5"
 SIDE = 48
+# What is stored is rounded to float16.
+ROUNDING = 5e-3
 FROZEN = Stage("1-frozen", None, "adam", 1e-2, epochs=3, augmentation=None, stop_patience=0)
 UNFROZEN = Stage(
     "2-unfrozen", "block12_sepconv1_act", "sgd", 1e-3, epochs=2, augmentation=None, stop_patience=0
@@ -96,9 +98,9 @@ def test_a_frozen_stage_from_embeddings_is_the_same_to_rounding(direct, stored):
     assert "direct" in said
     fast_weights, fast_history, said = stored
     assert "stored    embeddings" in said
-    np.testing.assert_allclose(losses(fast_history), losses(history), rtol=1e-5)
+    np.testing.assert_allclose(losses(fast_history), losses(history), rtol=ROUNDING)
     for fast, direct in zip(fast_weights, weights, strict=True):
-        np.testing.assert_allclose(fast, direct, rtol=1e-3, atol=2e-5)
+        np.testing.assert_allclose(fast, direct, rtol=ROUNDING, atol=ROUNDING * np.std(direct))
 
 
 def test_a_head_on_the_map_learns_from_stored_maps_as_from_photographs(data, tmp_path, capsys):
@@ -196,7 +198,7 @@ def test_a_stage_begun_from_a_store_goes_on_without_it(data, folder, stored, tmp
     begin(tmp_path, FROZEN, feed(data, folder / "cache"), "resumed")
     _, resumed = train(tmp_path, FROZEN, feed(data), name="resumed")
     assert len(resumed) == FROZEN.epochs
-    np.testing.assert_allclose(losses(resumed), losses(whole), rtol=1e-5)
+    np.testing.assert_allclose(losses(resumed), losses(whole), rtol=ROUNDING)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +235,7 @@ def test_all_pairs_are_learnt_from_stored_features_as_from_photographs(data, fol
     assert history[0]["val_pairs_loss"] > 0
     cached = feed(data, folder / "cache")
     _, fast_history = train(tmp_path, stage, cached, "stored", "triplet", neck="bn")
-    np.testing.assert_allclose(losses(fast_history), losses(history), rtol=1e-5)
+    np.testing.assert_allclose(losses(fast_history), losses(history), rtol=ROUNDING)
 
 
 @pytest.mark.parametrize("mixes", [{"mixup": 1.0}, {"cutmix": 1.0, "mixup": 1.0}])
