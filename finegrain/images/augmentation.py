@@ -1,5 +1,6 @@
 """The random changes of a training's images, with the ranges of Keras's ImageDataGenerator."""
 
+import threading
 from dataclasses import asdict, astuple, dataclass
 from typing import Any, NamedTuple
 
@@ -17,6 +18,20 @@ from finegrain.images.image_changes import (
     recoloured,
 )
 from finegrain.images.warp import warp
+
+
+class _Streams(threading.local):
+    """A stream of chance for each thread: to make one takes fifty times as long as to seed it."""
+
+    def __init__(self) -> None:
+        self._stream = np.random.RandomState(0)
+
+    def seeded(self, seed: int) -> np.random.RandomState:
+        self._stream.seed(seed)
+        return self._stream
+
+
+_STREAMS = _Streams()
 
 
 class Drawn(NamedTuple):
@@ -77,7 +92,7 @@ class Augmentation:
     def draw(self, seed: int) -> Drawn:
         """The changes that a seed stands for: `ImageDataGenerator.get_random_transform`'s."""
         # Keras seeds NumPy's global state; this is the same stream, and threads may share it.
-        random = np.random.RandomState(seed)
+        random = _STREAMS.seeded(seed)
         theta = random.uniform(-self.rotation, self.rotation) if self.rotation else 0.0
         shear = random.uniform(-self.shear, self.shear) if self.shear else 0.0
         low, high = 1 - self.zoom, 1 + self.zoom
@@ -104,7 +119,6 @@ class Augmentation:
             changed = recoloured(np, changed.astype(np.float32), *drawn.colours)
             changed = np.rint(changed).astype(np.uint8) if image.dtype == np.uint8 else changed
         if drawn.hole is not None:
-            random = np.random.RandomState(drawn.noise_seed)
-            noise = random.randint(256, size=image.shape, dtype=np.uint8).astype(image.dtype)
+            noise = _STREAMS.seeded(drawn.noise_seed).randint(256, size=image.shape, dtype=np.uint8).astype(image.dtype)
             changed = erased(np, changed, drawn.hole, noise)
         return changed
