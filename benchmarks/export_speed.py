@@ -19,7 +19,7 @@ from typing import Any
 
 from side_by_side.child import run_script
 from side_by_side.commands import command
-from side_by_side.kept_parts import KeptParts
+from side_by_side.kept_parts import KeptParts, write_json
 from side_by_side.noise_photos import draw_noise
 from side_by_side.some_photos import place_some
 
@@ -52,18 +52,25 @@ class Settings:
     # the median of so many is shown
     repeats: Count = 1
     openvino: bool = True
+    # file for the numbers of the table
+    json: Path | None = None
 
 
 def main(settings: Settings) -> None:
     check(settings)
-    shaping = {key: str(value) for key, value in vars(settings).items() if key != "photos"}
+    flags = vars(settings).items()
+    shaping = {key: str(value) for key, value in flags if key not in ("photos", "json")}
     parts = KeptParts(settings.output, shaping)
     counts = (settings.few, *settings.photos)
     made = {count: make_data_set(parts, settings, count) for count in counts}
     print("| photographs | | whole process, s | images a second | ratio | peak memory, GB |")
     print("|---|---|---|---|---|---|")
+    found = {}
     for count in settings.photos:
-        print(rows(parts, settings, count, made), flush=True)
+        found[count] = both_sides(parts, settings, count, made)
+        print(rows(found[count]), flush=True)
+    if settings.json is not None:
+        write_json(settings.json, found)
 
 
 def check(settings: Settings) -> None:
@@ -96,23 +103,36 @@ def make_data_set(parts: KeptParts, settings: Settings, count: int) -> dict[str,
     return parts.part(f"data-{count}", make)
 
 
-def rows(parts: KeptParts, settings: Settings, count: int, made: dict) -> str:
-    """Two lines of the table: the plain way, and ours."""
+def both_sides(
+    parts: KeptParts, settings: Settings, count: int, made: dict
+) -> dict[str, dict[str, Any]]:
+    """What the plain way takes, and what ours does."""
     costs: dict[str, list[dict]] = {"plain": [], "ours": []}
     for repeat in range(settings.repeats):
         for name in costs:
             whole = measure(parts, settings, f"{name}-{count}-{repeat}", made[count])
             few = measure(parts, settings, f"{name}-few-{repeat}", made[settings.few])
             costs[name].append(rate(whole, few))
-    rates = {name: statistics.median(cost["rate"] for cost in costs[name]) for name in costs}
+    return {
+        name: {
+            "images": each[0]["images"],
+            "rate": statistics.median(cost["rate"] for cost in each),
+            "wall": statistics.median(cost["wall"] for cost in each),
+            "peak": max(cost["peak"] for cost in each),
+        }
+        for name, each in costs.items()
+    }
+
+
+def rows(found: dict[str, dict[str, Any]]) -> str:
+    """Two lines of the table: the plain way, and ours."""
     lines = []
     for name, label in LABELS.items():
-        wall = statistics.median(cost["wall"] for cost in costs[name])
-        peak = max(cost["peak"] for cost in costs[name]) / GIGABYTE
-        ratio = f"{rates['ours'] / rates['plain']:.1f}" if name == "ours" else ""
-        images = f"{costs[name][0]['images']:,}"
+        side = found[name]
+        ratio = f"{side['rate'] / found['plain']['rate']:.1f}" if name == "ours" else ""
         lines.append(
-            f"| {images} | {label} | {wall:.1f} | {rates[name]:.0f} | {ratio} | {peak:.2f} |"
+            f"| {side['images']:,} | {label} | {side['wall']:.1f} | {side['rate']:.0f} | {ratio} "
+            f"| {side['peak'] / GIGABYTE:.2f} |"
         )
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Photographs a second: Keras's ImageDataGenerator beside ours, on one core.
+"""Photographs a second: Keras's ImageDataGenerator beside ours, on one core or several.
 
     python benchmarks/loader_speed.py --data data/dogs
 
@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -93,7 +93,9 @@ def make_loaders(settings: Settings, cache: Path) -> dict[str, Callable[[int], I
             interpolation="bilinear",
             **options,
         )
-        return lambda epoch: (next(iterator)[0] for _ in range(len(iterator)))
+        if settings.cores == 1 or isinstance(generator, FusedImageDataGenerator):
+            return lambda epoch: (next(iterator)[0] for _ in range(len(iterator)))
+        return lambda epoch: by_workers(iterator, settings.cores)
 
     photos = photo_batches(settings, cache / "training")
 
@@ -115,6 +117,13 @@ def make_loaders(settings: Settings, cache: Path) -> dict[str, Callable[[int], I
         "the same in uint8": fused("uint8", "uint8"),
         TRAINING: stored,
     }
+
+
+def by_workers(iterator, workers: int) -> Iterator:
+    """An epoch of Keras's iterator, its batches made by threads as `fit` has them."""
+    with ThreadPoolExecutor(workers) as pool:
+        yield from (batch for batch, _ in pool.map(iterator.__getitem__, range(len(iterator))))
+    iterator.on_epoch_end()
 
 
 def photo_batches(settings: Settings, cache: Path):
@@ -143,7 +152,8 @@ def photo_batches(settings: Settings, cache: Path):
 def pixel_differences(settings: Settings) -> dict[str, tuple[float, float]]:
     """Loader -> mean and largest difference of a pixel from the original's, in two batches."""
     with tempfile.TemporaryDirectory() as cache:
-        loaders = make_loaders(settings, Path(cache))
+        # Threads would share the random numbers of Keras's generator.
+        loaders = make_loaders(replace(settings, cores=1), Path(cache))
         # It draws its random numbers elsewhere: nothing to compare with.
         del loaders[TRAINING]
         first = {name: list(islice(batches(0), 2)) for name, batches in loaders.items()}

@@ -6,8 +6,8 @@ Draws 600 of the photographs (each class its share), makes a data set of them by
 trains it in three stages both ways: `first_coded.py` (two towers, plain `ImageDataGenerator`, no
 stores) and our scripts (`froze_fine_tune.py`, `trick_tune.py`), each a process of its own, one
 after the other, with the same images, backbone, weights, batches and epochs; all epochs are run.
-Then the loader, and the submission of both. Prints a Markdown table and keeps it in table.md; a
-second one holds our side once more without OpenVINO, for machines like that.
+Then the loaders, the submissions and the exports of both. Prints a Markdown table and keeps it in
+table.md; a second one holds our side once more without OpenVINO, for machines like that.
 
 What is counted: a stage's seconds hold its training, validation, checkpoints, and with ours the
 filling of its stores, which begin empty; "whole processes" adds imports, model building, the
@@ -33,8 +33,10 @@ from typing import Literal
 from side_by_side.backbones import check_weights, family
 from side_by_side.kept_parts import KeptParts
 from side_by_side.measure import (
+    loader_growth,
     make_data_set,
     make_fresh_weights,
+    measure_export,
     measure_loader,
     measure_prediction,
     measure_profile,
@@ -48,6 +50,7 @@ from finegrain.errors import UserError
 from finegrain.flags import (
     BatchSize,
     Count,
+    CountOrZero,
     Epochs,
     ImageSize,
     ProperShare,
@@ -58,7 +61,10 @@ from finegrain.flags import (
 from finegrain.whole_files import written_whole
 
 # Flags that add parts to a measurement and change none.
-ADDING_FLAGS = ("source", "output", "seeds", "without_openvino", "loader", "profile")
+ADDING_FLAGS = (
+    *("source", "output", "seeds", "without_openvino", "loader", "profile"),
+    "export_photos",
+)
 
 
 @dataclass
@@ -91,12 +97,16 @@ class Settings:
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     # epochs of each stage to run of the recipe as first coded, two or more; 0 runs all
     first_coded_epochs: StageEpochs = 0
+    # submissions of ten photographs, of which the median counts
+    repeats: Count = 3
     # seeds of the training
     seeds: tuple[Seed, ...] = (0,)
     # measure our side once more without OpenVINO
     without_openvino: bool = True
     # measure the loader too
     loader: bool = True
+    # pictures of noise whose embeddings both export; 0 leaves that out
+    export_photos: CountOrZero = 20_000
     # show where our seconds go and what ratio the machine allows
     profile: bool = False
 
@@ -111,10 +121,14 @@ def main(settings: Settings) -> None:
         if settings.loader:
             rows += measure_loader(parts, plan)
         rows += measure_prediction(parts, plan, settings.seeds[0], openvino)
+        if settings.export_photos and openvino:
+            rows += measure_export(parts, settings.export_photos)
         device = parts.read(f"first-coded-recipe-{settings.seeds[0]}")["device"]
         is_cpu = device.startswith("CPU")
         engine = f", {'with' if openvino else 'without'} OpenVINO" if is_cpu else ""
         tables.append(f"{describe(settings, device + engine)}\n\n{markdown(rows)}")
+        if settings.loader:
+            tables[-1] += f"\n{loader_growth(parts, plan)}\n"
         if settings.profile:
             tables[-1] += "\n" + measure_profile(parts, plan, settings.seeds[0], openvino)
         print(f"\n{tables[-1]}", flush=True)
@@ -166,6 +180,7 @@ def prepare(settings: Settings, parts: KeptParts) -> Plan:
         settings.views,
         settings.unfreeze_from,
         settings.precision,
+        settings.repeats,
     )
     if settings.weights == "none":
         plan = replace(plan, weights=str(make_fresh_weights(parts, plan)))

@@ -32,11 +32,13 @@ def pytest_configure(config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item) -> None:
     """Skip a test whose optional programs or packages are absent, and say which."""
-    needed = [name for mark in item.iter_markers("optional") for name in mark.args]
-    absent = [name for name in needed if not is_installed(name)]
-    if absent:
-        end = pytest.fail if item.config.getoption("--require-optional") else pytest.skip
-        end(f"not installed: {', '.join(absent)}")
+    for kind, is_required in (("optional", "--require-optional"), ("needs", "")):
+        needed = [name for mark in item.iter_markers(kind) for name in mark.args]
+        absent = [name for name in needed if not is_installed(name)]
+        if absent:
+            must = is_required and item.config.getoption(is_required)
+            end = pytest.fail if must else pytest.skip
+            end(f"not installed: {', '.join(absent)}")
 
 
 @pytest.fixture(scope="session")

@@ -148,7 +148,7 @@ def test_runs_are_averaged_with_their_mirror_images(runs, photos, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "flag", [pytest.param("--openvino", marks=pytest.mark.optional("openvino")), "--no-openvino"]
+    "flag", [pytest.param("--openvino", marks=pytest.mark.needs("openvino")), "--no-openvino"]
 )
 def test_the_engine_is_said_and_answers_are_the_same(flag, photos, tmp_path):
     """Thirteen images so large that OpenVINO pays."""
@@ -182,7 +182,7 @@ def test_the_engine_is_said_and_answers_are_the_same(flag, photos, tmp_path):
         )
 
 
-@pytest.mark.optional("openvino")
+@pytest.mark.needs("openvino")
 @pytest.mark.parametrize("recipe", ["softmax", "multi-loss"])
 def test_a_kept_graph_answers_without_keras(recipe, photos, tmp_path):
     run = make_run(tmp_path / "large", recipe, CLASSES, [5, 3, 2], side=1000)
@@ -214,7 +214,7 @@ def test_a_kept_graph_answers_without_keras(recipe, photos, tmp_path):
             assert float(row["probability"]) == pytest.approx(max(known.values()), abs=1e-5)
 
 
-@pytest.mark.optional("openvino")
+@pytest.mark.needs("openvino")
 def test_a_graph_of_an_earlier_model_is_made_anew(photos, tmp_path):
     output, flags = tmp_path / "predict.csv", ["--images", photos, "--format", "probabilities"]
     run = make_run(tmp_path / "run", "softmax", CLASSES, [5, 3, 2], side=1000)

@@ -5,12 +5,20 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from finegrain.read_ahead import usable_cores
 from side_by_side.ceiling import profile_text, shares_of
 from side_by_side.kept_parts import KeptParts
 from side_by_side.plan import Plan, script
 from side_by_side.prediction import predict_first_coded, predict_ours
 from side_by_side.some_photos import place_some
-from side_by_side.table import Row, loader_rows, plain_row, prediction_rows, training_rows
+from side_by_side.table import (
+    Row,
+    export_rows,
+    loader_rows,
+    plain_row,
+    prediction_rows,
+    training_rows,
+)
 
 
 def make_data_set(parts: KeptParts, source: Path, photos: int, valid_fraction: float) -> Path:
@@ -72,20 +80,52 @@ def measure_training(
 
 
 def measure_loader(parts: KeptParts, plan: Plan) -> list[Row]:
-    """The loaders on one core; the rows of the table."""
+    """The loaders on two cores, where there are so many; the rows of the table."""
+    cores = min(2, usable_cores())
+    return loader_rows(loader_part(parts, plan, "loader", "loader_speed", cores=cores), cores)
+
+
+def loader_growth(parts: KeptParts, plan: Plan) -> str:
+    """How our loader grows with the cores there are, in a sentence."""
+    rates = loader_part(parts, plan, "loader-growth", "loader_growth")
+    told = ", ".join(f"{rate:,.0f} on {cores}" for cores, rate in rates.items())
+    first, last = (list(rates.items())[place] for place in (0, -1))
+    share = last[1] / first[1] / (int(last[0]) / int(first[0]))
+    return f"Loader into a sink, images a second by cores: {told}; {share:.0%} of linear."
+
+
+def loader_part(parts: KeptParts, plan: Plan, name: str, benchmark: str, **flags: int) -> dict:
+    """What a benchmark of loaders measures."""
 
     def measure(folder: Path) -> dict:
         script(
             folder,
-            "benchmarks/loader_speed.py",
+            f"benchmarks/{benchmark}.py",
             data=plan.data,
             image_size=plan.image_size,
             batch_size=plan.batch_size,
-            json=folder / "loaders.json",
+            json=folder / "measured.json",
+            **flags,
         )
-        return json.loads((folder / "loaders.json").read_text(encoding="utf-8"))
+        return json.loads((folder / "measured.json").read_text(encoding="utf-8"))
 
-    return loader_rows(parts.part("loader", measure))
+    return parts.part(name, measure)
+
+
+def measure_export(parts: KeptParts, photos: int) -> list[Row]:
+    """Both exports of embeddings, of pictures of noise; the rows of the table."""
+
+    def measure(folder: Path) -> dict:
+        script(
+            folder,
+            "benchmarks/export_speed.py",
+            output=folder / "measured",
+            photos=photos,
+            json=folder / "measured.json",
+        )
+        return json.loads((folder / "measured.json").read_text(encoding="utf-8"))[str(photos)]
+
+    return export_rows(parts.part("export", measure))
 
 
 def measure_prediction(parts: KeptParts, plan: Plan, seed: int, openvino: bool) -> list[Row]:

@@ -23,6 +23,7 @@ class Plan:
         timed_epochs: epochs of each stage that the recipe as first coded runs; 0 runs all.
         views: stored views an image of our stage 1.
         precision: of our training.
+        repeats: submissions of a few photographs, of which the median counts.
     """
 
     data: Path
@@ -35,6 +36,7 @@ class Plan:
     views: int
     unfreeze_from: str | None
     precision: str = "auto"
+    repeats: int = 3
 
     def both_sides(self, seed: int) -> dict[str, Any]:
         """The flags that both sides share."""

@@ -9,7 +9,16 @@ from side_by_side.plan import FROZEN, RETRAINED, UNFROZEN
 
 Measured = dict[str, Any]
 # Ratios to reach, on 2 CPU cores with Xception at 299 and 600 photographs.
-GOALS = {"frozen": 15, "plain": 40, "unfrozen": 5, "all": 8, "loader": 10, "predict": 4}
+GOALS = {
+    "frozen": 18,
+    "plain": 45,
+    "unfrozen": 5,
+    "all": 12,
+    "loader": 25,
+    "predict": 5,
+    "few": 5,
+    "export": 4,
+}
 HEADER = (
     "| first coded / ours | seconds an epoch | images a second | ratio | to reach "
     "| peak memory, GB | disk, GB | validation error |\n"
@@ -141,26 +150,44 @@ def prediction_rows(theirs: Measured, ours: Measured) -> list[Row]:
         ours["images"],
         (theirs["peak_bytes"], ours["peak_bytes"]),
     )
+    few = Row(
+        f"the same, {ours['few_images']} photographs",
+        GOALS["few"],
+        [theirs["few_seconds"]],
+        [ours["few_seconds"]],
+        0,
+        ours["few_images"],
+    )
     beyond = [side["seconds_beyond_start"] for side in (theirs, ours)]
     images = ours["images_beyond_start"]
     if min(beyond) <= 0 or not images:
         # So few photographs that chance outweighs them.
-        return [whole]
+        return [whole, few]
     name = "baidu_dog_test.py, without its start and first batch"
-    return [whole, Row(name, None, beyond[:1], beyond[1:], 0, images)]
+    return [whole, few, Row(name, None, beyond[:1], beyond[1:], 0, images)]
 
 
-def loader_rows(seconds: dict[str, list[float]]) -> list[Row]:
+def export_rows(measured: Measured) -> list[Row]:
+    """The row of the export of embeddings, beyond its start; see `export_speed.py`."""
+    rates = [[1 / measured[side]["rate"]] for side in ("plain", "ours")]
+    peaks = tuple(measured[side]["peak"] for side in ("plain", "ours"))
+    name = f"export of embeddings, {measured['ours']['images']:,} photographs"
+    return [Row(name, GOALS["export"], *rates, 0, 1, peaks)]
+
+
+def loader_rows(seconds: dict[str, list[float]], cores: int) -> list[Row]:
     """Rows of the loaders that keep pixels, from their second epoch on.
 
     Args:
+        cores: that they had.
         seconds: loader -> seconds a photograph of each epoch; the first loader is the original.
     """
     usual = {name: statistics.median(epochs[1:]) for name, epochs in seconds.items()}
     original, without_cache, *keeping = usual
+    where = f"{cores} cores" if cores > 1 else "one core"
     return [
         Row(
-            f"loader on one core: {name.replace('the same', without_cache)}",
+            f"loader on {where}: {name.replace('the same', without_cache)}",
             GOALS["loader"],
             [usual[original]],
             [usual[name]],

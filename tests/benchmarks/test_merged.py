@@ -65,8 +65,12 @@ def test_both_exports_are_measured_on_the_same_photographs(script, tmp_path):
         "--image-sizes",
         32,
         "--no-openvino",
+        "--json",
+        tmp_path / "kept.json",
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    kept = json.loads((tmp_path / "kept.json").read_text())["40"]
+    assert [kept[side]["images"] for side in ("plain", "ours")] == [30, 40]
     plain, ours = (numbers(line) for line in done.stdout.splitlines()[-2:])
     # One of the four of each class is for validation, which the plain way leaves out.
     assert [plain[0], ours[0]] == ["30", "40"]

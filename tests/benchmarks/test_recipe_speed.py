@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import sys
 
 import pytest
@@ -29,6 +30,10 @@ TINY = (
     "2",
     "1",
     "1",
+    "--repeats",
+    "1",
+    "--export-photos",
+    "0",
 )
 STAGE = {"epochs": 2, "epoch_seconds": [8.0, 2.0], "seconds": 10.0, "valid_error": 0.25}
 # Parts that the test below finds measured already: stage 1 without augmentation, 10 times faster.
@@ -45,7 +50,7 @@ RATES = {"tensorflow float32": {"whole": 100.0, "below": 200.0}}
 
 
 @pytest.mark.slow
-@pytest.mark.optional("openvino")
+@pytest.mark.needs("openvino")
 def test_it_measures_what_is_not_measured_yet(script, drawn_data, tmp_path):
     import recipe_speed
     from side_by_side.kept_parts import KeptParts
@@ -75,7 +80,7 @@ def test_it_measures_what_is_not_measured_yet(script, drawn_data, tmp_path):
         "stage 1, without augmentation (2 epochs)",
         "stage 2, without augmentation (1 epoch)",
     ]
-    assert "baidu_dog_test.py, whole process" in names[-2:]
+    assert "the same, 10 photographs" in names[-2:]
     assert all(float(row[3]) > 0 for row in rows) and rows[1][3].strip() == "10.0"
     # 24 photographs, 2 views and 8 for validation: embeddings of 1280 numbers in float16.
     ours = parts.read("ours-recipe-0")
@@ -92,8 +97,9 @@ def test_it_measures_what_is_not_measured_yet(script, drawn_data, tmp_path):
     again = script("benchmarks/recipe_speed.py", *flags, "--profile")
     assert again.returncode == 0, again.stdout + again.stderr
     started = [line.split()[2] for line in again.stdout.splitlines() if line.startswith("$ ")]
-    assert started == ["benchmarks/loader_speed.py"]
-    assert "| loader on one core: PhotoBatches, as in training" in again.stdout
+    assert started == ["benchmarks/loader_speed.py", "benchmarks/loader_growth.py"]
+    assert re.search(r"\| loader on (one core|2 cores): PhotoBatches, as in", again.stdout)
+    assert re.search(r"into a sink, images a second by cores: [\d,]+ on 1.*% of lin", again.stdout)
     assert "| tensorflow float32 | 100 | 200 |" in again.stdout
     # 24 photographs and 8 at 100 a second, and 0.4 seconds of epochs.
     plain = "| 1-frozen | 10.0 | 1.0 | 0.6 s, 60% | 0.4 s, 40% | 32 of whole at 100/s | 10.0 "

@@ -213,11 +213,14 @@ def test_a_prediction_too_short_to_tell_has_no_row_without_its_start():
         "peak_bytes": 1e9,
         "images_beyond_start": 32,
         "seconds_beyond_start": 20.0,
+        "few_images": 10,
+        "few_seconds": 12.0,
     }
-    ours = {**theirs, "wall_seconds": 10.0, "seconds_beyond_start": 2.0}
-    assert [row.ratio for row in prediction_rows(theirs, ours)] == [3, 10]
-    assert "| 1.6 / 16 |" in prediction_rows(theirs, ours)[1].line()
-    assert len(prediction_rows(theirs, {**ours, "seconds_beyond_start": -0.1})) == 1
+    ours = {**theirs, "wall_seconds": 10.0, "seconds_beyond_start": 2.0, "few_seconds": 2.0}
+    rows = prediction_rows(theirs, ours)
+    assert [row.ratio for row in rows] == [3, 6, 10]
+    assert "the same, 10 photographs" in rows[1].line() and "| 1.6 / 16 |" in rows[2].line()
+    assert len(prediction_rows(theirs, {**ours, "seconds_beyond_start": -0.1})) == 2
 
 
 def test_loaders_are_compared_from_the_second_epoch_on():
@@ -229,7 +232,8 @@ def test_loaders_are_compared_from_the_second_epoch_on():
             "Fused": [0.01] * 4,
             "the same with a cache": [0.1, 0.0005, 0.0004, 0.0005],
             "Training": [0.1] * 4,
-        }
+        },
+        cores=1,
     )
     assert [round(row.ratio, 1) for row in rows] == [40, 0.2]
     name, _, rates, *_ = rows[0].line().strip("| ").split(" | ")

@@ -38,7 +38,7 @@ def images():
         "tflite",
         pytest.param("tflite", marks=pytest.mark.optional("ai_edge_litert"), id="tflite-litert"),
         pytest.param("onnx", marks=pytest.mark.optional("tf2onnx", "onnx", "onnxruntime")),
-        pytest.param("openvino", marks=pytest.mark.optional("openvino")),
+        pytest.param("openvino", marks=pytest.mark.needs("openvino")),
     ],
 )
 def test_an_exported_model_answers_as_the_original(name, run, images, tmp_path):

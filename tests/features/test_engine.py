@@ -118,7 +118,7 @@ def test_tolerances(score, good):
     assert score.is_as_good_as(Score(0.1, 0.8)) is good
 
 
-@pytest.mark.optional("openvino")
+@pytest.mark.needs("openvino")
 def test_few_images_are_not_judged(below, photos):
     def drawn():
         raise AssertionError("a probe is drawn")
@@ -170,7 +170,7 @@ def test_a_precision_that_is_asked_for_is_taken(below, photos):
     assert ", float32, " in opened.compute.name and "agrees" in opened.note
 
 
-@pytest.mark.optional("openvino")
+@pytest.mark.needs("openvino")
 def test_int8_that_cannot_be_is_refused(below, photos, monkeypatch):
     monkeypatch.setattr(engine_module, "can_quantize", lambda: False)
     with pytest.raises(UserError, match="needs NNCF.*pip install -r requirements-int8.txt"):

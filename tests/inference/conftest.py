@@ -13,12 +13,12 @@ SIDE = 32
 def pytest_collection_modifyitems(items) -> None:
     for item in items:
         if "openvino" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.optional("openvino"))
+            item.add_marker(pytest.mark.needs("openvino"))
 
 
 @pytest.fixture(scope="session")
 def openvino():
-    """The module, which makes a test optional."""
+    """The module, without which a test is skipped."""
     from finegrain.inference.openvino_engine import load_openvino
 
     return load_openvino()
