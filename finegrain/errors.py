@@ -39,3 +39,9 @@ def no_such(
     near = [known[key] for key in difflib.get_close_matches(wanted, known, n=3, cutoff=cutoff)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known.values())}"
     return UserError(f"there is no {kind} named {name!r}; {hint}")
+
+
+def one_line(error: object) -> str:
+    """The last line of a library's message that says something, cut short."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__

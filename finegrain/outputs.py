@@ -33,9 +33,9 @@ KEPT_FILES = {
         "manifest.csv classes.json duplicates.csv unreadable.csv statistics.json .unfinished.csv"
     ).split(),
     RUN: (
-        "config.json classes.json results.json model.keras graph.zip model.png model.txt "
-        "history.png predictions.csv evaluation.json temperature.json teaching.npz report.html "
-        "embeddings.h5 re_identification.json"
+        "config.json classes.json results.json model.keras graph.zip graph-rounded.zip model.png "
+        "model.txt history.png predictions.csv evaluation.json temperature.json teaching.npz "
+        "report.html embeddings.h5 re_identification.json"
     ).split(),
 }
 STAGE_FILES = ("state.json", "history.csv")

@@ -11,10 +11,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from finegrain.errors import UserError
+from finegrain.errors import UserError, one_line
 from finegrain.frame import Fit
 from finegrain.inference.agreement import Agreement, agreement
-from finegrain.inference.conversion import one_line
 from finegrain.inference.keras_engine import KerasEngine
 from finegrain.inference.opening import TOLERANCE
 from finegrain.inference.openvino_engine import FLOAT32

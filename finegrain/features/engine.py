@@ -6,10 +6,9 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from finegrain.errors import UserError, by_product
+from finegrain.errors import UserError, by_product, one_line
 from finegrain.features.cut import network_digest
 from finegrain.features.probe import Judged
-from finegrain.inference.conversion import one_line
 from finegrain.inference.kept_graph import KeptGraph, keep_graph
 from finegrain.inference.keras_engine import KerasEngine
 from finegrain.inference.opened import Inference
@@ -19,15 +18,17 @@ from finegrain.inference.openvino_engine import (
     INT8,
     PRECISION_NAMES,
     OpenVINOEngine,
-    load_openvino,
 )
-from finegrain.inference.quantized import can_quantize, quantized
+from finegrain.inference.quantized import (
+    REPAYING_PIXELS,
+    can_quantize,
+    check_can_quantize,
+    faster_precisions,
+    quantized,
+)
 from finegrain.models.backbone import weights_digest
 from finegrain.models.model_precision import in_full_precision
 
-# Pixels from which on a judgement is repaid: 10,000 images at 224. On two cores it takes 6 seconds
-# of MobileNetV2 at 224, 35 of InceptionV3 at 299, and then spares three and two fifths of the time.
-WORTH_PIXELS = 5e8
 BATCH = 32
 
 
@@ -67,7 +68,7 @@ def engine_of(
 def _is_worth(judged: Judged, images: np.ndarray, expected_images: int) -> bool:
     if judged.precision == "auto":
         height, width = images.shape[1:3]
-        return expected_images * height * width >= WORTH_PIXELS
+        return expected_images * height * width >= REPAYING_PIXELS
     return judged.precision != "float32"
 
 
@@ -107,11 +108,7 @@ def _chosen(whole: Inference, float32: OpenVINOEngine, judged: Judged) -> Infere
         return Inference(OpenVINOEngine(float32.graph, BFLOAT16), "as asked")
     probe = judged.probe()
     if judged.precision == "int8":
-        if not can_quantize():
-            raise UserError(
-                "--inference int8 needs NNCF, which is not installed: "
-                "pip install -r requirements-int8.txt; or leave it out"
-            )
+        check_can_quantize()
         if probe is None:
             raise UserError(
                 "--inference int8 needs two classes of 4 images or more to be calibrated on; leave "
@@ -122,7 +119,7 @@ def _chosen(whole: Inference, float32: OpenVINOEngine, judged: Judged) -> Infere
         return whole
     wanted = probe.score(_embedding(float32))
     worse = ""
-    for precision in _faster():
+    for precision in faster_precisions():
         graph = quantized(float32.graph, probe.images) if precision == INT8 else float32.graph
         engine = OpenVINOEngine(graph, precision)
         found = probe.score(_embedding(engine))
@@ -133,13 +130,6 @@ def _chosen(whole: Inference, float32: OpenVINOEngine, judged: Judged) -> Infere
             return Inference(engine, note)
         worse += f"; {name} is worse, {found}"
     return Inference(float32, f"{whole.note}{worse}, than {wanted}" if worse else whole.note)
-
-
-def _faster() -> list[str]:
-    """The precisions that may be faster than float32 here, the fastest first."""
-    abilities = load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    known = {INT8: can_quantize() and "INT8" in abilities, BFLOAT16: "BF16" in abilities}
-    return [precision for precision, is_known in known.items() if is_known]
 
 
 def _embedding(engine: OpenVINOEngine) -> Callable[[np.ndarray], np.ndarray]:

@@ -119,6 +119,10 @@ class Augmentation:
             changed = recoloured(np, changed.astype(np.float32), *drawn.colours)
             changed = np.rint(changed).astype(np.uint8) if image.dtype == np.uint8 else changed
         if drawn.hole is not None:
-            noise = _STREAMS.seeded(drawn.noise_seed).randint(256, size=image.shape, dtype=np.uint8).astype(image.dtype)
+            noise = (
+                _STREAMS.seeded(drawn.noise_seed)
+                .randint(256, size=image.shape, dtype=np.uint8)
+                .astype(image.dtype)
+            )
             changed = erased(np, changed, drawn.hole, noise)
         return changed

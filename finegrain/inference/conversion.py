@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 import finegrain
+from finegrain.errors import one_line
 from finegrain.inference.openvino_engine import load_openvino
 from finegrain.quiet import stderr_aside
 from finegrain.tensor import Tensor
@@ -113,12 +114,6 @@ def _write_in_other_process(model: keras.Model, folder: Path, dtype: str) -> Non
 def _name(place: int) -> str:
     """Name of an output in the graph, by its place among the model's outputs."""
     return f"answer_{place}"
-
-
-def one_line(error: object) -> str:
-    """The last line of a message that says something, cut short."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:200] if lines else type(error).__name__
 
 
 def main(file: str, folder: str, dtype: str) -> None:

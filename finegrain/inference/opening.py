@@ -6,8 +6,9 @@ import keras
 import numpy as np
 
 from finegrain.device import CPU, find_device
+from finegrain.errors import one_line
 from finegrain.inference.agreement import AGREEMENT_IMAGES, agreement, percent
-from finegrain.inference.conversion import ConversionFailed, converted, one_line
+from finegrain.inference.conversion import ConversionFailed, converted
 from finegrain.inference.keras_engine import KerasEngine
 from finegrain.inference.opened import Inference
 from finegrain.inference.openvino_engine import (

@@ -9,10 +9,11 @@ from finegrain.errors import by_product
 from finegrain.frame import Frame
 from finegrain.inference.kept_graph import KeptGraph, keep_graph
 from finegrain.inference.opened import Inference
-from finegrain.inference.openvino_engine import OpenVINOEngine
+from finegrain.inference.openvino_engine import AskedPrecision, OpenVINOEngine
 from finegrain.inference.predict import sample_images
 from finegrain.regular_file import file_digest
 from finegrain.runs.finished_run import FinishedRun
+from finegrain.runs.rounded_answers import rounded
 from finegrain.runs.run_folder import GRAPH, MODEL
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def open_run(
     views: int = 1,
     only: int | None = None,
     batch_size: int | None = None,
+    inference: AskedPrecision | None = None,
 ) -> Inference:
     """A finished run opened for images in files: probabilities (B, C), `representation` (B, D).
 
@@ -47,10 +49,16 @@ def open_run(
             for both, and both may come all the same.
         batch_size: images at a time, where a model is refused that cannot answer so many in the
             memory of this machine.
+        inference: how precisely OpenVINO computes, see `rounded`; None as precisely as Keras.
+
+    Raises:
+        UserError: the model cannot answer here, or not in the precision asked for.
     """
-    kept = kept_graph(run, openvino, len(paths) * views)
+    looks, outputs = len(paths) * views, None if only is None else [only]
+    kept = kept_graph(run, openvino, looks)
     if kept is not None:
-        return kept.open(None if only is None else [only])
+        faster = inference and rounded(run, kept.graph, inference, paths, looks, outputs)
+        return faster or kept.open(outputs)
     model = run.model()
     if batch_size is not None:
         from finegrain.inference.opening import check_answers_fit
@@ -58,9 +66,13 @@ def open_run(
 
         remedy = "lower --batch-size, or take a machine with more memory"
         check_answers_fit(classifier(model), min(batch_size, len(paths)), openvino, remedy)
-    opened = open_model(model, paths, run.frame, openvino, len(paths) * views)
+    # Who names a precision wants it, however few images there are.
+    enough = looks if inference in (None, "auto") else None
+    opened = open_model(model, paths, run.frame, openvino, enough)
     if run.keeps_graph:
         keep_answers(run.folder, model, opened)
+    if inference and isinstance(opened.compute, OpenVINOEngine):
+        return rounded(run, opened.compute.graph, inference, paths, looks, outputs) or opened
     return opened
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 CLASSES = "classes.json"
 MODEL = "model.keras"
 RESULTS = "results.json"
-GRAPH = "graph.zip"
+GRAPH, ROUNDED_GRAPH = "graph.zip", "graph-rounded.zip"
 
 
 class StageNumbers(Typed):

@@ -7,6 +7,7 @@ from finegrain.datasets.unlabelled_images import unlabelled_images
 from finegrain.errors import UserError
 from finegrain.flags import BatchSize
 from finegrain.inference.answer_views import ViewFlags
+from finegrain.inference.openvino_engine import AskedPrecision
 from finegrain.outputs import Output, OutputFile
 from finegrain.submission.submission import SubmissionFormat, read_sample_submission
 
@@ -30,6 +31,9 @@ class SubmissionSettings(ViewFlags):
     batch_size: BatchSize = 32
     # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
     openvino: bool = True
+    # how precisely OpenVINO computes: auto takes int8 (with NNCF) or bfloat16 where very many
+    # images wait and the run's validation images are answered as well as in float32
+    inference: AskedPrecision = "auto"
 
     def outputs(self) -> list[Output]:
         """The submission."""

@@ -121,7 +121,9 @@ def _predict_run(
 
 def _opened(run: FinishedRun, paths: list[Path], settings: SubmissionSettings) -> Inference:
     views, batch_size = len(settings.views), settings.batch_size
-    inference = open_run(run, paths, settings.openvino, views, PROBABILITIES, batch_size)
+    inference = open_run(
+        run, paths, settings.openvino, views, PROBABILITIES, batch_size, settings.inference
+    )
     print(f"engine  {inference.describe()}", flush=True)
     return inference
 

@@ -9,14 +9,15 @@ from PIL import Image
 
 from finegrain.errors import UserError
 from finegrain.features import engine as engine_module
-from finegrain.features.engine import WORTH_PIXELS, engine_of
+from finegrain.features.engine import engine_of
 from finegrain.features.probe import Judged, Probe, Score, draw_probe
 from finegrain.frame import Frame
 from finegrain.images.pixels import PhotoFiles
 from finegrain.inference.kept_graph import KeptGraph
+from finegrain.inference.quantized import REPAYING_PIXELS
 
 SIDE = 16
-MANY = int(WORTH_PIXELS / SIDE**2) + 1
+MANY = int(REPAYING_PIXELS / SIDE**2) + 1
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +154,7 @@ def test_int8_is_taken_where_it_tells_classes_apart_as_well(below, photos, tmp_p
 def test_what_tells_classes_apart_worse_is_left(below, photos, monkeypatch):
     scores = iter([Score(0.1, 0.9), Score(0.3, 0.9), Score(0.1, 0.5)])
     monkeypatch.setattr(Probe, "score", lambda self, embed: next(scores))
-    monkeypatch.setattr(engine_module, "_faster", lambda: ["i8", "bf16"])
+    monkeypatch.setattr(engine_module, "faster_precisions", lambda: ["i8", "bf16"])
     opened, _ = open_it(below, photos)
     assert ", float32, " in opened.compute.name
     assert "int8 is worse, error 0.300" in opened.note
@@ -172,10 +173,10 @@ def test_a_precision_that_is_asked_for_is_taken(below, photos):
 
 @pytest.mark.needs("openvino")
 def test_int8_that_cannot_be_is_refused(below, photos, monkeypatch):
-    monkeypatch.setattr(engine_module, "can_quantize", lambda: False)
+    monkeypatch.setattr("finegrain.inference.quantized.can_quantize", lambda: False)
     with pytest.raises(UserError, match="needs NNCF.*pip install -r requirements-int8.txt"):
         open_it(below, photos, precision="int8")
-    monkeypatch.setattr(engine_module, "can_quantize", lambda: True)
+    monkeypatch.setattr("finegrain.inference.quantized.can_quantize", lambda: True)
     few = photos[0], photos[1][:9]
     with pytest.raises(UserError, match="two classes of 4 images"):
         open_it(below, few, precision="int8")
@@ -191,9 +192,12 @@ def test_keras_computes_where_openvino_is_missing(below, photos, tmp_path, monke
 
 @pytest.mark.optional("openvino", "nncf")
 def test_it_is_judged_again_where_nncf_has_come(below, photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine_module, "can_quantize", lambda: False)
+    both = ("finegrain.features.engine", "finegrain.inference.quantized")
+    for module in both:
+        monkeypatch.setattr(f"{module}.can_quantize", lambda: False)
     before, _ = open_it(below, photos, keep_in=tmp_path)
     assert ", int8, " not in before.compute.name
-    monkeypatch.setattr(engine_module, "can_quantize", lambda: True)
+    for module in both:
+        monkeypatch.setattr(f"{module}.can_quantize", lambda: True)
     after, _ = open_it(below, photos, keep_in=tmp_path)
     assert ", int8, " in after.compute.name
