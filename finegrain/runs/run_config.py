@@ -43,6 +43,7 @@ class RunSettings(Typed):
     images_per_class: CountOrZero = 0
     dropout: Share = 0.5
     jit: Literal["auto", "on", "off"] = "auto"
+    deterministic: bool = False
     unfreeze_from: str | None = None
     head_start: HeadStart = "random"
     pair_start: Literal["zero", "random"] = "zero"

@@ -1,10 +1,12 @@
 """How a training computes: on which device, in which precision, compiled or not."""
 
+import os
 from typing import Literal, NamedTuple
 
 import keras
 
 from finegrain.device import CPU, TPU, Device, find_device
+from finegrain.errors import UserError
 
 AskedPrecision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 AskedCompilation = Literal["auto", "on", "off"]
@@ -40,26 +42,53 @@ class Computing(NamedTuple):
         )
 
 
-def set_up_computing(precision: AskedPrecision, jit: AskedCompilation, seed: int) -> Computing:
-    """Make the backend compute as asked, and repeatably; before any model is built.
+def set_up_computing(
+    precision: AskedPrecision, jit: AskedCompilation, seed: int, deterministic: bool = False
+) -> Computing:
+    """Make the backend compute as asked, on a CPU repeatably; before any model is built.
 
     Args:
         precision: a dtype policy, or `auto` for what suits the device.
         jit: whether to compile, or `auto`.
         seed: of Python, NumPy and the backend.
+        deterministic: repeatably on a GPU too, whose fastest kernels add up in any order.
+
+    Raises:
+        UserError: on TensorFlow, compiled and repeatable kernels are both asked for.
     """
+    backend = keras.backend.backend()
+    if deterministic and jit == "on" and backend == "tensorflow":
+        raise UserError(
+            "--deterministic and --jit on exclude each other on TensorFlow, whose compiled steps "
+            "are not repeatable; leave one out"
+        )
+    if deterministic:
+        _ask_for_repeatable_kernels(backend)
     device = find_device()
     computing = Computing(
         device, choose_precision(precision, device), choose_compilation(jit, device)
     )
     keras.config.set_dtype_policy(computing.precision.policy)
     keras.utils.set_random_seed(seed)
-    if device.backend == "tensorflow" and computing.compilation.jit_compile is False:
+    is_repeatable = deterministic or device.kind == CPU
+    if is_repeatable and backend == "tensorflow" and computing.compilation.jit_compile is False:
         import tensorflow
 
         # XLA and repeatable kernels exclude each other.
         tensorflow.config.experimental.enable_op_determinism()
     return computing
+
+
+def _ask_for_repeatable_kernels(backend: str) -> None:
+    """What JAX and PyTorch must be told before they start the device."""
+    if backend == "jax":
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+    if backend == "torch":
+        import torch
+
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def choose_precision(asked: str, device: Device) -> Precision:

@@ -153,7 +153,7 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         # A run goes on in the precision it was begun in, on whatever device.
         begun = RunFolder.recorded(settings.run)
         precision = begun.precision if begun else "auto"
-    computing = set_up_computing(precision, settings.jit, settings.seed)
+    computing = set_up_computing(precision, settings.jit, settings.seed, settings.deterministic)
     model = build_model(
         objective,
         spec,
@@ -264,7 +264,9 @@ def reopen_session(
     )
     teaching = taught_before(run.path, config.teaching)
     feed = feed.taught(teaching, settings.teacher_weight, settings.teacher_temperature)
-    computing = set_up_computing(config.precision, settings.jit, settings.seed)
+    computing = set_up_computing(
+        config.precision, settings.jit, settings.seed, settings.deterministic
+    )
     model = rebuild_model(config, config.frame.size, len(data.classes))
     objective = find_objective(config.recipe)
     return Session(data, run, objective, model, feed, computing, memory_gb=memory_gb)

@@ -87,6 +87,8 @@ class TrainingSettings:
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
     # compile the training steps (XLA, torch.compile); auto takes what suits the backend
     jit: Literal["auto", "on", "off"] = "auto"
+    # let the same seed make the same numbers on a GPU too, which costs speed; a CPU always does
+    deterministic: bool = False
     # where new augmented views are made each epoch: cpu, as the images are read, or device, as
     # layers of the model, for a GPU that waits for its images
     augment_on: Literal["cpu", "device"] = "cpu"

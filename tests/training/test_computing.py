@@ -1,9 +1,13 @@
 """What is chosen for which device."""
 
+import os
+
 import keras
 import pytest
 
 from finegrain.device import Device, find_device, multiplies_bfloat16
+from finegrain.errors import UserError
+from finegrain.training import computing
 from finegrain.training.computing import choose_compilation, choose_precision
 
 CPUINFO = "processor\t: 0\nflags\t\t: fpu sse avx2{}\nbugs\t\t: spectre\n\nprocessor\t: 1\n"
@@ -74,3 +78,31 @@ def test_finds_this_machines_device():
     assert str(device).endswith(f", {device.backend}")
     assert device.kind != "cpu" or str(device).startswith("CPU (")
     assert (device.kind == "cpu") == (not device.names)
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize("found", [gpu(8, 0), Device("tensorflow")])
+def test_a_gpu_is_repeatable_where_that_is_asked_for(found, deterministic, monkeypatch):
+    import tensorflow
+
+    asked = []
+    monkeypatch.setattr(computing, "find_device", lambda: found)
+    monkeypatch.setattr(
+        tensorflow.config.experimental, "enable_op_determinism", lambda: asked.append(True)
+    )
+    try:
+        computing.set_up_computing("float32", "auto", 0, deterministic)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert bool(asked) == (deterministic or found.kind == "cpu")
+
+
+def test_compiled_and_repeatable_at_once_are_refused():
+    with pytest.raises(UserError, match="exclude each other on TensorFlow"):
+        computing.set_up_computing("float32", "on", 0, deterministic=True)
+
+
+def test_jax_is_told_before_it_starts(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_of=another")
+    computing._ask_for_repeatable_kernels("jax")
+    assert os.environ["XLA_FLAGS"] == "--xla_of=another --xla_gpu_deterministic_ops=true"
