@@ -93,6 +93,10 @@ say "The modern recipe: one training in place of steps 2 to 5"
 run single_model.py --recipe modern --data "$data" --run "$modern" "${backbone[@]}"
 run single_model_test.py --run "$modern" --images "$test" --output "$modern/predict.txt"
 
+say "A minute's search for the best answers"
+run leaderboard.py --photos "$data/train" --test "$test" --minutes 1 --output "demo/$name/answer" \
+    --weights xception_small=imagenet
+
 say "What each recipe reached"
 run tools/compare.py --run "$single" "$multi" "$modern" --only-finished
 printf '\nThe submission of step 6 lies in demo/%s/predict.txt:\n' "$name"

@@ -71,7 +71,7 @@ class Settings:
     near_distance: Annotated[int, Interval(ge=-1, le=16)] = 10
     # also measure mean and standard deviation of the channels, into statistics.json
     statistics: bool = False
-    # threads that read images; 0: one a core, 8 at most
+    # threads that read images; 0: one a core, 16 at most
     workers: Annotated[int, Interval(ge=0, le=256)] = 0
 
     def outputs(self) -> list[Output]:
@@ -121,6 +121,8 @@ def main(settings: Settings) -> None:
         unreadable += nothing_left
         check_classes(records, table, unreadable)
     unreadable += not_listed(listing)
+    # Of a million images they are as large as the table.
+    del records, listing
 
     # Which of them show the same picture, and who goes where?
     hashes, thumbnails = hashes_and_thumbnails(table)

@@ -59,7 +59,7 @@ class Settings:
     memory_gb: Gigabytes = 6.0
     # compute what stands still with OpenVINO where it is installed and the device is a CPU
     openvino: bool = True
-    # threads that read images; by default one for each core, 8 at most
+    # threads that read images; by default one for each core, 16 at most
     workers: Threads = field(default_factory=default_workers)
 
     def outputs(self) -> list[Output]:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 # Of images at work or waiting, for each thread; and the threads that are worth their memory.
-AHEAD_A_THREAD, MOST_THREADS = 8, 8
+AHEAD_A_THREAD, MOST_THREADS = 8, 16
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -66,7 +66,7 @@ def over_images(
 ) -> Iterator[R]:
     """Read ahead as `read_ahead` does, with a progress bar on stderr.
 
-    Pillow decodes outside Python's lock. None is one thread a core, eight at most.
+    Pillow decodes outside Python's lock. None is one thread a core, sixteen at most.
     """
     workers = workers or default_workers()
     with closing(read_ahead(function, images, workers, AHEAD_A_THREAD * workers)) as coming:

@@ -79,7 +79,7 @@ class Settings:
     # how OpenVINO computes embeddings of a pretrained backbone: auto judges by some photographs
     # whether int8 (with NNCF) or bfloat16 tells classes apart as well as float32, where that pays
     inference: AskedPrecision = "auto"
-    # threads that decode images; by default one for each core, 8 at most
+    # threads that decode images; by default one for each core, 16 at most
     workers: Threads = field(default_factory=default_workers)
 
     def outputs(self) -> list[Output]:

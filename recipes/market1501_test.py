@@ -61,7 +61,7 @@ class Settings:
     own_weight: Probability = 0.3
     # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
     openvino: bool = True
-    # threads that decode images; by default one for each core, 8 at most
+    # threads that decode images; by default one for each core, 16 at most
     workers: Threads = field(default_factory=default_workers)
 
     def outputs(self) -> list[Output]:

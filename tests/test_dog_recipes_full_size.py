@@ -17,7 +17,11 @@ SHORT = (
 @pytest.mark.parametrize(
     ("recipe", "backend"),
     # JAX compiles Xception for a minute, so there the one that everybody takes.
-    [("original", "tensorflow"), ("as-first-coded", "tensorflow"), ("original", "jax")],
+    [
+        ("original", "tensorflow"),
+        pytest.param("as-first-coded", "tensorflow", marks=pytest.mark.thorough),
+        pytest.param("original", "jax", marks=pytest.mark.thorough),
+    ],
 )
 def test_every_stage_learns_and_a_submission_comes_out(
     recipe, backend, script, drawn_data, tmp_path

@@ -14,6 +14,6 @@ base=$("$python" -c 'import sys; print(sys._base_executable)')
     --only-binary :all: --requirements requirements.txt --requirements requirements-test.txt
 "$python" -m uv pip install --quiet --python "$lowest" --no-deps --editable .
 exec "$lowest" -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
-    -m "not slow and not optional" "$@" \
+    -m "not slow and not optional and not thorough" "$@" \
     tests/!(tools|benchmarks|artefacts)/ tests/test_json_to_submission.py \
     tests/test_training_scripts.py::test_stage_3_retrains_without_augmentation

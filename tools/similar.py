@@ -50,7 +50,7 @@ class Settings:
     output: Annotated[Path, Suffixes(*FORMATS)] = Path("similar.jpg")
     # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
     openvino: bool = True
-    # threads that decode images; by default one for each core, 8 at most
+    # threads that decode images; by default one for each core, 16 at most
     workers: Threads = field(default_factory=default_workers)
 
     def outputs(self) -> list[Output]:

@@ -89,7 +89,7 @@ def place_boxes(
 
 def make_crops(table: pd.DataFrame, workers: int | None = None) -> pd.DataFrame:
     """The table with `name`, `sha1`, `bytes`, `width` and `height` of the crops themselves."""
-    tasks = list(zip(table["file"], table[CROP], strict=True))
+    tasks = list(zip(map(Path, table["file"]), table[CROP], strict=True))
     made = list(over_images(_sum_and_size, tasks, "cropping", workers))
     return table.assign(
         name=[n if n.lower().endswith(JPEG_SUFFIXES) else f"{n}.jpg" for n in table["name"]],

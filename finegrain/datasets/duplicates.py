@@ -20,9 +20,12 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
+
+from finegrain.read_ahead import default_workers, read_ahead
 
 NEAR_DISTANCE = 10
 LIKE = 0.9
@@ -46,20 +49,37 @@ def group_duplicates(
     _, first = np.unique(file_of, return_index=True)
     groups = np.arange(len(first))
     if distance >= 0:
-        groups = _group_alike(hashes[first], _standardise(thumbnails[first]), distance)
+        groups = _group_alike(hashes[first], thumbnails[first], distance)
     # Numbers in the order of appearance, whatever they were before.
     return pd.factorize(groups[file_of])[0]
 
 
-def _group_alike(hashes: np.ndarray, pictures: np.ndarray, distance: int) -> np.ndarray:
+def _group_alike(hashes: np.ndarray, thumbnails: np.ndarray, distance: int) -> np.ndarray:
+    """(N,) groups of like images, each by the number of its first."""
+    distinct, hash_of, count = np.unique(hashes, return_inverse=True, return_counts=True)
+    pairs = near_pairs(distinct, distance)
+    # Of a large data set few images have a hash that any other comes near.
+    met = count > 1
+    met[pairs.ravel()] = True
+    chosen = np.flatnonzero(met[hash_of])
+    groups = np.arange(len(hashes))
+    groups[chosen] = chosen[_spread(hash_of[chosen], pairs, _standardise(thumbnails[chosen]))]
+    return groups
+
+
+def _spread(hash_of: np.ndarray, pairs: np.ndarray, pictures: np.ndarray) -> np.ndarray:
     """Connected components: spread from image to image over like ones not yet reached.
 
     Only unreached images are compared, so a thousand copies of one picture cost a thousand
     comparisons, not a million.
+
+    Args:
+        hash_of: (N,) number of each image's hash.
+        pairs: (P, 2) numbers of hashes that are near.
+        pictures: (N, 64) from `_standardise`.
     """
-    distinct, hash_of = np.unique(hashes, return_inverse=True)
     neighbours = defaultdict(list)
-    for first, second in near_pairs(distinct, distance).tolist():
+    for first, second in pairs.tolist():
         neighbours[first].append(second)
         neighbours[second].append(first)
     contrasted = np.flatnonzero(pictures.any(axis=1))
@@ -67,8 +87,8 @@ def _group_alike(hashes: np.ndarray, pictures: np.ndarray, distance: int) -> np.
     for image in contrasted.tolist():
         waiting[hash_of[image]].append(image)
 
-    groups = np.arange(len(hashes))
-    reached = np.zeros(len(hashes), bool)
+    groups = np.arange(len(hash_of))
+    reached = np.zeros(len(hash_of), bool)
     for start in contrasted.tolist():
         if reached[start]:
             continue
@@ -106,9 +126,13 @@ def near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
     larger k means more sortings and fewer chance meetings, see `choose_bands`.
     """
     agreeing = choose_bands(len(hashes), distance)
+    masks = _masks(distance + agreeing, agreeing)
     found = [np.empty((0, 2), np.int64)]
-    for mask in _masks(distance + agreeing, agreeing):
-        found += _pairs_agreeing(hashes, mask, distance)
+    # NumPy sorts and compares outside Python's lock.
+    workers = default_workers()
+    search = partial(_pairs_agreeing, hashes, distance=distance)
+    for pairs in read_ahead(lambda mask: list(search(mask)), masks, workers, workers):
+        found += pairs
     return np.unique(np.concatenate(found), axis=0)
 
 

@@ -88,8 +88,8 @@ class FolderChange:
     def __init__(self, folder: Path):
         self.folder = folder
         self._new, self._old = folder / ASIDE / "new", folder / ASIDE / "old"
-        # (from, to) of all that was renamed so far.
-        self._moved: list[tuple[Path, Path]] = []
+        # (from, to) of all that was renamed so far, as text: of a million that is half the memory.
+        self._moved: list[tuple[str, str]] = []
 
     def begin(self, wanted: set[str]) -> None:
         """Of the files left by a change that was stopped, keep only those wanted now."""
@@ -147,4 +147,4 @@ class FolderChange:
     def _move(self, source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, target)
-        self._moved.append((source, target))
+        self._moved.append((str(source), str(target)))

@@ -28,15 +28,19 @@ HALF_PLACED = ".half"
 SYMLINKS = ("symlink", "relative")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Placement:
-    """One image to be."""
+    """One image to be; its file's path may be text, which of a million takes less memory."""
 
-    source: Path
+    file: Path | str
     path: str  # below the data folder
     sha1: str
     crop: Edges | None = None  # the part of the source to write as a file of its own
     size: int = 0  # bytes that a file of its own takes
+
+    @property
+    def source(self) -> Path:
+        return Path(self.file)
 
 
 def place_images(
@@ -78,13 +82,12 @@ def _make_aside(
 ) -> int:
     """Make the images and tables that are to come; how many were copied in place of a link."""
     copied = 0
-    places = [(placement, change.coming(placement.path)) for placement in missing]
-    # A run that was stopped may have made some of them.
     output = change.folder
-    missing_yet = [(p, place) for p, place in places if not _is_placed(p, place, link, output)]
-    _check_room(output, [placement for placement, _ in missing_yet], link)
-    for placement, place in progress("placing images", len(missing_yet), missing_yet):
-        copied += _place(placement, place, link, output)
+    # A run that was stopped may have made some of them.
+    missing_yet = [p for p in missing if not _is_placed(p, change.coming(p.path), link, output)]
+    _check_room(output, missing_yet, link)
+    for placement in progress("placing images", len(missing_yet), missing_yet):
+        copied += _place(placement, change.coming(placement.path), link, output)
     for name, content in tables.items():
         with open(change.coming(name), "wb") as file:
             file.write(content)

@@ -36,7 +36,14 @@ def split_images(
     members = defaultdict(list)
     for image, group in enumerate(groups):
         members[group].append(image)
-    contents = {group: Counter(labels[image] for image in members[group]) for group in members}
+    # One for all images that are alone: of a million, each its own would take 300 MB.
+    alone = {label: Counter([label]) for label in set(labels)}
+    contents = {
+        group: alone[labels[images[0]]]
+        if len(images) == 1
+        else Counter(labels[image] for image in images)
+        for group, images in members.items()
+    }
     draw = {group: _draw(seed, min(sha1[i] for i in images)) for group, images in members.items()}
     queue = sorted(members, key=lambda group: (len(contents[group]) > 1, draw[group]))
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from tqdm import tqdm
@@ -72,8 +72,16 @@ class Views(Protocol):
         """Some views of a photograph, (K, H, W, 3) uint8; may raise `UnreadableImage`."""
 
 
+# What else becomes of the features of some rows of a split: split, rows, features by kind.
+Also: TypeAlias = Callable[[str, np.ndarray, dict[str, np.ndarray]], None]
+
+
 def fill(
-    store: RowStore, photos: Mapping[str, Views], computer: FeatureComputer, workers: int
+    store: RowStore,
+    photos: Mapping[str, Views],
+    computer: FeatureComputer,
+    workers: int,
+    also: Also | None = None,
 ) -> str:
     """Compute all missing rows, with a progress bar where there is a terminal.
 
@@ -88,8 +96,11 @@ def fill(
     with tqdm(total=total, unit="image", desc="  storing", disable=None) as bar:
         for split, rows in missing.items():
             for batch, images, _ in decoded_views(photos[split], rows, workers, BATCH):
+                features = computer(images)
+                if also is not None:
+                    also(split, batch, features)
                 try:
-                    store.write(split, batch, computer(images))
+                    store.write(split, batch, features)
                 except OSError as error:
                     if error.errno in DISK_FULL:
                         return "the disk is full"

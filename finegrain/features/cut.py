@@ -57,6 +57,23 @@ def below_the_mean(model: keras.Model) -> Below:
     return Below(below=below, kinds=kinds, name=EMBEDDING)
 
 
+def below_with_mean(model: keras.Model, cut: Cut) -> Below:
+    """As far as the mean of the feature map, and what passes a cut inside the backbone beside it.
+
+    The mean is the first of the features.
+    """
+    backbone = model.get_layer(BACKBONE_LAYER)
+    assert cut.boundary is not None
+    tensors = _crossing(backbone, cut.boundary)
+    image = keras.Input(model.get_layer("image").output.shape[1:], name="image")
+    pixels = model.get_layer("preprocess")(image)
+    *passing, top = keras.Model(backbone.input, [*tensors, backbone.output])(pixels)
+    mean = keras.layers.GlobalAveragePooling2D(dtype="float32", name=EMBEDDING)(top)
+    below = keras.Model(image, [mean, *passing], name="below")
+    kinds = {EMBEDDING: RowKind((int(mean.shape[-1]),), FEATURE_DTYPE), **cut.kinds}
+    return Below(below=below, kinds=kinds, name=EMBEDDING)
+
+
 def cut_above_backbone(model: keras.Model) -> Cut:
     """Cut where the least passes, for a stage that trains nothing of the backbone.
 

@@ -6,14 +6,18 @@ import numpy as np
 from tqdm import tqdm
 
 from finegrain.errors import UserError
-from finegrain.features.compute import BATCH, FeatureComputer, Views, decoded_views, fill
+from finegrain.features.compute import BATCH, Also, FeatureComputer, Views, decoded_views, fill
 from finegrain.stores.row_store import DamagedStore, RowStore
 
 
 def features_in_memory(
-    store: RowStore | None, photos: Mapping[str, Views], computer: FeatureComputer, workers: int
+    store: RowStore | None,
+    photos: Mapping[str, Views],
+    computer: FeatureComputer,
+    workers: int,
+    also: Also | None = None,
 ) -> dict[str, np.ndarray]:
-    """Split -> (N, ...) features of the one view of each photograph, of the computer's one kind.
+    """Split -> (N, ...) features of the one view of each photograph, of the computer's first kind.
 
     The store is filled first. What it cannot hold, or all where there is none, is computed and
     not stored. A photograph that cannot be read raises what its view raises.
@@ -22,8 +26,8 @@ def features_in_memory(
         UserError: the store was damaged since it was opened.
     """
     if store is not None:
-        fill(store, photos, computer, workers)
-    ((name, kind),) = computer.kinds.items()
+        fill(store, photos, computer, workers, also)
+    name, kind = next(iter(computer.kinds.items()))
     features, missing = {}, {}
     for split, views in photos.items():
         count = len(views.paths)

@@ -1,6 +1,5 @@
 """Class probabilities of any number of image files."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,12 +16,10 @@ from finegrain.frame import Frame
 from finegrain.inference.agreement import AGREEMENT_IMAGES
 from finegrain.inference.answer_views import PLAIN, AnswerViews, averaged
 from finegrain.inference.opened import Inference
-from finegrain.read_ahead import read_ahead
+from finegrain.read_ahead import default_workers, read_ahead
 
 if TYPE_CHECKING:
     import keras
-
-MOST_DECODING_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ def decoded_batches(
     each; and of those that could not be decoded, which are black, number of the file -> reason.
     """
     batch_size = min(batch_size, len(paths))
-    workers = min(MOST_DECODING_THREADS, os.cpu_count() or 1)
+    workers = default_workers()
     frames = views.frames(frame)
     read = partial(_read_in, frames=frames)
     with (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from finegrain.evaluation.answers import Answers
+from finegrain.evaluation.label_errors import doubtful_rows
 from finegrain.report.evidence import Evidence, questions_of
 from finegrain.report.neighbours import Neighbour
 from finegrain.report.photographs import Photographs, Picture
@@ -60,20 +61,15 @@ def least_sure(answers: Answers, most: int) -> np.ndarray:
 def likely_label_errors(answers: Answers) -> np.ndarray:
     """Rows of photographs that are surer of another class than its own photographs are.
 
-    As in `RULE`; the threshold of a class is the mean probability that its photographs give it,
-    and nothing is counted into a class without photographs. First come those whose label's
-    probability is furthest below the answer's.
+    As in `RULE`; first come those whose label's probability is furthest below the answer's.
     """
-    images = np.bincount(answers.labels, minlength=len(answers.classes))
-    sums = np.bincount(answers.labels, answers.true_probability, len(answers.classes))
-    threshold = np.where(images > 0, sums / np.maximum(images, 1), np.inf)
-    rows = np.flatnonzero(
-        ~answers.right
-        & (answers.probability >= threshold[answers.predicted])
-        & (answers.true_probability < threshold[answers.labels])
+    return doubtful_rows(
+        answers.labels,
+        answers.predicted,
+        answers.probability,
+        answers.true_probability,
+        len(answers.classes),
     )
-    margin = answers.probability[rows] - answers.true_probability[rows]
-    return rows[np.argsort(-margin, kind="stable")]
 
 
 def supported_first(

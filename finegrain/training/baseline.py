@@ -1,5 +1,6 @@
 """The baseline of a training: logistic regression on the embeddings of the frozen backbone."""
 
+import contextlib
 import time
 from dataclasses import replace
 from typing import Any
@@ -10,17 +11,24 @@ import numpy as np
 from finegrain.command import command_with
 from finegrain.embeddings.logistic import Softmax, fit_softmax
 from finegrain.errors import by_product
+from finegrain.features.companion import Companion
 from finegrain.features.compute import FeatureComputer
-from finegrain.features.cut import below_the_mean
+from finegrain.features.cut import below_the_mean, cut_at_boundary
 from finegrain.features.engine import engine_of
 from finegrain.features.plain import features_in_memory
 from finegrain.features.stored import feature_key, open_store
+from finegrain.images.batches import PhotoBatches
+from finegrain.inference.quantized import REPAYING_PIXELS
+from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
 from finegrain.models.heads import CATEGORY
 from finegrain.runs.run_folder import read_results, write_results
+from finegrain.stores.row_store import RowStore
+from finegrain.training.computing import MIXED_BFLOAT16
 from finegrain.training.feed import Feed
-from finegrain.training.route import computed_with, row_columns
+from finegrain.training.route import computed_with, open_stage_store, row_columns
 from finegrain.training.session import Session
 from finegrain.training.stage_settings import StageSettings
+from finegrain.training.train_stage import freeze_for_stage
 
 # A linear classifier gains little from more.
 MOST_IMAGES = 50_000
@@ -91,7 +99,11 @@ def _measured(session: Session) -> tuple[Softmax, dict[str, Any]]:
     started = time.monotonic()
     # Without what a teacher adds, and validation images that the training learns.
     feed = replace(session.feed, data=session.data, soft=None)
-    embeddings, labels = frozen_embeddings(session.model, feed)
+    with contextlib.ExitStack() as opened:
+        companion = _companion(session)
+        if companion is not None:
+            opened.callback(companion.store.close)
+        embeddings, labels = frozen_embeddings(session.model, feed, companion)
     softmax = fit(embeddings, labels, len(session.data.classes))
     errors = {
         f"{split}_error": softmax.top1_error(embeddings[split], labels[split])
@@ -116,13 +128,60 @@ def fit(embeddings: dict[str, np.ndarray], labels: dict[str, np.ndarray], classe
     return fit_softmax(train, valid, classes)
 
 
+def _companion(session: Session) -> Companion | None:
+    """The store of the first stage that trains blocks, where it sees photographs as they are.
+
+    None too where stores shall hold nothing, or that one has rows of them already.
+    """
+    stages = [stage for stage in session.stages if stage.epochs]
+    stage = next((stage for stage in stages if stage.unfreeze_from is not None), None)
+    folder = session.feed.stores()
+    if stage is None or folder is None or stage.side is not None or stage.changes:
+        return None
+    if not stage.fixed_views or (stage.augmentation and not stage.plain_views):
+        return None
+    layers = session.model._flatten_layers(include_self=False)
+    learning = [(layer, layer.trainable) for layer in layers]
+    try:
+        freeze_for_stage(session.model, stage)
+        first = boundary_index(session.model.get_layer(BACKBONE_LAYER), stage.unfreeze_from)
+        cut = cut_at_boundary(session.model, first)
+        if cut is None:
+            return None
+        photos = {"valid": session.feed.validation(), "train": session.feed.training(stage)}
+        store, _ = open_stage_store(cut, stage, session.feed, folder, photos)
+    finally:
+        for layer, may_learn in learning:
+            layer.trainable = may_learn
+    if store is None:
+        return None
+    companion = Companion(cut, store, _places(store, photos, session))
+    if companion.missing():
+        return companion
+    store.close()
+    return None
+
+
+def _places(
+    store: RowStore, photos: dict[str, PhotoBatches], session: Session
+) -> dict[str, np.ndarray]:
+    """Split -> (N,) row in a stage's store of each photograph of the data set as it is."""
+    places = {}
+    for split, batches in photos.items():
+        # The first of the views is the image as it is; what learns more images has them behind.
+        row_of = {path: row for row, path in enumerate(batches.paths) if row < store.splits[split]}
+        places[split] = np.array([row_of.get(path, -1) for path in session.data.paths(split)], int)
+    return places
+
+
 def frozen_embeddings(
-    model: keras.Model, feed: Feed
+    model: keras.Model, feed: Feed, companion: Companion | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Split -> embeddings (N, D), and labels (N,), of a data set's images as they are.
 
     Embeddings are means of the feature map of the model's backbone as it stands, from the feed's
-    stores as far as these hold them. Of very many training images some are drawn.
+    stores as far as these hold them. Of very many training images some are drawn; else a companion
+    gets its features from the same passes.
 
     Raises:
         UserError: an image can no longer be read.
@@ -143,10 +202,21 @@ def frozen_embeddings(
             flush=True,
         )
     waiting = sum(rows.values()) - have
-    engine = engine_of(below.below, feed.openvino, waiting, judged=feed.judged())
+    judged, also = feed.judged(), None
+    height, width = feed.frame.size
+    is_whole = len(photos["train"].paths) == len(feed.data.paths("train"))
+    rounded = judged.precision == "auto" and waiting * height * width < REPAYING_PIXELS
+    if companion is not None and store is not None and is_whole and rounded and waiting:
+        # Trained layers stand on it, so nothing is rounded to 8 bits.
+        both, also = companion.below(model), companion.write
+        bfloat16 = keras.config.dtype_policy().name == MIXED_BFLOAT16
+        engine = engine_of(both.below, feed.openvino, waiting, bfloat16)
+        kinds = {**kinds, **companion.kinds}
+    else:
+        engine = engine_of(below.below, feed.openvino, waiting, judged=judged)
     computer = FeatureComputer(engine, kinds)
     try:
-        embeddings = features_in_memory(store, photos, computer, feed.workers)
+        embeddings = features_in_memory(store, photos, computer, feed.workers, also)
     finally:
         if store is not None:
             store.close()

@@ -13,6 +13,7 @@ from finegrain.features.compute import FeatureComputer, FeatureOverflow, fill
 from finegrain.features.cut import (
     ACTIVATION,
     BACKBONE_MAP,
+    Below,
     Cut,
     cut_above_backbone,
     cut_at_boundary,
@@ -25,7 +26,7 @@ from finegrain.images.pixels import PixelStore
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
 from finegrain.models.heads import EMBEDDING
 from finegrain.models.layers import RandomAffine, RandomColour, RandomErasing
-from finegrain.stores.row_layout import Columns
+from finegrain.stores.row_layout import Columns, RowKind
 from finegrain.stores.row_store import RowStore
 from finegrain.stores.store_folder import StoreFolder
 from finegrain.training.computing import MIXED_BFLOAT16
@@ -166,17 +167,15 @@ def _stored(
     cut: Cut, stage: Stage, feed: Feed, folder: StoreFolder, photos: dict[str, PhotoBatches]
 ) -> tuple[dict[str, FeatureBatches] | None, str]:
     """Batches from a filled store, or why there is none."""
-    views = {"valid": 1, "train": stage.fixed_views}
-    rows = {split: views[split] * len(batches.paths) for split, batches in photos.items()}
     # Rounding to 8 bits is 0.5 % of an activation, ten times float16's; so only where the layers
     # above round to 8 bits as well.
     policy = keras.config.dtype_policy().name
     bfloat16 = cut.name == EMBEDDING or policy == MIXED_BFLOAT16
-    computed_by = computed_with(feed)
-    key = feature_key(cut, photos, feed.checksums(), stage.fixed_views, computed_by)
-    store, kinds = open_store(folder, cut, key, rows, row_columns(photos, views, feed))
+    store, kinds = open_stage_store(cut, stage, feed, folder, photos)
     if store is None:
         return None, folder.reason
+    views = {"valid": 1, "train": stage.fixed_views}
+    rows = {split: views[split] * len(batches.paths) for split, batches in photos.items()}
     judged = feed.judged() if cut.name == EMBEDDING else None
     engine = engine_of(cut.below, feed.openvino, sum(rows.values()), bfloat16, judged)
     computer = FeatureComputer(engine, kinds)
@@ -195,6 +194,20 @@ def _stored(
         split: FeatureBatches(batches, store, split, views[split], computer)
         for split, batches in photos.items()
     }, ""
+
+
+def open_stage_store(
+    cut: Below,
+    stage: Stage,
+    feed: Feed,
+    folder: StoreFolder,
+    photos: dict[str, PhotoBatches],
+) -> tuple[RowStore | None, dict[str, RowKind]]:
+    """The store that a stage reads, of a model cut as it is frozen for that, and its kinds."""
+    views = {"valid": 1, "train": stage.fixed_views}
+    rows = {split: views[split] * len(batches.paths) for split, batches in photos.items()}
+    key = feature_key(cut, photos, feed.checksums(), stage.fixed_views, computed_with(feed))
+    return open_store(folder, cut, key, rows, row_columns(photos, views, feed))
 
 
 def computed_with(feed: Feed) -> str:

@@ -95,7 +95,7 @@ class TrainingSettings:
     # measure what logistic regression on the frozen backbone's embeddings reaches, to be shown
     # beside every error of the training
     baseline: bool = True
-    # threads that read and augment images; by default one for each core, 8 at most
+    # threads that read and augment images; by default one for each core, 16 at most
     workers: Threads = field(default_factory=default_workers)
     # learn the validation images too, for a last training before a submission: what they would tell
     # of it is told no more. Needs --monitor last, as the modern recipe has it

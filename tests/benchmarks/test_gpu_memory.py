@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 SMALL = ("--backbone", "mobilenet_v2_0.35", "--image-size", 64, "--classes", 5)
 
 
@@ -15,6 +17,7 @@ def test_a_row_a_stage_and_a_column_a_batch(script):
     assert all(small <= large for small, large in sizes) and sizes[-1][0] < sizes[-1][1]
 
 
+@pytest.mark.thorough
 def test_measured_peaks_stand_behind_the_estimates(script):
     done = script("benchmarks/gpu_memory.py", *SMALL, "--batch-sizes", 4, "--measure")
     assert done.returncode == 0, done.stderr

@@ -49,7 +49,7 @@ OURS = {**THEIRS, "stages": {"1-frozen": {**STAGE, "seconds": 1.0, "epoch_second
 RATES = {"tensorflow float32": {"whole": 100.0, "below": 200.0}}
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.needs("openvino")
 def test_it_measures_what_is_not_measured_yet(script, drawn_data, tmp_path):
     import recipe_speed

@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from finegrain.decode import read_pixels
 from finegrain.embeddings.logistic import STRENGTHS
 from finegrain.frame import Frame
 from finegrain.runs.run_folder import RunFolder, read_results
+from finegrain.stores.row_store import RowStore
 from finegrain.training import baseline as baseline_module
 
 # Any that exist: the network is the tests' own.
@@ -235,3 +237,51 @@ def test_a_run_goes_on_that_was_begun_when_the_start_had_another_name(trained, c
     (run / "config.json").write_text(json.dumps(config))
     assert RunFolder.open(run).config.settings.head_start == "zero"
     assert call(run, "--head-start", "zero").count("finished before") == 2
+
+
+def test_a_stage_on_plain_images_finds_its_activations_already_there(
+    call, made, drawn_data, monkeypatch
+):
+    """The passes of the baseline go by the boundary, and leave there what stage 2 reads."""
+    flags = ("--no-unfrozen-augmentation", "--frozen-epochs", 0)
+    run, other = made / "shared" / "run", made / "apart" / "run"
+    said = call(run, *flags)
+    counts = {split: len(open_data_set(drawn_data).paths(split)) for split in ("train", "valid")}
+    total = sum(counts.values())
+    assert f"activations at the boundary: {total} of {total} there already" in said
+    apart = call(other, *flags, "--no-baseline")
+    assert f"activations at the boundary: 0 of {total} there already" in apart
+    one, two = (
+        RowStore(path, json.loads(h5py.File(path).attrs["key"]))
+        for folder in (run, other)
+        for path in (folder.parent / "cache").glob("activation-*.h5")
+    )
+    for split, count in counts.items():
+        for kind in one.kinds:
+            rows = np.arange(count)
+            np.testing.assert_allclose(
+                one.read(kind, split, rows), two.read(kind, split, rows), rtol=1e-3, atol=1e-4
+            )
+    shared, alone = (
+        json.loads((folder / "2-unfrozen" / "state.json").read_text())["history"]
+        for folder in (run, other)
+    )
+    assert shared[0]["val_loss"] == pytest.approx(alone[0]["val_loss"], rel=1e-3)
+    # A second run shares the store, and finds no row to compute.
+    again = call(made / "shared" / "again", *flags)
+    assert "computing" not in again and f"{total} of {total} there already" in again
+
+
+def test_augmented_stages_have_passes_of_their_own(call, made):
+    said = call(made / "augmented" / "run", "--frozen-epochs", 0, "--unfrozen-views", 1)
+    assert "1 augmented views each: 0 of" in said
+
+
+def test_plain_views_among_augmented_ones_are_there_already(call, made, drawn_data):
+    said = call(
+        *(made / "mixed" / "run", "--frozen-epochs", 0, "--unfrozen-epochs", 3),
+        *("--unfrozen-views", 3, "--plain-views"),
+    )
+    data = open_data_set(drawn_data)
+    train, valid = len(data.paths("train")), len(data.paths("valid"))
+    assert f"3 views each: {train + valid} of {3 * train + valid} there already" in said

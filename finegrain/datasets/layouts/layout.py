@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from finegrain.datasets.class_names import natural_key
 from finegrain.datasets.layouts.annotation_file import annotation_files, data_folder_of
@@ -40,7 +41,11 @@ class Listing:
         return self.images + self.in_folders
 
 
-@dataclass(frozen=True)
+# One for all records that have none: there may be a million.
+NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One labelled photograph of a source, before anybody has opened it."""
 
@@ -51,7 +56,8 @@ class Record:
     category_id: str | None = None  # what submissions call the class, where not by its name
     rename: str | None = None  # its file name in the data set, where it gets another
     part: str | None = None  # `query` or `gallery`: for retrieval only, and no class to learn
-    columns: Mapping[str, str] = field(default_factory=dict)  # further ones of the manifest
+    # Further ones of the manifest.
+    columns: Mapping[str, str] = field(default_factory=lambda: NO_COLUMNS)
 
     @property
     def file_name(self) -> str:

@@ -1,0 +1,1 @@
+"""A search for the best answers to a contest within so many minutes."""

@@ -1,0 +1,151 @@
+"""One model that answers in a single pass what the ensemble answers in many.
+
+It learns the labels and, half and half, what the ensemble answers out of fold: Hinton et al. 2015,
+arXiv 1503.02531, section 2, at a temperature of 1.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from finegrain.datasets.manifest import DataSet
+from finegrain.embeddings.logistic import fit_softmax
+from finegrain.embeddings.source import pretrained_source
+from finegrain.leaderboard.ensemble import Ensemble
+from finegrain.leaderboard.frozen import embed
+from finegrain.leaderboard.search import OutOfTime, Search
+from finegrain.leaderboard.tuned import HELD_OUT, Changes, Training, TunedBackbone
+from finegrain.models.backbone import BACKBONE_LAYER, weights_digest
+from finegrain.models.heads import CATEGORY
+from finegrain.records import check_type
+from finegrain.runs.run_config import RunSettings
+from finegrain.runs.run_folder import RunFolder, describe_data
+from finegrain.training.build import build_model
+from finegrain.training.objectives import find_objective
+from finegrain.training.stage_settings import MODERN, StageSettings
+
+# Share of a label that is the ensemble's answer.
+TAUGHT = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class SingleModel:
+    """A finished model, and what it answers to the images held out, (E, C)."""
+
+    model: keras.Model
+    held_out: np.ndarray
+    settings: StageSettings
+    backbone: str
+    weights: str
+    image_size: tuple[int, int]
+    told: str
+
+
+def single_model(search: Search, ensemble: Ensemble) -> SingleModel:
+    """The best trained candidate, taught by the ensemble; else the best regression as a network.
+
+    A search without time for another training gives the regression.
+    """
+    tuned = [each for each in search.finished if each.candidate.settings["kind"] == "tuned"]
+    labels = search.partition.labels
+    search.clock.reserved = 0.0
+    if tuned:
+        best = min(tuned, key=lambda each: search.metric.loss(each.out_of_fold, labels))
+        # All known images, where a fold leaves one of K out.
+        if search.clock.fits(best.seconds / (search.partition.fold_count - 1)):
+            try:
+                return _taught(search, ensemble, best.candidate.settings)
+            except OutOfTime:
+                pass
+    return _regression(search)
+
+
+def _taught(search: Search, ensemble: Ensemble, settings: dict[str, Any]) -> SingleModel:
+    partition = search.partition
+    backbone = next(each for each in search.backbones if each.spec.name == settings["backbone"])
+    changes = Changes(**{name: settings[name] for name in Changes.__dataclass_fields__})
+    opened = TunedBackbone(
+        partition,
+        backbone.spec,
+        backbone.weights,
+        search.stores,
+        search.batch_size,
+        search.seed,
+        search.openvino,
+        search.workers,
+    )
+    try:
+        hard = np.eye(len(partition.classes), dtype=np.float32)[partition.labels]
+        soft = (1 - TAUGHT) * hard + TAUGHT * ensemble.mean("out_of_fold")
+        known = len(partition.known)
+        training = Training(opened, changes, known, soft.astype(np.float32))
+
+        def on_epoch() -> None:
+            if not search.clock.fits(0):
+                raise OutOfTime("the single model")
+
+        training.learn(np.arange(known), partition.fold_count, on_epoch)
+        held_out = training.answer(HELD_OUT, np.arange(len(partition.held_out)))
+        return SingleModel(
+            training.finished(),
+            held_out.astype(np.float32),
+            opened.settings(changes),
+            backbone.spec.name,
+            backbone.weights,
+            opened.frame.size,
+            "taught by the ensemble",
+        )
+    finally:
+        opened.close()
+
+
+def _regression(search: Search) -> SingleModel:
+    partition, backbone = search.partition, search.backbones[0]
+    source = pretrained_source(backbone.spec, backbone.weights)
+    embedded = embed(partition, source, search.features, search.openvino, search.workers)
+    out = partition.folds == 0
+    train = embedded.known[0, ~out], partition.labels[~out]
+    valid = embedded.known[0, out], partition.labels[out]
+    found = fit_softmax(train, valid, len(partition.classes))
+    flags: dict[str, Any] = {**MODERN, "backbone": backbone.spec.name, "seed": search.seed}
+    settings = StageSettings(data=Path(), run=Path(), recipe="modern", **flags)
+    objective, recorded = find_objective("softmax"), check_type(settings.recorded(), RunSettings)
+    size = source.frame.size
+    classes = len(partition.classes)
+    model = build_model(objective, backbone.spec, backbone.weights, size, classes, recorded)
+    weights = [found.kernel.astype("float32"), found.bias.astype("float32")]
+    model.get_layer(CATEGORY).set_weights(weights)
+    logits = found.logits(embedded.held_out[0])
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    held_out = shifted / shifted.sum(axis=1, keepdims=True)
+    return SingleModel(
+        objective.finished(model),
+        held_out.astype(np.float32),
+        settings,
+        backbone.spec.name,
+        backbone.weights,
+        size,
+        "logistic regression on a frozen backbone",
+    )
+
+
+def save_run(single: SingleModel, data: DataSet, folder: Path) -> None:
+    """Write a run folder that all tools open, in place of an earlier one of this search."""
+    backbone = single.model.get_layer(BACKBONE_LAYER)
+    config = {
+        "recipe": "softmax",
+        "defaults": "modern",
+        "settings": single.settings.recorded(),
+        "backbone": single.backbone,
+        "precision": "float32",
+        "image_size": list(single.image_size),
+        "data": describe_data(data),
+        "weights": {"name": single.weights, "digest": weights_digest(backbone)},
+        "heads": [CATEGORY],
+    }
+    for name in ("config.json", "classes.json", "graph.zip", "graph-rounded.zip"):
+        (folder / name).unlink(missing_ok=True)
+    RunFolder.start(folder, config, data.classes).save_model(single.model)

@@ -1,0 +1,289 @@
+"""One command from photographs to a place on a leaderboard, within so many minutes.
+
+    python leaderboard.py --photos PHOTOS --test TEST --minutes 30 --output answer
+
+It makes a data set of PHOTOS, in any layout that img2keras.py knows, and holds a part of it back
+that nothing is learnt from or chosen by. The first complete submission is there after the shortest
+road, logistic regression on the embeddings of the cheapest backbone. Then it searches: photographs
+pass a backbone once, and from what is stored of that its last blocks are trained again and again,
+in another way each time, each judged out of fold on images that it has not learnt; ways that do
+worse than others are left early. The answer is an ensemble of what was tried, chosen greedily, as
+sure as it may be.
+
+The best so far is always on disk, so that Ctrl-C at any time leaves a valid submission and says
+what to expect of it; the same command goes on. In the end OUTPUT holds the submission,
+leaderboard.json with the expected score, report.html, and model/, a run folder with one model that
+answers in a single pass. Without --test there is no submission, but all the rest.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Interval
+
+from finegrain.command import run_command
+from finegrain.errors import UserError, by_product
+from finegrain.flags import BatchSize, CountOrZero, Gigabytes, ProperShare, Seed, Threads
+from finegrain.leaderboard.contest import MetricName
+from finegrain.outputs import Output, OutputFolder
+from finegrain.quiet import load_keras
+from finegrain.read_ahead import default_workers
+from finegrain.submission.submission import SubmissionFormat
+
+Minutes = Annotated[float, Interval(gt=0, le=100_000)]
+# Tried in this order where their weights are at hand or can be downloaded.
+BACKBONES = ("mobilenet_v2", "efficientnet_b0", "inception_v3", "xception")
+SHIPPED = "xception_small"
+
+
+@dataclass
+class Settings:
+    """Search for the best answers to a contest within so many minutes."""
+
+    # folder of labelled photographs, any layout that img2keras.py knows
+    photos: Path
+    # folder for everything that is made
+    output: Path
+    # folder of unlabelled test images, or a JSON that lists them; without it there is no submission
+    test: Path | None = None
+    # how long it may take
+    minutes: Minutes = 30.0
+    # train so many candidates instead, however long they take: the same number, the same result
+    trials: CountOrZero | None = None
+    # what the contest is scored by: top1 (error), log_loss, macro_f1, map (mean average precision)
+    metric: MetricName = "top1"
+    # weights of backbones, BACKBONE=FILE each; by default those of ImageNet that Keras downloads
+    weights: tuple[str, ...] = ()
+    # baidu: `label<TAB>id`; kaggle-label: `id,label`; probabilities: `id,<class>,...`
+    format: SubmissionFormat = "probabilities"
+    # the leaderboard's own sample, whose header, ids and order are kept
+    sample_submission: Path | None = None
+    # share of each class that is held back to tell what to expect
+    held_out: ProperShare = 0.15
+    # of the split, the folds and everything drawn
+    seed: Seed = 0
+    # images a batch
+    batch_size: BatchSize = 32
+    # all stores together take at most so many gigabytes
+    cache_gb: Gigabytes = 10.0
+    # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
+    openvino: bool = True
+    # threads that read images; by default one for each core, 16 at most
+    workers: Threads = field(default_factory=default_workers)
+
+    def outputs(self) -> list[Output]:
+        """What is written."""
+        return [OutputFolder("--output", self.output)]
+
+
+def main(settings: Settings) -> None:
+    from finegrain.datasets.unlabelled_images import unlabelled_images
+    from finegrain.leaderboard.clock import Clock
+    from finegrain.submission.submission import check_sample_fits, read_sample_submission
+
+    clock = Clock(None if settings.trials is not None else 60 * settings.minutes)
+    check(settings)
+    data = make_data_set(settings)
+    test = unlabelled_images(settings.test, data.classes, "--test") if settings.test else {}
+    sample = None
+    if settings.sample_submission is not None:
+        sample = read_sample_submission(settings.sample_submission)
+        check_sample_fits(settings.format, sample, data.classes)
+
+    # Keras takes seconds to load, which a mistake in the flags need not wait for.
+    load_keras()
+    import numpy as np
+
+    from finegrain.datasets.manifest import category_ids
+    from finegrain.leaderboard.answers import AnswerFolder
+    from finegrain.leaderboard.contest import find_metric
+    from finegrain.leaderboard.outcome import Outcome
+    from finegrain.leaderboard.partition import part
+    from finegrain.leaderboard.search import Search
+    from finegrain.stores.store_folder import GIGABYTE, StoreFolder
+    from finegrain.training.computing import set_up_computing
+
+    set_up_computing("float32", "auto", settings.seed)
+    partition = part(data, test, settings.seed)
+    metric = find_metric(settings.metric)
+    print(
+        f"images   {len(partition.known)} to learn from, in {partition.fold_count} parts; "
+        f"{len(partition.held_out)} held back; {len(test)} to answer",
+        flush=True,
+    )
+    tell_known(test, partition)
+    backbones = open_backbones(settings)
+    work = settings.output / "search" / contest_digest(settings, partition, backbones)
+    counts = np.bincount(partition.labels, minlength=len(data.classes))
+    outcome = Outcome(
+        settings.output, metric, settings.format, sample, category_ids(data), counts / counts.sum()
+    )
+    search = Search(
+        partition,
+        metric,
+        clock,
+        backbones,
+        AnswerFolder(work / "answers"),
+        work / "features",
+        StoreFolder(settings.output / "cache", settings.cache_gb * GIGABYTE),
+        settings.trials,
+        settings.batch_size,
+        settings.seed,
+        settings.openvino,
+        settings.workers,
+        outcome.write,
+    )
+    try:
+        ensemble = search.run()
+        finish(settings, data, search, ensemble, outcome)
+    except KeyboardInterrupt:
+        if (settings.output / "leaderboard.json").is_file():
+            tell(settings, outcome)
+        raise
+
+
+def check(settings: Settings) -> None:
+    """Refuse flags that contradict each other."""
+    if settings.test is None:
+        return
+    photos, test = settings.photos.resolve(), settings.test.resolve()
+    if test == photos or (test.is_relative_to(photos) and test.is_dir()):
+        raise UserError(
+            f"--test {settings.test} lies inside --photos {settings.photos}, so the test images "
+            "would be learnt as a class; move it out, or name the folder of labelled photographs"
+        )
+
+
+def make_data_set(settings: Settings):
+    """The data set of the photographs, made by img2keras.py, which says what is odd about them."""
+    import img2keras
+    from finegrain.datasets.manifest import open_data_set
+
+    folder = settings.output / "data"
+    img2keras.main(
+        img2keras.Settings(
+            settings.photos,
+            folder,
+            valid_fraction=settings.held_out,
+            seed=settings.seed,
+            workers=settings.workers,
+        )
+    )
+    return open_data_set(folder)
+
+
+def tell_known(test: dict[str, Path], partition) -> None:
+    """Say which test images stand among the labelled ones, byte for byte."""
+    from finegrain.datasets.gather import checksum
+
+    labelled = set(partition.checksums.values())
+    known = [path for path in test.values() if path.is_file() and checksum(path)[0] in labelled]
+    if known:
+        stand = "stands" if len(known) == 1 else "stand"
+        print(
+            f"notice  {len(known)} of the test images {stand} among the photographs too, such as "
+            f"{known[0].name}: a score on them flatters",
+            flush=True,
+        )
+
+
+def open_backbones(settings: Settings) -> list:
+    """The backbones whose weights can be had, the cheapest first; else the one that comes along."""
+    from finegrain.leaderboard.search import Backbone
+    from finegrain.models.backbone import build_backbone, check_weights_name
+    from finegrain.models.backbone_table import find_backbone
+
+    if settings.weights:
+        named = []
+        for text in settings.weights:
+            name, _, file = text.partition("=")
+            if not file:
+                raise UserError(f"--weights {text} must be BACKBONE=FILE")
+            check_weights_name(file)
+            named.append(Backbone(find_backbone(name), file))
+        return sorted(named, key=lambda each: each.spec.image_size)
+    found = []
+    for name in BACKBONES:
+        spec = find_backbone(name)
+        try:
+            build_backbone(spec, "imagenet", (spec.image_size, spec.image_size))
+        except UserError as error:
+            print(f"notice  {name} is left out ({error})", flush=True)
+            break
+        found.append(Backbone(spec, "imagenet"))
+    if found:
+        return found
+    spec = find_backbone(SHIPPED)
+    print(f"notice  the small backbone that comes along, {SHIPPED}, is taken instead", flush=True)
+    return [Backbone(spec, "imagenet")]
+
+
+def contest_digest(settings: Settings, partition, backbones: list) -> str:
+    """A name for the answers to these very images by these very backbones."""
+    from finegrain.images.pixels import photos_digest
+
+    content = [
+        photos_digest(partition.known, partition.checksums),
+        partition.labels.tolist(),
+        partition.folds.tolist(),
+        [str(path) for path in partition.held_out],
+        photos_digest(list(partition.test.values())),
+        [[each.spec.name, each.weights] for each in backbones],
+        settings.batch_size,
+        settings.seed,
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def finish(settings: Settings, data, search, ensemble, outcome) -> None:
+    """The single model, the page, and where everything lies."""
+    from finegrain.leaderboard.contest import measured
+    from finegrain.leaderboard.distil import save_run, single_model
+    from finegrain.leaderboard.page import Told, write_page
+
+    expected = outcome.write(search, ensemble)
+    single = None
+    with by_product("the single model"):
+        made = single_model(search, ensemble)
+        save_run(made, data, settings.output / "model")
+        labels = search.partition.held_out_labels
+        single = measured(search.metric, made.held_out, labels), made.told
+        print(f"model    {settings.output / 'model'}, {made.told}: {single[0]}", flush=True)
+    with by_product("report.html"):
+        minutes = search.clock.passed() / 60
+        notes = [f"{len(search.lost)} test images cannot be decoded."] if search.lost else []
+        told = Told(
+            search.partition,
+            search.metric,
+            search.finished,
+            ensemble,
+            expected,
+            single,
+            search.pruned,
+            minutes,
+            notes,
+        )
+        write_page(settings.output / "report.html", told)
+    tell(settings, outcome)
+
+
+def tell(settings: Settings, outcome) -> None:
+    """What was reached, and where it lies."""
+    summary = json.loads((settings.output / "leaderboard.json").read_text(encoding="utf-8"))
+    low, high = summary["interval"]
+    print(
+        f"\n{summary['metric']} {summary['expected']:.4f} is to be expected ({low:.4f} to "
+        f"{high:.4f}), by {len(summary['ensemble'])} of {summary['candidates']} candidates after "
+        f"{summary['minutes']:.1f} minutes"
+    )
+    if outcome.submission().is_file():
+        print(f"submission  {outcome.submission()}")
+    if (settings.output / "report.html").is_file():
+        print(f"report      {settings.output / 'report.html'}")
+
+
+if __name__ == "__main__":
+    run_command(main, Settings)
