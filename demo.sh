@@ -95,7 +95,7 @@ run single_model_test.py --run "$modern" --images "$test" --output "$modern/pred
 
 say "A minute's search for the best answers"
 run leaderboard.py --photos "$data/train" --test "$test" --minutes 1 --output "demo/$name/answer" \
-    --weights xception_small=imagenet
+    --weights xception_small=finegrain/models/weights/xception_small.weights.h5
 
 say "What each recipe reached"
 run tools/compare.py --run "$single" "$multi" "$modern" --only-finished

@@ -80,6 +80,13 @@ class Settings:
 
 
 def main(settings: Settings) -> None:
+    make(settings)
+    print("next:")
+    tell_next(settings.output)
+
+
+def make(settings: Settings) -> None:
+    """Make the data set, and say what was found."""
     from finegrain.datasets.crops import make_crops, place_boxes, read_boxes
     from finegrain.datasets.data_folder import check_output, manifest_rows, write_data_folder
     from finegrain.datasets.duplicates import group_duplicates
@@ -142,8 +149,7 @@ def main(settings: Settings) -> None:
     tell_findings(output, rows, unreadable, clipped)
     tell_result(rows, placed, copied, official and official.path, settings.split)
     settle_statistics(output, rows, settings)
-    print(f"\n{len(placed)} images in {output} after {time.monotonic() - started:.0f} s; next:")
-    tell_next(output)
+    print(f"\n{len(placed)} images in {output} after {time.monotonic() - started:.0f} s")
 
 
 def link_of(settings: Settings) -> str:

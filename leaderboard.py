@@ -163,7 +163,7 @@ def make_data_set(settings: Settings):
     from finegrain.datasets.manifest import open_data_set
 
     folder = settings.output / "data"
-    img2keras.main(
+    img2keras.make(
         img2keras.Settings(
             settings.photos,
             folder,
@@ -218,7 +218,8 @@ def open_backbones(settings: Settings) -> list:
         return found
     spec = find_backbone(SHIPPED)
     print(f"notice  the small backbone that comes along, {SHIPPED}, is taken instead", flush=True)
-    return [Backbone(spec, "imagenet")]
+    assert spec.shipped_weights is not None
+    return [Backbone(spec, spec.shipped_weights)]
 
 
 def contest_digest(settings: Settings, partition, backbones: list) -> str:
@@ -250,7 +251,8 @@ def finish(settings: Settings, data, search, ensemble, outcome) -> None:
         made = single_model(search, ensemble)
         save_run(made, data, settings.output / "model")
         labels = search.partition.held_out_labels
-        single = measured(search.metric, made.held_out, labels), made.told
+        others = len(search.partition.test)
+        single = measured(search.metric, made.held_out, labels, others), made.told
         print(f"model    {settings.output / 'model'}, {made.told}: {single[0]}", flush=True)
     with by_product("report.html"):
         minutes = search.clock.passed() / 60
@@ -262,7 +264,7 @@ def finish(settings: Settings, data, search, ensemble, outcome) -> None:
             ensemble,
             expected,
             single,
-            search.pruned,
+            len(search.answers.left()),
             minutes,
             notes,
         )

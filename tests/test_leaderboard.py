@@ -8,9 +8,11 @@ import signal
 import time
 
 import pytest
+from commands import REPOSITORY
 
 CLASSES, PER_CLASS = 4, 14
-FLAGS = ("--weights", "xception_small=imagenet", "--batch-size", 8, "--workers", 1)
+WEIGHTS = REPOSITORY / "finegrain/models/weights/xception_small.weights.h5"
+FLAGS = ("--weights", f"xception_small={WEIGHTS}", "--batch-size", 8, "--workers", 1)
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +27,12 @@ def contest(tmp_path_factory):
     right = {}
     for number, photograph in enumerate(sorted((folder / "photos").rglob("*.jpg"))[::7]):
         name = f"{number}"
-        right[name] = photograph.parent.name
+        right[name] = photograph.stem.rpartition("_")[0]
         shutil.move(photograph, folder / "test" / f"{name}.jpg")
     (folder / "test" / "broken.jpg").write_bytes(b"no picture")
     known = next((folder / "photos").rglob("*.jpg"))
     shutil.copy(known, folder / "test" / "known.jpg")
-    right["known"] = known.parent.name
+    right["known"] = known.stem.rpartition("_")[0]
     return folder, right
 
 

@@ -13,6 +13,7 @@ from finegrain.whole_files import written_whole
 
 ABOUT = "about"
 ARRAYS = ("out_of_fold", "held_out", "test")
+LEFT = "left.json"
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,21 @@ class AnswerFolder:
         arrays[ABOUT] = np.array(json.dumps(about))
         with written_whole(self.folder / f"{number:03d}.npz") as beside, beside.open("wb") as file:
             np.savez(file, **arrays)
+
+    def save_left(self, candidate: Candidate, losses: list[float]) -> None:
+        """Remember a candidate that was left, and its loss after each fold that it had."""
+        left = [[asdict(each), found] for each, found in self.left()]
+        with written_whole(self.folder / LEFT) as beside:
+            content = json.dumps([*left, [asdict(candidate), losses]], indent=1)
+            beside.write_text(content, encoding="utf-8")
+
+    def left(self) -> list[tuple[Candidate, list[float]]]:
+        """The candidates that were left; none where the list is damaged."""
+        try:
+            content = json.loads((self.folder / LEFT).read_text(encoding="utf-8"))
+            return [(Candidate(**candidate), list(losses)) for candidate, losses in content]
+        except (OSError, ValueError, TypeError):
+            return []
 
     def load(self) -> Iterator[Answers]:
         """All that are there and whole, in their order."""

@@ -12,6 +12,8 @@ from finegrain.evaluation.metrics import log_loss, top1_error
 MetricName = Literal["top1", "log_loss", "macro_f1", "map"]
 # Each draw of these is computed by scikit-learn anew.
 SLOW_RESAMPLES = 200
+# So many times the images measured on are nearly as good as very many.
+ENOUGH = 10
 
 
 class Metric(NamedTuple):
@@ -29,7 +31,7 @@ class Metric(NamedTuple):
 
 
 class Score(NamedTuple):
-    """A score and its 95 % interval over images of the same kind."""
+    """A score, and where it will lie on other images of the same kind, 95 times in 100."""
 
     value: float
     low: float
@@ -52,12 +54,27 @@ def find_metric(name: str) -> Metric:
     return table[name]
 
 
-def measured(metric: Metric, probabilities: np.ndarray, labels: np.ndarray) -> Score:
-    """A score with its percentile bootstrap interval: images are drawn with replacement."""
-    resamples = RESAMPLES if metric.loss in (top1_error, log_loss) else SLOW_RESAMPLES
+def measured(
+    metric: Metric, probabilities: np.ndarray, labels: np.ndarray, others: int = 0
+) -> Score:
+    """A score, and where it will lie on so many other images; on very many of them for 0.
+
+    Both kinds of chance are in it: which images it was measured on, and which are to come. An error
+    rate is taken to be Beta-distributed about what was counted (Jeffreys 1946), since of few errors
+    a bootstrap tells too little; of the other metrics images are drawn by the Bayesian bootstrap
+    (Rubin 1981), and of these the images to come.
+    """
     rng, count = np.random.default_rng(0), len(labels)
-    draws = rng.integers(0, count, (resamples, count))
-    losses = [metric.loss(probabilities[rows], labels[rows]) for rows in draws]
+    if metric.loss is top1_error:
+        wrong = int((probabilities.argmax(axis=1) != labels).sum())
+        rates = rng.beta(wrong + 0.5, count - wrong + 0.5, RESAMPLES)
+        losses = rng.binomial(others, rates) / others if others else rates
+    else:
+        resamples = RESAMPLES if metric.loss is log_loss else SLOW_RESAMPLES
+        shares = rng.dirichlet(np.ones(count), resamples)
+        drawn = others or ENOUGH * count
+        rows = (rng.choice(count, drawn, p=share) for share in shares)
+        losses = np.array([metric.loss(probabilities[some], labels[some]) for some in rows])
     ends = sorted(metric.score(loss) for loss in np.percentile(losses, PERCENTILES))
     return Score(metric.score(metric.loss(probabilities, labels)), *map(float, ends))
 

@@ -13,9 +13,7 @@ import numpy as np
 
 from finegrain.datasets.manifest import DataSet
 from finegrain.embeddings.logistic import fit_softmax
-from finegrain.embeddings.source import pretrained_source
 from finegrain.leaderboard.ensemble import Ensemble
-from finegrain.leaderboard.frozen import embed
 from finegrain.leaderboard.search import OutOfTime, Search
 from finegrain.leaderboard.tuned import HELD_OUT, Changes, Training, TunedBackbone
 from finegrain.models.backbone import BACKBONE_LAYER, weights_digest
@@ -104,8 +102,7 @@ def _taught(search: Search, ensemble: Ensemble, settings: dict[str, Any]) -> Sin
 
 def _regression(search: Search) -> SingleModel:
     partition, backbone = search.partition, search.backbones[0]
-    source = pretrained_source(backbone.spec, backbone.weights)
-    embedded = embed(partition, source, search.features, search.openvino, search.workers)
+    embedded = search.embedded(backbone)
     out = partition.folds == 0
     train = embedded.known[0, ~out], partition.labels[~out]
     valid = embedded.known[0, out], partition.labels[out]
@@ -113,7 +110,7 @@ def _regression(search: Search) -> SingleModel:
     flags: dict[str, Any] = {**MODERN, "backbone": backbone.spec.name, "seed": search.seed}
     settings = StageSettings(data=Path(), run=Path(), recipe="modern", **flags)
     objective, recorded = find_objective("softmax"), check_type(settings.recorded(), RunSettings)
-    size = source.frame.size
+    size = (backbone.spec.image_size, backbone.spec.image_size)
     classes = len(partition.classes)
     model = build_model(objective, backbone.spec, backbone.weights, size, classes, recorded)
     weights = [found.kernel.astype("float32"), found.bias.astype("float32")]

@@ -94,7 +94,12 @@ class Outcome:
     def write(self, search: Search, ensemble: Ensemble) -> Score:
         """Write the submission and what to expect of it; that score."""
         found = calibrated(search, ensemble)
-        expected = measured(self.metric, found.held_out, search.partition.held_out_labels)
+        expected = measured(
+            self.metric,
+            found.held_out,
+            search.partition.held_out_labels,
+            len(search.partition.test),
+        )
         if search.partition.test or search.lost:
             self._write_submission(search, found.test)
         summary = {

@@ -31,7 +31,7 @@ class Told:
         finished: candidates in the order they were finished in.
         expected: of the ensemble, on the images held out.
         single: likewise of the single model, and what that is; None where there is none.
-        pruned: names and scores of candidates that were left after few folds.
+        left: how many candidates were left after few folds.
         notes: sentences on what was odd about the images.
     """
 
@@ -41,7 +41,7 @@ class Told:
     ensemble: Ensemble
     expected: Score
     single: tuple[Score, str] | None
-    pruned: Sequence[tuple[str, float]]
+    left: int
     minutes: float
     notes: Sequence[str]
 

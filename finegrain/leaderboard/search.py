@@ -72,7 +72,6 @@ class Search:
         on_better: called with the best ensemble so far, whenever there is another candidate.
         finished: candidates in the order they were finished in.
         lost: ids of test images that cannot be decoded.
-        pruned: names of candidates that were left, and their losses on the folds they had.
     """
 
     partition: Partition
@@ -90,9 +89,13 @@ class Search:
     on_better: Callable[["Search", Ensemble], None]
     finished: list[Answers] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
-    pruned: list[tuple[str, float]] = field(default_factory=list)
+    _whole: Partition = field(init=False)
+    _embedded_before: bool = False
     _seconds_a_pixel: float = 0.0
     _epoch_seconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._whole = self.partition
 
     def run(self) -> Ensemble:
         """Search until the minutes or the trials are over; the best ensemble.
@@ -133,16 +136,8 @@ class Search:
             if place and not self.clock.fits(self._embedding_seconds(backbone)):
                 continue
             name, started = backbone.spec.name, time.monotonic()
-            source = pretrained_source(backbone.spec, backbone.weights)
-            embedded[name] = embed(
-                self.partition, source, self.features, self.openvino, self.workers
-            )
+            embedded[name] = self.embedded(backbone)
             self._seconds_a_pixel = (time.monotonic() - started) / self._pixels(backbone)
-            if not place and self.partition.test:
-                self._leave_out(unreadable(self.features, name, self.partition.test))
-                embedded[name] = embed(
-                    self.partition, source, self.features, self.openvino, self.workers
-                )
             self._regression(name, [name], embedded)
             if len(embedded) > 1:
                 self._regression(" and ".join(embedded), list(embedded), embedded)
@@ -160,12 +155,18 @@ class Search:
         )
         self._add(replace(found, seconds=time.monotonic() - before))
 
-    def _leave_out(self, lost: list[str]) -> None:
-        if lost:
-            self.lost = lost
-            gone = set(lost)
-            test = {name: path for name, path in self.partition.test.items() if name not in gone}
-            self.partition = replace(self.partition, test=test)
+    def embedded(self, backbone: Backbone) -> Embedded:
+        """The embeddings of a backbone; from then on test images that it cannot read are left out."""
+        source, whole = pretrained_source(backbone.spec, backbone.weights), self._whole
+        found = embed(whole, source, self.features, self.openvino, self.workers)
+        if not self._embedded_before and whole.test:
+            self.lost = unreadable(self.features, backbone.spec.name, whole.test)
+            gone = set(self.lost)
+            test = {name: path for name, path in whole.test.items() if name not in gone}
+            self.partition = replace(whole, test=test)
+        self._embedded_before = True
+        kept = [name in self.partition.test for name in whole.test]
+        return replace(found, test=found.test[:, kept])
 
     def _pixels(self, backbone: Backbone) -> float:
         return 2 * self.partition.images * backbone.spec.image_size**2
@@ -192,9 +193,7 @@ class Search:
                 name = _most_promising(studies)
                 trial = studies[name].ask()
                 changes = _suggested(trial)
-                known = self._known_loss(name, changes)
-                if known is not None:
-                    studies[name].tell(trial, known)
+                if self._tell_known(studies[name], trial, name, changes):
                     done += 1
                 elif self._may_begin(name, changes):
                     try:
@@ -224,13 +223,31 @@ class Search:
         study.enqueue_trial(RECIPE)
         return study
 
-    def _known_loss(self, name: str, changes: "Changes") -> float | None:
-        """The loss of a candidate that was finished before; None where it was not."""
+    def _tell_known(
+        self, study: "optuna.Study", trial: "optuna.Trial", name: str, changes: "Changes"
+    ) -> bool:
+        """Tell a study of a candidate that was finished or left before; whether it was."""
+        import optuna
+
         wanted = {"kind": "tuned", "backbone": name, **asdict(changes)}
+        labels, folds = self.partition.labels, self.partition.folds
         for each in self.finished:
             if wanted.items() <= each.candidate.settings.items():
-                return self.metric.loss(each.out_of_fold, self.partition.labels)
-        return None
+                losses = [
+                    self.metric.loss(each.out_of_fold[folds < count], labels[folds < count])
+                    for count in range(1, self.partition.fold_count + 1)
+                ]
+                for count, loss in enumerate(losses, 1):
+                    trial.report(loss, count)
+                study.tell(trial, losses[-1])
+                return True
+        for candidate, losses in self.answers.left():
+            if wanted.items() <= candidate.settings.items():
+                for count, loss in enumerate(losses, 1):
+                    trial.report(loss, count)
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                return True
+        return False
 
     def _may_begin(self, name: str, changes: "Changes") -> bool:
         """Whether a candidate is likely to be finished in time."""
@@ -267,6 +284,7 @@ class Search:
         candidate, started = candidate_of(backbone.spec, changes), time.monotonic()
         print(f"  trying {candidate.name}", flush=True)
         labels, folds = self.partition.labels, self.partition.folds
+        losses: list[float] = []
         epochs_left = changes.unfrozen_epochs * self.partition.fold_count
         last = time.monotonic()
 
@@ -283,6 +301,7 @@ class Search:
         for found in answers_by_fold(opened[name], changes, on_epoch):
             seen = folds < found.folds
             loss = self.metric.loss(found.out_of_fold[seen], labels[seen])
+            losses.append(loss)
             trial.report(loss, found.folds)
             last = time.monotonic()
             if found.folds < self.partition.fold_count and trial.should_prune():
@@ -291,7 +310,7 @@ class Search:
                     f"{self.metric.score(loss):.4f}: {candidate.name}",
                     flush=True,
                 )
-                self.pruned.append((candidate.name, loss))
+                self.answers.save_left(candidate, losses)
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
                 gc.collect()
                 return

@@ -156,6 +156,10 @@ def test_answers_come_back_as_they_were_kept(tmp_path, labels):
     assert [each.candidate for each in found] == [made[0].candidate, made[2].candidate]
     np.testing.assert_array_equal(found[1].out_of_fold, made[2].out_of_fold)
     assert not damaged.exists()
+    assert folder.left() == []
+    folder.save_left(made[1].candidate, [0.5, 0.25])
+    folder.save_left(made[2].candidate, [0.5])
+    assert folder.left() == [(made[1].candidate, [0.5, 0.25]), (made[2].candidate, [0.5])]
 
 
 def test_a_clock_keeps_time_for_the_end():
