@@ -106,10 +106,18 @@ def course(told: Told) -> str:
     figure = Figure(figsize=(7, 3.2), dpi=RESOLUTION)
     axes = figure.add_subplot()
     axes.plot(minutes, singles, "o", color="#7a869a", label="a candidate")
-    axes.step(minutes, best, where="post", color="#0b6e4f", label="the best ensemble so far")
+    # As good until now.
+    axes.step(
+        [*minutes, told.minutes],
+        [*best, best[-1]],
+        where="post",
+        color="#0b6e4f",
+        label="the best ensemble so far",
+    )
     axes.set_xlabel("minutes since the start")
     axes.set_ylabel(f"{metric.title}, out of fold")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * max(singles + best) or 1)
+    axes.set_xlim(left=0)
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     figure.tight_layout()

@@ -156,7 +156,7 @@ class Search:
         self._add(replace(found, seconds=time.monotonic() - before))
 
     def embedded(self, backbone: Backbone) -> Embedded:
-        """The embeddings of a backbone; from then on test images that it cannot read are left out."""
+        """The embeddings of a backbone; test images that it cannot read are left out from here."""
         source, whole = pretrained_source(backbone.spec, backbone.weights), self._whole
         found = embed(whole, source, self.features, self.openvino, self.workers)
         if not self._embedded_before and whole.test:
