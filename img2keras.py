@@ -133,7 +133,9 @@ def make(settings: Settings) -> None:
 
     # Which of them show the same picture, and who goes where?
     hashes, thumbnails = hashes_and_thumbnails(table)
+    table = table.drop(columns=["hash", "thumbnail"])
     groups = group_duplicates(table["sha1"], hashes, thumbnails, settings.near_distance)
+    del hashes, thumbnails
     fraction, seed = settings.valid_fraction, settings.seed
     if official is not None:
         splits = keep_official_split(table, groups, official, settings.split, fraction, seed)

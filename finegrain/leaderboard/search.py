@@ -45,6 +45,10 @@ RECIPE = {
 CAUTION = 1.15
 # Seconds of a backbone that was not trained yet, beside those of its passes.
 UNKNOWN_START = 20.0
+# The passes of its views take so many times what its embeddings took.
+VIEWS_TAKE = 2.5
+# What an image of the same size may take longer in a further backbone.
+LARGER = 5
 
 
 class OutOfTime(Exception):
@@ -91,7 +95,7 @@ class Search:
     lost: list[str] = field(default_factory=list)
     _whole: Partition = field(init=False)
     _embedded_before: bool = False
-    _seconds_a_pixel: float = 0.0
+    _embedding_took: dict[str, float] = field(default_factory=dict)
     _epoch_seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -137,7 +141,7 @@ class Search:
                 continue
             name, started = backbone.spec.name, time.monotonic()
             embedded[name] = self.embedded(backbone)
-            self._seconds_a_pixel = (time.monotonic() - started) / self._pixels(backbone)
+            self._embedding_took[name] = time.monotonic() - started
             self._regression(name, [name], embedded)
             if len(embedded) > 1:
                 self._regression(" and ".join(embedded), list(embedded), embedded)
@@ -168,12 +172,11 @@ class Search:
         kept = [name in self.partition.test for name in whole.test]
         return replace(found, test=found.test[:, kept])
 
-    def _pixels(self, backbone: Backbone) -> float:
-        return 2 * self.partition.images * backbone.spec.image_size**2
-
     def _embedding_seconds(self, backbone: Backbone) -> float:
-        """Roughly: a further backbone is larger than the first, so what that took is the least."""
-        return 3 * self._seconds_a_pixel * self._pixels(backbone)
+        """Roughly: a further backbone is larger than the first, and not only its images are."""
+        first = self.backbones[0]
+        larger = (backbone.spec.image_size / first.spec.image_size) ** 2
+        return LARGER * larger * self._embedding_took[first.spec.name]
 
     def _tune(self) -> None:
         """Train candidates, those that promise most first; halves of them end after few folds.
@@ -254,8 +257,9 @@ class Search:
         if name in self._epoch_seconds:
             epochs = changes.unfrozen_epochs * self.partition.fold_count
             return self.clock.fits(CAUTION * self._epoch_seconds[name] * epochs)
-        backbone = next(each for each in self.backbones if each.spec.name == name)
-        return self.clock.fits(UNKNOWN_START + self._embedding_seconds(backbone))
+        # Its store holds twice as many views, computed in full precision.
+        took = self._embedding_took.get(name)
+        return took is not None and self.clock.fits(UNKNOWN_START + VIEWS_TAKE * took)
 
     def _trial(
         self,
