@@ -80,6 +80,7 @@ class Settings:
 
 
 def main(settings: Settings) -> None:
+    from finegrain.datasets.manifest import category_ids
     from finegrain.datasets.unlabelled_images import unlabelled_images
     from finegrain.leaderboard.clock import Clock
     from finegrain.submission.submission import check_sample_fits, read_sample_submission
@@ -88,16 +89,15 @@ def main(settings: Settings) -> None:
     check(settings)
     data = make_data_set(settings)
     test = unlabelled_images(settings.test, data.classes, "--test") if settings.test else {}
-    sample = None
+    ids, sample = category_ids(data), None
     if settings.sample_submission is not None:
         sample = read_sample_submission(settings.sample_submission)
-        check_sample_fits(settings.format, sample, data.classes)
+        check_sample_fits(settings.format, sample, ids or data.classes)
 
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
     import numpy as np
 
-    from finegrain.datasets.manifest import category_ids
     from finegrain.leaderboard.answers import AnswerFolder
     from finegrain.leaderboard.contest import find_metric
     from finegrain.leaderboard.outcome import Outcome
@@ -118,9 +118,7 @@ def main(settings: Settings) -> None:
     backbones = open_backbones(settings)
     work = settings.output / "search" / contest_digest(settings, partition, backbones)
     counts = np.bincount(partition.labels, minlength=len(data.classes))
-    outcome = Outcome(
-        settings.output, metric, settings.format, sample, category_ids(data), counts / counts.sum()
-    )
+    outcome = Outcome(settings.output, metric, settings.format, sample, ids, counts / counts.sum())
     search = Search(
         partition,
         metric,
