@@ -144,7 +144,12 @@ def main(settings: Settings) -> None:
 
 
 def check(settings: Settings) -> None:
-    """Refuse flags that contradict each other."""
+    """Refuse what is wrong whatever the photographs are, before any is read."""
+    from finegrain.datasets.unlabelled_images import unlabelled_images
+
+    for text in settings.weights:
+        if not text.partition("=")[2]:
+            raise UserError(f"--weights {text} must be BACKBONE=FILE")
     if settings.test is None:
         return
     photos, test = settings.photos.resolve(), settings.test.resolve()
@@ -153,6 +158,7 @@ def check(settings: Settings) -> None:
             f"--test {settings.test} lies inside --photos {settings.photos}, so the test images "
             "would be learnt as a class; move it out, or name the folder of labelled photographs"
         )
+    unlabelled_images(settings.test, (), "--test")
 
 
 def make_data_set(settings: Settings):
@@ -198,8 +204,6 @@ def open_backbones(settings: Settings) -> list:
         named = []
         for text in settings.weights:
             name, _, file = text.partition("=")
-            if not file:
-                raise UserError(f"--weights {text} must be BACKBONE=FILE")
             check_weights_name(file)
             named.append(Backbone(find_backbone(name), file))
         return sorted(named, key=lambda each: each.spec.image_size)
@@ -254,7 +258,9 @@ def finish(settings: Settings, data, search, ensemble, outcome) -> None:
         print(f"model    {settings.output / 'model'}, {made.told}: {single[0]}", flush=True)
     with by_product("report.html"):
         minutes = search.clock.passed() / 60
-        notes = [f"{len(search.lost)} test images cannot be decoded."] if search.lost else []
+        lost = len(search.lost)
+        images = "test image" if lost == 1 else "test images"
+        notes = [f"{lost} {images} cannot be decoded."] if lost else []
         told = Told(
             search.partition,
             search.metric,

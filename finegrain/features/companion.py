@@ -32,8 +32,8 @@ class Companion:
         """What computes the mean of a model's feature map, and the store's features beside it."""
         return below_with_mean(model, self.cut)
 
-    def missing(self) -> bool:
-        """Whether no row of a plain photograph is there yet."""
+    def is_empty(self) -> bool:
+        """Whether it can be filled, and no row of a plain photograph is there yet."""
         return self.store.writable and not any(
             self.store.done(split)[rows[rows >= 0]].any() for split, rows in self.rows.items()
         )

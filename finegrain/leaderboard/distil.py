@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from scipy.special import softmax
 
 from finegrain.datasets.manifest import DataSet
 from finegrain.embeddings.logistic import fit_softmax
@@ -43,9 +44,9 @@ class SingleModel:
 
 
 def single_model(search: Search, ensemble: Ensemble) -> SingleModel:
-    """The best trained candidate, taught by the ensemble; else the best regression as a network.
+    """The best trained candidate, taught by the ensemble.
 
-    A search without time for another training gives the regression.
+    Without time for another training, logistic regression on the cheapest backbone.
     """
     tuned = [each for each in search.finished if each.candidate.settings["kind"] == "tuned"]
     labels = search.partition.labels
@@ -115,9 +116,7 @@ def _regression(search: Search) -> SingleModel:
     model = build_model(objective, backbone.spec, backbone.weights, size, classes, recorded)
     weights = [found.kernel.astype("float32"), found.bias.astype("float32")]
     model.get_layer(CATEGORY).set_weights(weights)
-    logits = found.logits(embedded.held_out[0])
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    held_out = shifted / shifted.sum(axis=1, keepdims=True)
+    held_out = softmax(found.logits(embedded.held_out[0]), axis=1)
     return SingleModel(
         objective.finished(model),
         held_out.astype(np.float32),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from finegrain.decode import UnreadableImage, open_rgb
@@ -15,6 +14,7 @@ from finegrain.leaderboard.contest import Metric, Score
 from finegrain.leaderboard.doubtful import Doubt, doubtful_labels, weak_classes
 from finegrain.leaderboard.ensemble import Ensemble, choose_ensemble
 from finegrain.leaderboard.partition import Partition
+from finegrain.report.page import page_templates
 from finegrain.whole_files import written_whole
 
 TEMPLATES = Path(__file__).parent / "page"
@@ -58,13 +58,6 @@ class DoubtCard:
 
 def write_page(file: Path, told: Told) -> None:
     """Write the page of a search, one file that fetches nothing."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
     labels = told.partition.labels
     out_of_fold = told.ensemble.mean("out_of_fold")
     doubts = doubtful_labels(out_of_fold, labels)
@@ -78,15 +71,19 @@ def write_page(file: Path, told: Told) -> None:
         }
         for each in told.finished
     ]
-    page = environment.get_template("leaderboard.html.jinja").render(
-        told=told,
-        rows=rows,
-        course=Markup(course(told)),
-        doubt_count=len(doubts),
-        doubts=cards(told.partition, doubts[:MOST_DOUBTS]),
-        weak=weak_classes(out_of_fold, labels),
-        classes=told.partition.classes,
-        style=Markup((TEMPLATES / "leaderboard.css").read_text(encoding="utf-8")),
+    page = (
+        page_templates(TEMPLATES)
+        .get_template("leaderboard.html.jinja")
+        .render(
+            told=told,
+            rows=rows,
+            course=Markup(course(told)),
+            doubt_count=len(doubts),
+            doubts=cards(told.partition, doubts[:MOST_DOUBTS]),
+            weak=weak_classes(out_of_fold, labels),
+            classes=told.partition.classes,
+            style=Markup((TEMPLATES / "leaderboard.css").read_text(encoding="utf-8")),
+        )
     )
     with written_whole(file) as beside:
         beside.write_text(page, encoding="utf-8", errors="backslashreplace")

@@ -37,13 +37,7 @@ def render_page(
     it: nothing is fetched, and no script runs but its own, which is known by its checksum.
     Of disagreements it takes how many there are, and those shown.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
+    environment = page_templates(TEMPLATES)
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
     asked = (headlines, measure_rows, measure_notes, run_facts, setting_rows, stage_rows)
     environment.globals |= {function.__name__: function for function in asked}
@@ -60,6 +54,17 @@ def render_page(
         script_checksum=base64.b64encode(checksum).decode("ascii"),
         split_names=SPLIT_NAMES,
         label_error_rule=RULE,
+    )
+
+
+def page_templates(folder: Path) -> jinja2.Environment:
+    """The templates of a folder: every name is escaped, and none may be left out."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
 
 

@@ -156,7 +156,7 @@ def _companion(session: Session) -> Companion | None:
     if store is None:
         return None
     companion = Companion(cut, store, _places(store, photos, session))
-    if companion.missing():
+    if companion.is_empty():
         return companion
     store.close()
     return None
@@ -205,8 +205,8 @@ def frozen_embeddings(
     judged, also = feed.judged(), None
     height, width = feed.frame.size
     is_whole = len(photos["train"].paths) == len(feed.data.paths("train"))
-    rounded = judged.precision == "auto" and waiting * height * width < REPAYING_PIXELS
-    if companion is not None and store is not None and is_whole and rounded and waiting:
+    is_exact = judged.precision == "auto" and waiting * height * width < REPAYING_PIXELS
+    if companion is not None and store is not None and is_whole and is_exact and waiting:
         # Trained layers stand on it, so nothing is rounded to 8 bits.
         both, also = companion.below(model), companion.write
         bfloat16 = keras.config.dtype_policy().name == MIXED_BFLOAT16
