@@ -7,14 +7,13 @@ import io
 import shlex
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from itertools import pairwise
 from typing import Any, NoReturn, TypeVar
 
 import tyro
 
+from finegrain.ctrl_c import ctrl_c_ends
 from finegrain.errors import UserError
 from finegrain.flags import check_flags, flag_name
 
@@ -40,15 +39,15 @@ def run_command(main: Callable[[Settings], None], settings_type: type[Settings])
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    sys.unraisablehook = partial(_interrupt_again, sys.unraisablehook)
     try:
-        settings = _parsed(settings_type)
-        # Imports what --help need not wait for.
-        from finegrain.outputs import outputs_ready
+        with ctrl_c_ends():
+            settings = _parsed(settings_type)
+            # Imports what --help need not wait for.
+            from finegrain.outputs import outputs_ready
 
-        check_flags(settings)
-        with outputs_ready(settings):
-            main(settings)
+            check_flags(settings)
+            with outputs_ready(settings):
+                main(settings)
     except UserError as error:
         _end_with(str(error))
     except OSError as error:
@@ -109,16 +108,6 @@ def _parsed(settings_type: type[Settings]) -> Settings:
     if begun.items() <= defaults.items():
         return settings
     return tyro.cli(settings_type, default=settings_type(**missing, **defaults | begun))
-
-
-def _interrupt_again(otherwise: Callable[[Any], Any], unraisable: Any) -> None:
-    """Let a Ctrl-C come again that Python could not raise, in a weak reference's callback."""
-    if unraisable.exc_type is KeyboardInterrupt:
-        main = threading.main_thread().ident
-        # To that thread, whose waiting it shall end.
-        threading.Timer(0.1, signal.pthread_kill, [main, signal.SIGINT]).start()
-    else:
-        otherwise(unraisable)
 
 
 def _end_with(sentence: str) -> NoReturn:

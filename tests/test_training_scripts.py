@@ -213,7 +213,7 @@ def test_ctrl_c_says_how_to_go_on(start_script, drawn_data, tmp_path):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert "Traceback" not in err
     assert f"go on with: python single_model.py --data {drawn_data} --run {run}" in err
 
