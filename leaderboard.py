@@ -69,6 +69,8 @@ class Settings:
     batch_size: BatchSize = 32
     # all stores together take at most so many gigabytes
     cache_gb: Gigabytes = 10.0
+    # what is likely to take more gigabytes of memory is left out of the search
+    memory_gb: Gigabytes = 6.0
     # on a CPU, compute with OpenVINO where it is installed and pays: faster by far
     openvino: bool = True
     # threads that read images; by default one for each core, 16 at most
@@ -114,9 +116,9 @@ def main(settings: Settings) -> None:
         f"{len(partition.held_out)} held back; {len(test)} to answer",
         flush=True,
     )
-    tell_known(test, partition)
     backbones = open_backbones(settings)
     work = settings.output / "search" / contest_digest(settings, partition, backbones)
+    known = tell_known(test, partition, work, settings.workers)
     counts = np.bincount(partition.labels, minlength=len(data.classes))
     outcome = Outcome(settings.output, metric, settings.format, sample, ids, counts / counts.sum())
     search = Search(
@@ -132,11 +134,12 @@ def main(settings: Settings) -> None:
         settings.seed,
         settings.openvino,
         settings.workers,
+        settings.memory_gb,
         outcome.write,
     )
     try:
         ensemble = search.run()
-        finish(settings, data, search, ensemble, outcome)
+        finish(settings, data, search, ensemble, outcome, known)
     except KeyboardInterrupt:
         if (settings.output / "leaderboard.json").is_file():
             tell(settings, outcome)
@@ -179,24 +182,24 @@ def make_data_set(settings: Settings):
     return open_data_set(folder)
 
 
-def tell_known(test: dict[str, Path], partition) -> None:
-    """Say which test images stand among the labelled ones, byte for byte."""
-    from finegrain.datasets.gather import checksum
+def tell_known(test: dict[str, Path], partition, work: Path, workers: int) -> str:
+    """Say which test images stand among the labelled ones; what the page says of it, or nothing."""
+    from finegrain.leaderboard.known_test import known_test_images
 
-    labelled = set(partition.checksums.values())
-    known = [path for path in test.values() if path.is_file() and checksum(path)[0] in labelled]
-    if known:
-        stand = "stands" if len(known) == 1 else "stand"
-        print(
-            f"notice  {len(known)} of the test images {stand} among the photographs too, such as "
-            f"{known[0].name}: a score on them flatters",
-            flush=True,
-        )
+    labelled = [*partition.known, *partition.held_out]
+    known = known_test_images(test, labelled, work / "known-test.json", workers) if test else []
+    if not known:
+        return ""
+    stand = "test image stands" if len(known) == 1 else "test images stand"
+    said = f"{len(known)} {stand} among the photographs too, such as {test[known[0]].name}"
+    print(f"notice  {said}: a score on them flatters", flush=True)
+    return f"{said}."
 
 
 def open_backbones(settings: Settings) -> list:
-    """The backbones whose weights can be had, the cheapest first; else the one that comes along."""
-    from finegrain.leaderboard.search import Backbone
+    """The backbones whose weights can be had, in the order they are tried; else the shipped one."""
+    from finegrain.leaderboard.cost import in_order
+    from finegrain.leaderboard.variant import Backbone
     from finegrain.models.backbone import build_backbone, check_weights_name
     from finegrain.models.backbone_table import find_backbone
 
@@ -206,7 +209,7 @@ def open_backbones(settings: Settings) -> list:
             name, _, file = text.partition("=")
             check_weights_name(file)
             named.append(Backbone(find_backbone(name), file))
-        return sorted(named, key=lambda each: each.spec.image_size)
+        return in_order(named)
     found = []
     for name in BACKBONES:
         spec = find_backbone(name)
@@ -217,7 +220,7 @@ def open_backbones(settings: Settings) -> list:
             break
         found.append(Backbone(spec, "imagenet"))
     if found:
-        return found
+        return in_order(found)
     spec = find_backbone(SHIPPED)
     print(f"notice  the small backbone that comes along, {SHIPPED}, is taken instead", flush=True)
     assert spec.shipped_weights is not None
@@ -241,7 +244,7 @@ def contest_digest(settings: Settings, partition, backbones: list) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-def finish(settings: Settings, data, search, ensemble, outcome) -> None:
+def finish(settings: Settings, data, search, ensemble, outcome, known: str) -> None:
     """The single model, the page, and where everything lies."""
     from finegrain.leaderboard.contest import measured
     from finegrain.leaderboard.distil import save_run, single_model
@@ -261,6 +264,7 @@ def finish(settings: Settings, data, search, ensemble, outcome) -> None:
         lost = len(search.lost)
         images = "test image" if lost == 1 else "test images"
         notes = [f"{lost} {images} cannot be decoded."] if lost else []
+        notes += [known] if known else []
         told = Told(
             search.partition,
             search.metric,

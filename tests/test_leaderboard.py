@@ -9,6 +9,7 @@ import time
 
 import pytest
 from commands import REPOSITORY
+from PIL import Image
 
 CLASSES, PER_CLASS = 4, 14
 WEIGHTS = REPOSITORY / "finegrain/models/weights/xception_small.weights.h5"
@@ -32,7 +33,11 @@ def contest(tmp_path_factory):
     (folder / "test" / "broken.jpg").write_bytes(b"no picture")
     known = next((folder / "photos").rglob("*.jpg"))
     shutil.copy(known, folder / "test" / "known.jpg")
-    right["known"] = known.stem.rpartition("_")[0]
+    with Image.open(known) as picture:
+        half = (picture.width // 2, picture.height // 2)
+        picture.resize(half).save(folder / "test" / "smaller.jpg")
+    for name in ("known", "smaller"):
+        right[name] = known.stem.rpartition("_")[0]
     return folder, right
 
 
@@ -73,7 +78,7 @@ def test_a_search_ends_with_a_submission_and_what_to_expect(searched, contest):
     # The shortest road first, then the recipe as it is.
     assert said.index("logistic regression on xception_small") < said.index("trying xception_small")
     assert "modern recipe\n" in said
-    assert "1 of the test images stands among the photographs too" in said
+    assert "2 test images stand among the photographs too, such as " in said
 
 
 def test_the_page_tells_what_was_tried(searched):
@@ -81,6 +86,7 @@ def test_the_page_tells_what_was_tried(searched):
     page = (output / "report.html").read_text()
     assert "logistic regression on xception_small" in page and "modern recipe" in page
     assert "1 test image cannot be decoded" in page
+    assert "2 test images stand among the photographs too" in page
     assert page.count("<svg") == 1 and "http" not in page.split("</style>")[1].split("<svg")[0]
 
 
@@ -144,6 +150,25 @@ def test_minutes_are_kept(contest, script, tmp_path):
     assert time.monotonic() - started < 42 * 2
     assert not list((tmp_path / "answer").glob("submission*"))
     assert (tmp_path / "answer" / "model" / "model.keras").is_file()
+
+
+def test_what_takes_too_much_memory_is_left_out(contest, script, tmp_path):
+    folder, right = contest
+    done = script(
+        *("leaderboard.py", "--photos", folder / "photos", "--test", folder / "test", *FLAGS),
+        *("--trials", 2, "--memory-gb", 0.02, "--output", tmp_path / "answer"),
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout
+    assert "notice  training xception_small is likely to take" in said
+    assert "give more --memory-gb or a smaller --batch-size" in said and "out of fold" in said
+    assert rows_of(tmp_path / "answer" / "submission.csv").keys() == {*right, "broken"}
+    done = script(
+        *("leaderboard.py", "--photos", folder / "photos", *FLAGS),
+        *("--trials", 0, "--memory-gb", 0.0001, "--output", tmp_path / "none"),
+    )
+    assert done.returncode == 2 and "give more --memory-gb" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

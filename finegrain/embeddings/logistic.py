@@ -74,13 +74,49 @@ class Softmax:
         return float((self.logits(embeddings).argmax(axis=1) != labels).mean())
 
 
+class RegressionPath:
+    """Logistic regressions on standardised embeddings, of ever larger C, as they are asked for.
+
+    The standardisation is folded into them. The same rows give the same numbers.
+
+    Args:
+        embeddings, labels: (N, D) and class indices (N,) to learn from.
+        classes: C, of which some may have no image.
+
+    Raises:
+        UserError: all images are of one class.
+    """
+
+    def __init__(self, embeddings: np.ndarray, labels: np.ndarray, classes: int):
+        self._found: list[Softmax] = []
+        self._coming = _softmaxes(embeddings, labels, classes)
+        self.at(0)
+
+    def at(self, place: int) -> Softmax:
+        """The regression with the C of that place in `STRENGTHS`."""
+        while len(self._found) <= place:
+            self._found.append(next(self._coming))
+        return self._found[place]
+
+    def computed(self) -> list[Softmax]:
+        """Those of the first places, as far as they were asked for."""
+        return list(self._found)
+
+    def best(self, embeddings: np.ndarray, labels: np.ndarray) -> int:
+        """The place, from small values of C up, before the log loss of others becomes worse."""
+        least = self.at(0).log_loss(embeddings, labels)
+        for place in range(1, len(STRENGTHS)):
+            loss = self.at(place).log_loss(embeddings, labels)
+            if loss >= least:
+                return place - 1
+            least = loss
+        return len(STRENGTHS) - 1
+
+
 def fit_softmax(
     train: tuple[np.ndarray, np.ndarray], valid: tuple[np.ndarray, np.ndarray], classes: int
 ) -> Softmax:
-    """Logistic regression on standardised embeddings, the standardisation folded into it.
-
-    C is chosen by the log loss of the validation embeddings, from small values up until one is
-    worse than the last. The same rows give the same numbers.
+    """Logistic regression whose C is chosen by the log loss of the validation embeddings.
 
     Args:
         train, valid: embeddings (N, D) and class indices (N,).
@@ -89,9 +125,13 @@ def fit_softmax(
     Raises:
         UserError: all training images are of one class.
     """
+    path = RegressionPath(*train, classes)
+    return path.at(path.best(*valid))
+
+
+def _softmaxes(embeddings: np.ndarray, labels: np.ndarray, classes: int) -> Iterator[Softmax]:
     from sklearn.preprocessing import StandardScaler
 
-    embeddings, labels = train
     present = np.unique(labels)
     if len(present) < 2:
         raise UserError(
@@ -100,16 +140,9 @@ def fit_softmax(
     scaler = StandardScaler().fit(embeddings)
     work = 4 * embeddings.size * len(present)
     steps = int(np.clip(MOST_WORK / work, LEAST_STEPS, MOST_STEPS))
-    best, least = None, np.inf
     standardised = scaler.transform(embeddings)
     for fit in fits(standardised, labels, steps=steps, tolerance=TOLERANCE):
-        softmax = _folded(fit, scaler.mean_, scaler.scale_, present, classes)
-        loss = softmax.log_loss(*valid)
-        if best is not None and loss >= least:
-            break
-        best, least = softmax, loss
-    assert best is not None
-    return best
+        yield _folded(fit, scaler.mean_, scaler.scale_, present, classes)
 
 
 def _folded(

@@ -7,6 +7,13 @@ from dataclasses import dataclass, field
 FOR_THE_END = 10.0
 
 
+class OutOfTime(Exception):
+    """The minutes are over before something is finished."""
+
+    def __str__(self) -> str:
+        return "the minutes are over"
+
+
 @dataclass
 class Clock:
     """How much time is left of so many seconds; None is without end.
@@ -37,3 +44,8 @@ class Clock:
     def fits(self, seconds: float) -> bool:
         """Whether something that takes so long can still be begun."""
         return seconds <= self.left()
+
+    def check(self) -> None:
+        """Raise `OutOfTime` where the end is to be made ready."""
+        if not self.fits(0):
+            raise OutOfTime

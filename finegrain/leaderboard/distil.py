@@ -4,7 +4,7 @@ It learns the labels and, half and half, what the ensemble answers out of fold: 
 arXiv 1503.02531, section 2, at a temperature of 1.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,15 @@ from scipy.special import softmax
 
 from finegrain.datasets.manifest import DataSet
 from finegrain.embeddings.logistic import fit_softmax
+from finegrain.errors import UserError
+from finegrain.leaderboard.answers import Answers
+from finegrain.leaderboard.changes import Changes
+from finegrain.leaderboard.clock import OutOfTime
 from finegrain.leaderboard.ensemble import Ensemble
-from finegrain.leaderboard.search import OutOfTime, Search
-from finegrain.leaderboard.tuned import HELD_OUT, Changes, Training, TunedBackbone
+from finegrain.leaderboard.fold_training import Training
+from finegrain.leaderboard.search import Search
+from finegrain.leaderboard.tuned import HELD_OUT, TunedBackbone
+from finegrain.leaderboard.variant import Backbone, Variant, recorded_variant
 from finegrain.models.backbone import BACKBONE_LAYER, weights_digest
 from finegrain.models.heads import CATEGORY
 from finegrain.records import check_type
@@ -37,72 +43,66 @@ class SingleModel:
     model: keras.Model
     held_out: np.ndarray
     settings: StageSettings
-    backbone: str
-    weights: str
+    backbone: Backbone
     image_size: tuple[int, int]
     told: str
 
 
 def single_model(search: Search, ensemble: Ensemble) -> SingleModel:
-    """The best trained candidate, taught by the ensemble.
+    """The best trained candidate for whose training there is time, taught by the ensemble.
 
-    Without time for another training, logistic regression on the cheapest backbone.
+    Else logistic regression on the frozen backbone that did best alone.
     """
-    tuned = [each for each in search.finished if each.candidate.settings["kind"] == "tuned"]
-    labels = search.partition.labels
     search.clock.reserved = 0.0
-    if tuned:
-        best = min(tuned, key=lambda each: search.metric.loss(each.out_of_fold, labels))
-        # All known images, where a fold leaves one of K out.
-        if search.clock.fits(best.seconds / (search.partition.fold_count - 1)):
+    for each in _best_first(search, "tuned"):
+        settings = each.candidate.settings
+        variant = recorded_variant(settings, search.backbones)
+        changes = Changes(**{name: settings[name] for name in Changes.__dataclass_fields__})
+        if search.clock.fits(search.pace.single(variant, changes.unfrozen_epochs)):
             try:
-                return _taught(search, ensemble, best.candidate.settings)
-            except OutOfTime:
-                pass
+                # Pairs are of one class or of two, which a label shared by several cannot say.
+                return _taught(search, ensemble, variant, replace(changes, pair_loss="none"))
+            except (OutOfTime, UserError) as error:
+                print(f"notice  no single model by {variant.name}: {error}", flush=True)
     return _regression(search)
 
 
-def _taught(search: Search, ensemble: Ensemble, settings: dict[str, Any]) -> SingleModel:
+def _best_first(search: Search, kind: str) -> list[Answers]:
+    labels = search.partition.labels
+    found = [each for each in search.finished if each.candidate.settings["kind"] == kind]
+    return sorted(found, key=lambda each: search.metric.loss(each.out_of_fold, labels))
+
+
+def _taught(search: Search, ensemble: Ensemble, variant: Variant, changes: Changes) -> SingleModel:
     partition = search.partition
-    backbone = next(each for each in search.backbones if each.spec.name == settings["backbone"])
-    changes = Changes(**{name: settings[name] for name in Changes.__dataclass_fields__})
-    opened = TunedBackbone(
-        partition,
-        backbone.spec,
-        backbone.weights,
-        search.stores,
-        search.batch_size,
-        search.seed,
-        search.openvino,
-        search.workers,
-    )
+    opened = TunedBackbone(partition, variant, search.means())
     try:
         hard = np.eye(len(partition.classes), dtype=np.float32)[partition.labels]
         soft = (1 - TAUGHT) * hard + TAUGHT * ensemble.mean("out_of_fold")
-        known = len(partition.known)
-        training = Training(opened, changes, known, soft.astype(np.float32))
-
-        def on_epoch() -> None:
-            if not search.clock.fits(0):
-                raise OutOfTime("the single model")
-
-        training.learn(np.arange(known), partition.fold_count, on_epoch)
+        everything = np.arange(len(partition.known))
+        training = Training(opened, changes, everything, soft.astype(np.float32))
+        training.learn(everything, partition.fold_count, search.clock.check)
         held_out = training.answer(HELD_OUT, np.arange(len(partition.held_out)))
         return SingleModel(
             training.finished(),
             held_out.astype(np.float32),
             opened.settings(changes),
-            backbone.spec.name,
-            backbone.weights,
+            variant.backbone,
             opened.frame.size,
-            "taught by the ensemble",
+            f"{variant.name}, taught by the ensemble",
         )
     finally:
         opened.close()
 
 
 def _regression(search: Search) -> SingleModel:
-    partition, backbone = search.partition, search.backbones[0]
+    partition = search.partition
+    alone = [
+        each.candidate.settings["backbones"][0]
+        for each in _best_first(search, "regression")
+        if len(each.candidate.settings["backbones"]) == 1
+    ]
+    backbone = next(each for each in search.backbones if each.spec.name == alone[0])
     embedded = search.embedded(backbone)
     out = partition.folds == 0
     train = embedded.known[0, ~out], partition.labels[~out]
@@ -121,10 +121,9 @@ def _regression(search: Search) -> SingleModel:
         objective.finished(model),
         held_out.astype(np.float32),
         settings,
-        backbone.spec.name,
-        backbone.weights,
+        backbone,
         size,
-        "logistic regression on a frozen backbone",
+        f"logistic regression on {backbone.spec.name}, frozen",
     )
 
 
@@ -135,11 +134,11 @@ def save_run(single: SingleModel, data: DataSet, folder: Path) -> None:
         "recipe": "softmax",
         "defaults": "modern",
         "settings": single.settings.recorded(),
-        "backbone": single.backbone,
+        "backbone": single.backbone.spec.name,
         "precision": "float32",
         "image_size": list(single.image_size),
         "data": describe_data(data),
-        "weights": {"name": single.weights, "digest": weights_digest(backbone)},
+        "weights": {"name": single.backbone.weights, "digest": weights_digest(backbone)},
         "heads": [CATEGORY],
     }
     for name in ("config.json", "classes.json", "graph.zip", "graph-rounded.zip"):

@@ -11,7 +11,7 @@ from scipy.special import softmax
 from finegrain.embeddings.export import export_embeddings
 from finegrain.embeddings.export_file import Export
 from finegrain.embeddings.feature_file import FeatureFile
-from finegrain.embeddings.logistic import Softmax, fit_softmax
+from finegrain.embeddings.logistic import RegressionPath, Softmax
 from finegrain.embeddings.photographs import FLIP, ExportedPhotos, ViewPlan
 from finegrain.embeddings.source import EmbeddingSource
 from finegrain.leaderboard.answers import Answers, Candidate
@@ -91,6 +91,15 @@ def _views(features: FeatureFile, split: str, paths: Sequence[Path]) -> np.ndarr
     return found
 
 
+def regression_bytes(embedded: Sequence[Embedded]) -> int:
+    """What logistic regression on embeddings is likely to take in memory.
+
+    They stand there twice, alone and side by side; what is learnt, as it is and standardised.
+    """
+    own = sum(part.nbytes for each in embedded for part in (each.known, each.held_out, each.test))
+    return 2 * own + 2 * sum(each.known.nbytes for each in embedded)
+
+
 def regression(
     name: str,
     backbones: Sequence[str],
@@ -101,21 +110,31 @@ def regression(
     """Logistic regression on the embeddings of one or several backbones, side by side.
 
     It learns each image as it is and mirrored, and answers with the mean of both. How strongly it
-    is held down is chosen on the images of the fold, by the log loss.
+    is held down is chosen for each fold by the log loss of the next one, so that no answer out of
+    fold is chosen by its own label.
     """
     started = time.monotonic()
     known, held_out, test = (
         np.concatenate([getattr(each, of) for each in embedded], axis=2)
         for of in ("known", "held_out", "test")
     )
-    classes = len(partition.classes)
+    classes, labels = len(partition.classes), partition.labels
+    folds = [partition.folds == fold for fold in range(partition.fold_count)]
     out_of_fold = np.zeros((known.shape[1], classes))
     others = np.zeros((held_out.shape[1], classes)), np.zeros((test.shape[1], classes))
-    for fold in range(partition.fold_count):
-        out = partition.folds == fold
-        labels = partition.labels
-        learnt = np.concatenate(list(known[:, ~out])), np.tile(labels[~out], 2)
-        found = fit_softmax(learnt, (known[0, out], labels[out]), classes)
+
+    def path_without(out: np.ndarray) -> RegressionPath:
+        rows = np.concatenate(list(known[:, ~out]))
+        return RegressionPath(rows, np.tile(labels[~out], 2), classes)
+
+    best, computed = [], []
+    for out in folds:
+        path = path_without(out)
+        best.append(path.best(known[0, out], labels[out]))
+        computed.append(path.computed())
+    for fold, out in enumerate(folds):
+        place, there = best[(fold + 1) % len(folds)], computed[fold]
+        found = there[place] if place < len(there) else path_without(out).at(place)
         out_of_fold[out] = _answer(found, known[:, out])
         for total, both in zip(others, (held_out, test), strict=True):
             total += _answer(found, both) / partition.fold_count

@@ -24,6 +24,7 @@ class BackboneSpec:
         image_size: side of the square input it was pretrained at, in pixels.
         preprocessing: mode of `finegrain.models.layers.Preprocess`.
         unfreeze_from: first layer that stage 2 trains, a name; None takes the last fifth.
+        more_from: an earlier one, for about twice as many blocks; None where none is known.
         scales_with_weights: `build` adds a scaling of the input only with ImageNet weights.
         shipped_weights: a file that comes with the project, where there are no ImageNet weights.
     """
@@ -36,6 +37,7 @@ class BackboneSpec:
     arguments: dict[str, Any] = field(default_factory=lambda: {"include_top": False})
     scales_with_weights: bool = False
     shipped_weights: str | None = None
+    more_from: str | None = None
 
 
 def listed_backbones() -> dict[str, BackboneSpec]:
@@ -43,7 +45,14 @@ def listed_backbones() -> dict[str, BackboneSpec]:
     apps = keras.applications
     narrow = {"include_top": False, "alpha": 0.35}
     rows = [
-        BackboneSpec("xception", apps.Xception, 299, "tf", "block12_sepconv1_act"),
+        BackboneSpec(
+            "xception",
+            apps.Xception,
+            299,
+            "tf",
+            "block12_sepconv1_act",
+            more_from="block10_sepconv1_act",
+        ),
         BackboneSpec(
             "xception_small",
             XceptionSmall,
@@ -52,8 +61,9 @@ def listed_backbones() -> dict[str, BackboneSpec]:
             "block12_sepconv1_act",
             {},
             shipped_weights=XCEPTION_SMALL_WEIGHTS,
+            more_from="block10_sepconv1_act",
         ),
-        BackboneSpec("inception_v3", apps.InceptionV3, 299, "tf", "mixed8"),
+        BackboneSpec("inception_v3", apps.InceptionV3, 299, "tf", "mixed8", more_from="mixed6"),
         BackboneSpec("inception_resnet_v2", apps.InceptionResNetV2, 299, "tf", "mixed_7a"),
         BackboneSpec("resnet50", apps.ResNet50, 224, "caffe", "conv5_block1_1_conv"),
         BackboneSpec("vgg16", apps.VGG16, 224, "caffe", "block5_conv1"),
@@ -66,11 +76,25 @@ def listed_backbones() -> dict[str, BackboneSpec]:
                 "none",
                 "block6a_expand_conv",
                 scales_with_weights=True,
+                more_from="block5a_expand_conv",
             )
             for number, size in enumerate((224, 240, 260, 300, 380))
         ),
-        BackboneSpec("mobilenet_v2", apps.MobileNetV2, 224, "tf", "block_13_expand"),
-        BackboneSpec("mobilenet_v2_0.35", apps.MobileNetV2, 224, "tf", "block_13_expand", narrow),
+        *(
+            BackboneSpec(
+                name,
+                apps.MobileNetV2,
+                224,
+                "tf",
+                "block_13_expand",
+                arguments,
+                more_from="block_10_expand",
+            )
+            for name, arguments in (
+                ("mobilenet_v2", {"include_top": False}),
+                ("mobilenet_v2_0.35", narrow),
+            )
+        ),
         BackboneSpec("densenet121", apps.DenseNet121, 224, "torch", "conv5_block1_0_bn"),
     ]
     return {row.name: row for row in rows}
