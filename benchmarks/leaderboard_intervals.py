@@ -8,21 +8,17 @@ what is left, and compares what was expected with the score on the hidden part. 
 command goes on; splits may be added to later.
 """
 
-import csv
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from side_by_side.commands import call
-from side_by_side.data_sets import make_data_set
+from side_by_side.contest import make_contest, read_probabilities, true_score
 
 from finegrain.command import run_command
-from finegrain.datasets.manifest import DataSet, open_data_set
 from finegrain.errors import UserError
 from finegrain.flags import Count, CountOrZero, ProperShare
-from finegrain.leaderboard.contest import MetricName, find_metric
+from finegrain.leaderboard.contest import MetricName
 from finegrain.whole_files import written_whole
 
 HEADER = "| split | expected | interval | true | within |\n|---|---|---|---|---|"
@@ -63,9 +59,7 @@ def one_split(settings: Settings, seed: int) -> dict:
     folder = settings.output / f"split-{seed}"
     kept = folder / f"{settings.metric}-{settings.trials}.json"
     if not kept.is_file():
-        make_data_set(settings.source, folder / "data", seed, 0.1, settings.test_fraction)
-        data = open_data_set(folder / "data")
-        right = lay_out(data, folder)
+        right = make_contest(settings.source, folder, seed, settings.test_fraction)
         answer = folder / f"answer-{settings.metric}"
         call(
             "leaderboard.py",
@@ -77,7 +71,8 @@ def one_split(settings: Settings, seed: int) -> dict:
             weights=settings.weights,
             seed=seed,
         )
-        true = score(settings, answer / "submission.csv", data.classes, right)
+        answers = read_probabilities(answer / "submission.csv")
+        true = true_score(settings.metric, *answers, right)
         summary = json.loads((answer / "leaderboard.json").read_text(encoding="utf-8"))
         low, high = summary["interval"]
         row = {
@@ -90,34 +85,6 @@ def one_split(settings: Settings, seed: int) -> dict:
         with written_whole(kept) as file:
             file.write_text(json.dumps(row), encoding="utf-8")
     return json.loads(kept.read_text(encoding="utf-8"))
-
-
-def lay_out(data: DataSet, folder: Path) -> dict[str, str]:
-    """Labelled photographs in class folders, and test images by number; id -> class of these."""
-    for split in ("train", "valid"):
-        for path in data.paths(split):
-            place(path, folder / "photos" / path.parent.name / path.name)
-    right = {}
-    for number, path in enumerate(data.paths("test")):
-        place(path, folder / "test" / f"{number}{path.suffix}")
-        right[str(number)] = path.parent.name
-    return right
-
-
-def place(path: Path, target: Path) -> None:
-    """Hard-link a photograph, unless it stands there."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.exists():
-        os.link(path.resolve(), target)
-
-
-def score(settings: Settings, submission: Path, classes: list[str], right: dict[str, str]) -> float:
-    """The true score of a submission of probabilities."""
-    with submission.open(encoding="utf-8", newline="") as file:
-        rows = {row["id"]: [float(row[name]) for name in classes] for row in csv.DictReader(file)}
-    labels = np.array([classes.index(right[name]) for name in rows])
-    metric = find_metric(settings.metric)
-    return metric.score(metric.loss(np.array(list(rows.values()), np.float32), labels))
 
 
 def line(seed: int, row: dict) -> str:

@@ -65,8 +65,8 @@ class Tuning:
         """Try what can be tried."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)
-        study = optuna.create_study(pruner=pruner)
         sampler = optuna.samplers.TPESampler(seed=self.means.seed, n_startup_trials=6)
+        study = optuna.create_study(sampler=sampler, pruner=pruner)
         names = [each.name for b in backbones for each in (usual(b), *unusual(b))]
         first = [usual(backbone) for backbone in backbones]
         waiting, dropped, done = list(first), set[Variant](), 0
@@ -92,7 +92,8 @@ class Tuning:
                     fixed |= RECIPE
                 if fixed.get(EPOCHS, max(CHOICES[EPOCHS])) > max(epochs):
                     fixed[EPOCHS] = max(epochs)
-                study.sampler = optuna.samplers.PartialFixedSampler(fixed, sampler)
+                # What it does not name the sampler chooses.
+                study.enqueue_trial(fixed)
                 trial = study.ask()
                 trial.suggest_categorical(VARIANT, names)
                 changes = _suggested(trial)

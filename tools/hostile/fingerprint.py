@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 # Times differ from call to call, and so do the bytes of model.keras, which holds one.
-OF_THE_MOMENT = ("seconds", "preparation", "digests")
+OF_THE_MOMENT = ("seconds", "preparation", "digests", "minutes", "finished")
 # Names a file by its bytes, model.keras among them.
 DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 # Written by other projects, with times or names of the moment inside; that they stand is enough.
@@ -66,6 +66,8 @@ def digest(path: Path) -> str:
             return _arrays(path)
         if path.suffix == ".keras":
             return _keras_model(path)
+        if path.suffix == ".npz":
+            return _sha1(json.dumps(_candidate(path), sort_keys=True).encode())
         if path.name == "history.csv":
             rows = csv.DictReader(io.StringIO(content.decode()))
             return _sha1(json.dumps(_lasting(list(rows))).encode())
@@ -94,6 +96,14 @@ def _arrays(file) -> str:
     with h5py.File(file, "r") as opened:
         opened.visititems(note)
     return _sha1(repr(sorted(found)).encode())
+
+
+def _candidate(path: Path) -> list:
+    """What a search keeps of a candidate: arrays, and a JSON about it."""
+    with np.load(path, allow_pickle=False) as parts:
+        about = _lasting(json.loads(str(parts["about"]))) if "about" in parts else None
+        arrays = {name: parts[name] for name in sorted(parts.files) if name != "about"}
+    return [about, [[name, _sha1(array.tobytes())] for name, array in arrays.items()]]
 
 
 def _keras_model(path: Path) -> str:

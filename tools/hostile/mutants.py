@@ -110,7 +110,9 @@ def lay_out_special_files(folder: Path, rng: np.random.Generator, odd_names: boo
     for name in chosen:
         SPECIAL[name](folder)
     if odd_names:
-        photo = sorted(folder.parent.rglob("*.jpg"))[0].read_bytes()
+        # One that an earlier case laid there may be a link to nothing.
+        photos = sorted(folder.parent.rglob("*.jpg"))
+        photo = next(path for path in photos if path.is_file()).read_bytes()
         for name in ("new\nline.jpg", "ünï ☃.jpg", "-dash.jpg", "a'b\"c.jpg", " .jpg"):
             (folder / name).write_bytes(photo)
         (Path(os.fsdecode(os.fsencode(folder) + b"/\xff\xfe.jpg"))).write_bytes(photo)

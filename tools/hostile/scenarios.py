@@ -204,6 +204,13 @@ def _steps() -> list[Scenario]:
             *"--format probabilities --sample-submission sample.csv".split(),
             needs=SINGLE,
         ),
+        _scenario(
+            "leaderboard",
+            "leaderboard.py",
+            *"--photos photos --test test --output new/answer --trials 1 --no-openvino".split(),
+            *"--weights CampaignNet=none --batch-size 8".split(),
+            needs=("photos",),
+        ),
     ]
 
 
