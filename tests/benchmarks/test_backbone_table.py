@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 from commands import REPOSITORY
 
 from finegrain.models.backbone import build_backbone
@@ -16,6 +17,7 @@ def table(output, *flags):
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.thorough
 def test_a_row_is_measured_once(tmp_path):
     flags = ("--only", "xception_small", "--batch-size", "2", "--batches", "1")
     done = table(tmp_path, *flags)

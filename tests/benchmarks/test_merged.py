@@ -53,6 +53,7 @@ def test_results_stand_in_a_table(script, tmp_path):
     assert "$ python" not in done.stdout
 
 
+@pytest.mark.thorough
 def test_both_exports_are_measured_on_the_same_photographs(script, tmp_path):
     done = script(
         "benchmarks/export_speed.py",

@@ -78,7 +78,7 @@ def measured(**flags):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="what a process takes differs by platform")
 @pytest.mark.parametrize("name", sorted(bird_models()))
 def test_estimates_are_near_measured_peaks_of_the_bird_models(name):
@@ -95,9 +95,19 @@ def test_estimates_are_near_measured_peaks_of_the_bird_models(name):
         # and modern, and the fine-tuning of the flowers' recipe.
         {"model": "xception", "unfreeze-from": "none"},
         {"model": "xception", "unfreeze-from": "105", "optimizer": "sgd"},
-        {"model": "xception", "unfreeze-from": "105", "optimizer": "sgd", "batch-size": 128},
-        {"model": "xception", "unfreeze-from": "105", "optimizer": "adamw"},
-        {"model": "resnet50", "unfreeze-from": "0"},
+        *(
+            pytest.param(recipe, marks=pytest.mark.thorough)
+            for recipe in (
+                {
+                    "model": "xception",
+                    "unfreeze-from": "105",
+                    "optimizer": "sgd",
+                    "batch-size": 128,
+                },
+                {"model": "xception", "unfreeze-from": "105", "optimizer": "adamw"},
+                {"model": "resnet50", "unfreeze-from": "0"},
+            )
+        ),
     ],
     ids=lambda recipe: "-".join(map(str, recipe.values())),
 )

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from finegrain.models.networks import XceptionSmall
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +51,7 @@ def pretrain(folder: Path, *flags: str) -> str:
     return done.stdout
 
 
+@pytest.mark.thorough
 def test_it_trains_goes_on_and_writes_weights_that_load(tmp_path):
     first = pretrain(tmp_path, "--epochs", "1")
     assert "20 pictures of 4 breeds" in first
