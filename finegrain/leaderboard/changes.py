@@ -16,6 +16,8 @@ class Changes:
     dropout: float = 0.3
     weight_decay: float = 0.02
     pair_loss: str = "none"
+    pooling: str = "mean"
+    neck: str = "none"
 
     @property
     def told(self) -> str:

@@ -28,7 +28,11 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "dropout": (0.0, 0.3, 0.5),
     "weight_decay": (0.0, 0.02, 0.1),
     "pair_loss": ("none", "supervised-contrastive"),
+    "pooling": ("mean", "gem"),
+    "neck": ("none", "bn"),
 }
+# Of these a candidate changes so many of the best one's: few are tried, and most changes hurt.
+CHANGED = 2
 EPOCHS, VARIANT = "unfrozen_epochs", "variant"
 RECIPE = asdict(Changes())
 
@@ -38,10 +42,10 @@ class Tuning:
     """Candidates one after the other, until the minutes or the trials are over.
 
     The recipe as it is comes first, on each backbone; then on other variants of the backbone that
-    did best; then changes of it on the best variant, by a tree-structured Parzen estimator
-    (Bergstra et al. 2011). What is among the worse half after one, two or four folds is left
-    (successive halving, Jamieson and Talwalkar 2016), save a backbone's first candidate, since even
-    a weaker one may know what the others do not.
+    did best; then changes of the best candidate, two at a time, on its variant, by a
+    tree-structured Parzen estimator (Bergstra et al. 2011). What is among the worse half after one,
+    two or four folds is left (successive halving, Jamieson and Talwalkar 2016), save a backbone's
+    first candidate, since even a weaker one may know what the others do not.
 
     Attributes:
         trials: so many candidates at most; None as many as the minutes allow.
@@ -88,8 +92,7 @@ class Tuning:
                     dropped.add(variant)
                     continue
                 fixed: dict[str, Any] = {VARIANT: variant.name}
-                if is_first:
-                    fixed |= RECIPE
+                fixed |= RECIPE if is_first else self._kept_of_the_best(variant, done)
                 if fixed.get(EPOCHS, max(CHOICES[EPOCHS])) > max(epochs):
                     fixed[EPOCHS] = max(epochs)
                 # What it does not name the sampler chooses.
@@ -113,6 +116,16 @@ class Tuning:
         finally:
             for opened in self._opened.values():
                 opened.close()
+
+    def _kept_of_the_best(self, variant: Variant, number: int) -> dict[str, Any]:
+        """What the candidate of a number takes over from the best one of a variant."""
+        recorded = variant.recorded.items()
+        of_variant = [each for each in self.finished if recorded <= each.candidate.settings.items()]
+        labels = self.partition.labels
+        best = min(of_variant, key=lambda each: self.metric.loss(each.out_of_fold, labels))
+        rng = np.random.default_rng([self.means.seed, number])
+        changed = rng.choice(list(CHOICES), CHANGED, replace=False)
+        return {name: best.candidate.settings[name] for name in CHOICES if name not in changed}
 
     def _epochs_that_fit(self, variant: Variant) -> list[int]:
         """The numbers of epochs that a candidate of a variant can have in the time left."""
