@@ -50,8 +50,8 @@ class Settings:
     port: Annotated[int, Interval(ge=1, le=65535)] | None = None
     # largest photograph to take, in megabytes
     most_megabytes: Annotated[float, Interval(gt=0, le=1000)] = 10.0
-    # leave out the nearest training images, whose embeddings are computed at the first start
-    no_nearest: bool = False
+    # show the nearest training images, whose embeddings are computed at the first start
+    nearest: bool = True
 
 
 def main(settings: Settings) -> None:
@@ -63,7 +63,7 @@ def main(settings: Settings) -> None:
 
     run = open_finished_run(settings.run)
     images, note = None, ""
-    if not settings.no_nearest:
+    if settings.nearest:
         images, note = training_images(settings)
     answers = DemoModels(run, images)
     with tempfile.TemporaryDirectory(prefix="finegrain-demo-", ignore_cleanup_errors=True) as kept:

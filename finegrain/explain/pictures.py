@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,8 +16,9 @@ from finegrain.frame import Frame
 from finegrain.whole_files import write_encoded
 
 SHOWN_SIDE = 800
-STRENGTH = 0.55
-COLOURS = "turbo"
+# Magenta: seldom the hue of fur, feather or leaf, and told from grey without seeing red or green.
+HEAT = (230, 0, 230)
+STRENGTH = 0.6
 LONGEST_NAME = 40
 INK, PALE = "#33691e", "#aed581"
 
@@ -51,17 +51,15 @@ def fitted(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def lay_over(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Colour a picture, (H, W, 3) uint8, by its heat, (h, w) of 0 to 1; cold is left alone."""
+    """Tint a picture, (H, W, 3) uint8, by its heat, (h, w) of 0 to 1; cold is left alone.
+
+    One hue, the stronger the hotter: the picture is seen through it.
+    """
     height, width = pixels.shape[:2]
     warmth = Image.fromarray(heat.astype(np.float32))
     spread = np.asarray(warmth.resize((width, height), Image.Resampling.BICUBIC)).clip(0, 1)
-    colours = matplotlib.colormaps[COLOURS](spread)[..., :3] * 255
-    spread = spread[..., None]
-    # A yellow flower and yellow heat would pass for one another.
-    grey = pixels.mean(axis=2, keepdims=True)
-    paled = pixels + (grey - pixels) * np.minimum(1, 3 * spread)
-    share = STRENGTH * np.minimum(1, 2 * spread)
-    return np.rint(paled * (1 - share) + colours * share).astype(np.uint8)
+    share = STRENGTH * spread[..., None]
+    return np.rint(pixels * (1 - share) + np.array(HEAT) * share).astype(np.uint8)
 
 
 def class_figure(
