@@ -55,6 +55,8 @@ def plot_history(run: Path) -> Path:
     loss_axes.set_ylim(0, 1.4 * highest or 1)
     _draw_curves(accuracy_axes, rows, "top-1 accuracy", ("category_accuracy", "accuracy"))
     accuracy_axes.set(ylim=(0, 1.3), yticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
+    # The room above is the stages' names'; no accuracy lies there.
+    accuracy_axes.spines["left"].set_bounds(0, 1)
     for axes in (loss_axes, accuracy_axes):
         axes.set(xlabel="epoch", xlim=(0.5, max(1, len(rows)) + 0.5))
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True, min_n_ticks=1))
