@@ -41,11 +41,11 @@ RECIPE = asdict(Changes())
 class Tuning:
     """Candidates one after the other, until the minutes or the trials are over.
 
-    The recipe as it is comes first, on each backbone; then on other variants of the backbone that
-    did best; then changes of the best candidate, two at a time, on its variant, by a
-    tree-structured Parzen estimator (Bergstra et al. 2011). What is among the worse half after one,
-    two or four folds is left (successive halving, Jamieson and Talwalkar 2016), save a backbone's
-    first candidate, since even a weaker one may know what the others do not.
+    The recipe as it is comes first, on each backbone; then on other variants, those of the backbone
+    that did best before others; then changes of the best candidate, two at a time, on its variant,
+    by a tree-structured Parzen estimator (Bergstra et al. 2011). What is among the worse half after
+    one, two or four folds is left (successive halving, Jamieson and Talwalkar 2016), save a
+    backbone's first candidate, since even a weaker one may know what the others do not.
 
     Attributes:
         trials: so many candidates at most; None as many as the minutes allow.
@@ -80,8 +80,8 @@ class Tuning:
                 alive = {each: loss for each, loss in self._tried.items() if each not in dropped}
                 if not waiting and not has_widened and alive:
                     has_widened = True
-                    best = min(alive, key=alive.__getitem__)
-                    waiting = unusual(best.backbone)
+                    best_first = sorted(alive, key=alive.__getitem__)
+                    waiting = [each for tried in best_first for each in unusual(tried.backbone)]
                     continue
                 if not waiting and not alive:
                     return
