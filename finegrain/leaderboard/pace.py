@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from finegrain.leaderboard.cost import known
+from finegrain.leaderboard.cost import gains_by_rounding, known
 from finegrain.leaderboard.partition import Partition
 from finegrain.leaderboard.variant import Backbone, Variant
 
@@ -25,11 +25,13 @@ class Pace:
     """The speed of this machine, as far as a search has seen it.
 
     Attributes:
+        rounded: whether what gains by it trains in bfloat16.
         slower: how many times the seconds of the table of costs it takes.
         epochs: seconds of an epoch of a fold, by name of the variant.
     """
 
     partition: Partition
+    rounded: bool = False
     slower: float = 1.0
     epochs: dict[str, float] = field(default_factory=dict)
     _row_seconds: dict[str, float] = field(default_factory=dict)
@@ -66,7 +68,9 @@ class Pace:
         usual = self.epochs.get(spec.name)
         if usual is None:
             images = len(self.partition.known) * (1 - 1 / self.partition.fold_count)
-            usual = self.slower * images / known(variant.backbone).trained
+            of_it = known(variant.backbone)
+            faster = self.rounded and gains_by_rounding(variant.backbone)
+            usual = self.slower * images / of_it.trained / (of_it.rounded if faster else 1)
         layers = MORE_LAYERS if variant.unfreeze_from != spec.unfreeze_from else 1.0
         return GUESSED * usual * variant.larger * layers
 

@@ -34,6 +34,7 @@ class Search:
         stores: where activations are kept.
         trials: so many candidates are trained at most; None as many as the minutes allow.
         memory_gb: what is likely to take more gigabytes of memory is left out.
+        rounded: train in bfloat16 what gains much by it.
         on_better: called with the best ensemble so far, whenever there is another candidate.
         finished: candidates in the order they were finished in.
         lost: ids of test images that cannot be decoded.
@@ -52,6 +53,7 @@ class Search:
     openvino: bool
     workers: int
     memory_gb: float
+    rounded: bool
     on_better: Callable[["Search", Ensemble], None]
     finished: list[Answers] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -60,7 +62,7 @@ class Search:
     _embedded_before: bool = False
 
     def __post_init__(self) -> None:
-        self._whole, self.pace = self.partition, Pace(self.partition)
+        self._whole, self.pace = self.partition, Pace(self.partition, self.rounded)
 
     def run(self) -> Ensemble:
         """Search until the minutes or the trials are over; the best ensemble.
@@ -99,6 +101,7 @@ class Search:
             self.openvino,
             self.workers,
             self.memory_gb,
+            self.rounded,
             self.clock.check,
         )
 

@@ -16,6 +16,7 @@ from finegrain.features.stored import feature_key
 from finegrain.frame import Frame
 from finegrain.images.batches import PhotoBatches
 from finegrain.leaderboard.changes import Changes
+from finegrain.leaderboard.cost import gains_by_rounding
 from finegrain.leaderboard.partition import Partition
 from finegrain.leaderboard.variant import Variant
 from finegrain.memory import size_in_words
@@ -26,6 +27,7 @@ from finegrain.runs.run_config import RunSettings
 from finegrain.stores.row_store import RowStore
 from finegrain.stores.store_folder import GIGABYTE, StoreFolder
 from finegrain.training.build import build_model
+from finegrain.training.computing import MIXED_BFLOAT16
 from finegrain.training.objectives import find_objective
 from finegrain.training.objectives.objective import Objective
 from finegrain.training.stage_settings import MODERN, StageSettings, objective_of
@@ -45,6 +47,7 @@ class Means:
     Attributes:
         folder: of the stores.
         memory_gb: what is likely to take more gigabytes of memory is not trained.
+        rounded: train in bfloat16 what gains much by it.
         on_rows: called whenever some rows of a store have been computed; may end it by raising.
     """
 
@@ -54,6 +57,7 @@ class Means:
     openvino: bool
     workers: int
     memory_gb: float
+    rounded: bool
     on_rows: Callable[[], None]
 
 
@@ -99,7 +103,15 @@ class TunedBackbone:
         objective = find_objective(objective_of(changes.pair_loss))
         recorded = check_type(self.settings(changes).recorded(), RunSettings)
         classes = len(self.partition.classes)
-        model = build_model(objective, self.spec, self.weights, self.frame.size, classes, recorded)
+        before = keras.config.dtype_policy()
+        if self.means.rounded and gains_by_rounding(self.variant.backbone):
+            keras.config.set_dtype_policy(MIXED_BFLOAT16)
+        try:
+            model = build_model(
+                objective, self.spec, self.weights, self.frame.size, classes, recorded
+            )
+        finally:
+            keras.config.set_dtype_policy(before)
         return objective, model
 
     def cut(self, model: keras.Model) -> Cut:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from finegrain.leaderboard.changes import Changes, candidate_of
-from finegrain.leaderboard.cost import in_order, known
+from finegrain.leaderboard.cost import gains_by_rounding, in_order, known
 from finegrain.leaderboard.pace import CAUTION, START, Pace
 from finegrain.leaderboard.partition import Partition
 from finegrain.leaderboard.variant import Backbone, recorded_variant, unusual, usual
@@ -33,6 +33,14 @@ def test_the_fastest_backbone_is_first_then_what_knows_most_for_its_time():
     found = in_order([backbone(name) for name in ("nasnet_large", "mobilenet_v2")])
     assert [each.spec.name for each in found] == ["mobilenet_v2", "nasnetlarge"]
     assert known(found[1]).passes < known(found[0]).passes
+
+
+def test_what_gains_by_rounding_is_expected_to_be_faster(partition):
+    inception, mobile = usual(backbone("inception_v3")), usual(backbone("mobilenet_v2"))
+    exact, rounded = Pace(partition), Pace(partition, rounded=True)
+    assert gains_by_rounding(inception.backbone) and not gains_by_rounding(mobile.backbone)
+    assert rounded.epoch(inception) < exact.epoch(inception)
+    assert rounded.epoch(mobile) == exact.epoch(mobile)
 
 
 def test_variants_say_what_is_not_usual_and_come_back_from_their_record():
