@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import softmax
 
 from finegrain.datasets.manifest import DataSet
-from finegrain.embeddings.logistic import fit_softmax
+from finegrain.embeddings.logistic import RegressionPath
 from finegrain.errors import UserError
 from finegrain.leaderboard.answers import Answers
 from finegrain.leaderboard.changes import Changes
@@ -104,15 +104,18 @@ def _regression(search: Search) -> SingleModel:
     ]
     backbone = next(each for each in search.backbones if each.spec.name == alone[0])
     embedded = search.embedded(backbone)
-    out = partition.folds == 0
-    train = embedded.known[0, ~out], partition.labels[~out]
-    valid = embedded.known[0, out], partition.labels[out]
-    found = fit_softmax(train, valid, len(partition.classes))
+    out, classes = partition.folds == 0, len(partition.classes)
+
+    def path_of(rows: np.ndarray) -> RegressionPath:
+        both = np.concatenate(list(embedded.known[:, rows]))
+        return RegressionPath(both, np.tile(partition.labels[rows], 2), classes)
+
+    place = path_of(~out).best(embedded.known[0, out], partition.labels[out])
+    found = path_of(np.full(len(out), True)).at(place)
     flags: dict[str, Any] = {**MODERN, "backbone": backbone.spec.name, "seed": search.seed}
     settings = StageSettings(data=Path(), run=Path(), recipe="modern", **flags)
     objective, recorded = find_objective("softmax"), check_type(settings.recorded(), RunSettings)
     size = (backbone.spec.image_size, backbone.spec.image_size)
-    classes = len(partition.classes)
     model = build_model(objective, backbone.spec, backbone.weights, size, classes, recorded)
     weights = [found.kernel.astype("float32"), found.bias.astype("float32")]
     model.get_layer(CATEGORY).set_weights(weights)
