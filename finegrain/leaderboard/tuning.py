@@ -64,58 +64,76 @@ class Tuning:
     _opened: dict[Variant, TunedBackbone] = field(default_factory=dict)
     # Variant -> loss of its best candidate.
     _tried: dict[Variant, float] = field(default_factory=dict)
+    # To be tried with the recipe as it is.
+    _waiting: list[Variant] = field(default_factory=list)
+    _has_widened: bool = False
 
     def run(self, backbones: list[Backbone]) -> None:
         """Try what can be tried."""
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)
-        sampler = optuna.samplers.TPESampler(seed=self.means.seed, n_startup_trials=6)
-        study = optuna.create_study(sampler=sampler, pruner=pruner)
+        study = self._study()
         names = [each.name for b in backbones for each in (usual(b), *unusual(b))]
-        first = [usual(backbone) for backbone in backbones]
-        waiting, dropped, done = list(first), set[Variant](), 0
-        has_widened = False
+        self._waiting = [usual(backbone) for backbone in backbones]
+        done = 0
         try:
             while self.trials is None or done < self.trials:
-                alive = {each: loss for each, loss in self._tried.items() if each not in dropped}
-                if not waiting and not has_widened and alive:
-                    has_widened = True
-                    best_first = sorted(alive, key=alive.__getitem__)
-                    waiting = [each for tried in best_first for each in unusual(tried.backbone)]
-                    continue
-                if not waiting and not alive:
+                is_first = bool(self._waiting) or self._widen()
+                if not is_first and not self._tried:
                     return
-                is_first = bool(waiting)
-                variant = waiting.pop(0) if is_first else min(alive, key=alive.__getitem__)
+                variant = self._waiting.pop(0) if is_first else self._best()
                 epochs = self._epochs_that_fit(variant)
                 if not epochs:
-                    dropped.add(variant)
+                    self._tried.pop(variant, None)
                     continue
-                fixed: dict[str, Any] = {VARIANT: variant.name}
-                fixed |= RECIPE if is_first else self._kept_of_the_best(variant, done)
+                fixed = RECIPE if is_first else self._kept_of_the_best(variant, done)
                 if fixed.get(EPOCHS, max(CHOICES[EPOCHS])) > max(epochs):
-                    fixed[EPOCHS] = max(epochs)
+                    fixed = fixed | {EPOCHS: max(epochs)}
                 # What it does not name the sampler chooses.
-                study.enqueue_trial(fixed)
+                study.enqueue_trial({VARIANT: variant.name, **fixed})
                 trial = study.ask()
                 trial.suggest_categorical(VARIANT, names)
-                changes = _suggested(trial)
                 try:
-                    if not self._tell_known(study, trial, variant, changes):
-                        self._try(study, trial, variant, changes, variant in first and is_first)
+                    self._tell(
+                        study, trial, variant, is_first and variant == usual(variant.backbone)
+                    )
                     done += 1
                 except OutOfTime:
                     study.tell(trial, state=optuna.trial.TrialState.FAIL)
                     if is_first:
                         # Now its pace is known, and fewer epochs may do.
-                        waiting.insert(0, variant)
+                        self._waiting.insert(0, variant)
                 except UserError as error:
                     print(f"notice  {error}", flush=True)
                     study.tell(trial, state=optuna.trial.TrialState.FAIL)
-                    dropped.add(variant)
+                    self._tried.pop(variant, None)
         finally:
             for opened in self._opened.values():
                 opened.close()
+
+    def _study(self) -> optuna.Study:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        return optuna.create_study(
+            sampler=optuna.samplers.TPESampler(seed=self.means.seed, n_startup_trials=6),
+            pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
+        )
+
+    def _best(self) -> Variant:
+        return min(self._tried, key=self._tried.__getitem__)
+
+    def _widen(self) -> bool:
+        """Let the unusual variants wait, once; whether any does."""
+        if not self._has_widened:
+            best_first = sorted(self._tried, key=self._tried.__getitem__)
+            self._waiting = [each for tried in best_first for each in unusual(tried.backbone)]
+            self._has_widened = True
+        return bool(self._waiting)
+
+    def _tell(
+        self, study: optuna.Study, trial: optuna.Trial, variant: Variant, to_the_end: bool
+    ) -> None:
+        """Tell the study of the candidate that it asks about, trained where it was not before."""
+        changes = _suggested(trial)
+        if not self._tell_known(study, trial, variant, changes):
+            self._try(study, trial, variant, changes, to_the_end)
 
     def _kept_of_the_best(self, variant: Variant, number: int) -> dict[str, Any]:
         """What the candidate of a number takes over from the best one of a variant."""
