@@ -7,6 +7,7 @@ from typing import Any, Literal
 from finegrain.flags import (
     BatchSize,
     CountOrZero,
+    Devices,
     Gigabytes,
     ImageSize,
     Probability,
@@ -30,7 +31,7 @@ HELD_BEFORE = {"views": 0}
 # a teacher is recorded by its content.
 FREE_FLAGS = (
     *("recipe", "data", "run", "baseline", "workers", "cache", "cache_gb", "memory_gb"),
-    *("teacher", "pseudo_labels"),
+    *("teacher", "pseudo_labels", "devices"),
 )
 
 
@@ -87,6 +88,8 @@ class TrainingSettings:
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
     # compile the training steps (XLA, torch.compile); auto takes what suits the backend
     jit: Literal["auto", "on", "off"] = "auto"
+    # train on so many GPUs or TPUs of this machine together, on Keras's JAX backend; 0 takes all
+    devices: Devices = 1
     # let the same seed make the same numbers on a GPU too, which costs speed; a CPU always does
     deterministic: bool = False
     # where new augmented views are made each epoch: cpu, as the images are read, or device, as
