@@ -55,7 +55,7 @@ class Settings:
     cache: Path | None = None
     # all stores together take at most so many gigabytes; 0 stores nothing
     cache_gb: Gigabytes = 10.0
-    # memory of the device that trains: a stage that is likely to take more gigabytes is told of
+    # memory of each device that trains: a stage that is likely to take more gigabytes is told of
     memory_gb: Gigabytes = 6.0
     # compute what stands still with OpenVINO where it is installed and the device is a CPU
     openvino: bool = True

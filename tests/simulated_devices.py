@@ -20,6 +20,7 @@ DEVICES = 4
 BATCH, SIDE, EPOCHS = 7, 16, 3
 # So many batches are inside it.
 SECOND_EPOCH = 6
+ON_DEVICE = "augmented"
 CHANGES = {
     "frozen-norms": {"train_batch_norm": False},
     "mixed": {"mixup": 0.2, "ema": 0.9, "clip_norm": 1.0, "optimizer": "adamw"},
@@ -51,6 +52,7 @@ def main(data: Path, output: Path, *trainings: str) -> None:
 
     from finegrain.datasets.manifest import open_data_set
     from finegrain.frame import Frame
+    from finegrain.images.augmentation import Augmentation
     from finegrain.models.backbone_table import find_backbone
     from finegrain.runs.stage_folder import StageFolder
     from finegrain.training.computing import set_up_computing
@@ -80,8 +82,15 @@ def main(data: Path, output: Path, *trainings: str) -> None:
         }
         for change in changes:
             settings |= CHANGES.get(change, {})
+        if ON_DEVICE in changes:
+            settings["augmentation"] = Augmentation(brightness=0.2, erasing=0.5)
         feed = Feed(
-            open_data_set(data), Frame(SIDE, SIDE), BATCH, seed=3, cache_gb=0.0, openvino=False
+            open_data_set(data),
+            Frame(SIDE, SIDE),
+            BATCH,
+            seed=3,
+            openvino=False,
+            augment_on="device" if ON_DEVICE in changes else "cpu",
         )
         stage = Stage("2-unfrozen", 0, epochs=EPOCHS, **settings)
         *ending, last = map(int, devices.split("+"))

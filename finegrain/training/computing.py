@@ -44,6 +44,17 @@ class Computing(NamedTuple):
             f"{compiled} ({self.compilation.reason})"
         )
 
+    @property
+    def idle(self) -> str | None:
+        """What to say of GPUs or TPUs that the training leaves alone; None where it uses all."""
+        there = len(self.device.names)
+        if self.device.kind == CPU or self.devices >= there:
+            return None
+        how = "--devices 0 takes all"
+        if self.device.backend != "jax":
+            how = "with KERAS_BACKEND=jax before the command and --devices 0 all of them train"
+        return f"{there - self.devices} of {there} devices stand idle; {how}"
+
 
 def set_up_computing(
     precision: AskedPrecision,

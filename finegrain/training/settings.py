@@ -76,7 +76,7 @@ class TrainingSettings:
     cache: Path | None = None
     # all stores together take at most so many gigabytes; 0 stores nothing
     cache_gb: Gigabytes = 10.0
-    # memory of the device that trains: a stage that is likely to take more gigabytes is told of
+    # memory of each device that trains: a stage that is likely to take more gigabytes is told of
     # before it starts, and a head whose first layer alone does is refused
     memory_gb: Gigabytes = 6.0
     # compute what stands still with OpenVINO where it is installed and the device is a CPU
