@@ -1,4 +1,4 @@
-"""Several devices, played by the CPU, train what one does; where they cannot, a sentence says so."""
+"""Several devices, played by the CPU, train what one does; where they cannot, it is said."""
 
 import signal
 import subprocess
