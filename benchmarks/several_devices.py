@@ -45,7 +45,10 @@ class Settings:
 
 def main(settings: Settings) -> None:
     os.environ["KERAS_BACKEND"] = "jax"
-    played = f"--xla_force_host_platform_device_count={max(settings.devices)}"
+    most = max(1, *settings.devices)
+    played = f"--xla_force_host_platform_device_count={most}"
+    # The devices wait for one another in threads of XLA's pool, which has but one a core.
+    os.environ.setdefault("NPROC", str(4 * most))
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {played}".strip()
     load_keras()
     import keras

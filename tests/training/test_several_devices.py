@@ -53,7 +53,7 @@ def test_four_devices_train_what_one_does_though_no_batch_divides(drawn_data, tm
         ("softmax:1:mixed", ["softmax:2:mixed", "softmax:4+2:mixed"]),
         ("softmax:1:seldom", ["softmax:4:seldom"]),
         ("softmax:1:augmented", ["softmax:4:augmented"]),
-        ("arcface:1", ["arcface:4"]),
+        ("arcface:1:slow", ["arcface:4:slow"]),
         ("triplet:1", ["triplet:4"]),
         ("contrastive:1", ["contrastive:4"]),
     ],
@@ -64,10 +64,12 @@ def test_whatever_is_learnt_is_the_same(one, several, drawn_data, tmp_path):
         assert_same(each, expected)
 
 
+# Untrained it would not do: features vanish, and rounding decides what a ReLU lets pass.
 SHORT = (
-    "--backbone mobilenet_v2_0.35 --weights none --image-size 32 --batch-size 7 --no-baseline "
-    "--unfreeze-from block_16_expand --train-batch-norm --frozen-epochs 2 --unfrozen-epochs 6 "
-    "--stop-patience 0 --unfrozen-learning-rate 0.05 --monitor last"
+    "--backbone xception_small --weights finegrain/models/weights/xception_small.weights.h5 "
+    "--image-size 48 --batch-size 7 --no-baseline --unfreeze-from block14_sepconv1_act "
+    "--train-batch-norm --frozen-epochs 2 --unfrozen-epochs 4 --stop-patience 0 "
+    "--unfrozen-learning-rate 0.01 --monitor last"
 ).split()
 
 
@@ -99,7 +101,7 @@ def test_killed_on_two_devices_a_run_goes_on_with_four_as_if_it_had_one(
     # Opened here, on whatever backend and one device.
     models = [keras.saving.load_model(run / "model.keras") for run in (whole, killed)]
     for one, other in zip(*(model.get_weights() for model in models), strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(other, one, rtol=1e-5, atol=ROUNDING)
     flags = ["--run", killed, "--epochs", 1, "--devices", 3]
     done = script("trick_tune.py", *flags, env=environment())
     assert done.returncode == 0, done.stderr
