@@ -30,8 +30,8 @@ def print_budget(session: Session, stages: list[Stage]) -> None:
             print(line)
     print(f"  device    {session.computing}")
     devices = session.computing.devices
-    for notice in filter(None, (session.computing.idle, _uneven(feed.batch_size, devices))):
-        print(f"  notice    {notice}")
+    for line in filter(None, (session.computing.idle, _uneven(feed.batch_size, devices))):
+        print(f"  notice    {line}")
     for stage in stages:
         print(f"  {stage.name:<9} {_stage_line(session, stage)}")
         notice = memory_notice(session.model, stage, feed, session.memory_gb, devices)
