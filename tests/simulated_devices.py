@@ -26,7 +26,7 @@ CHANGES = {
     "mixed": {"mixup": 0.2, "ema": 0.9, "clip_norm": 1.0, "optimizer": "adamw"},
     # Its scale of 64 makes rounding grow fast at large rates.
     "slow": {"learning_rate": 5e-4},
-    "seldom": {"long_tail": "balanced-softmax", "head_rate": 3.0},
+    "seldom": {"long_tail": "balanced-softmax", "head_rate": 3.0, "interpolate": True},
 }
 MESSAGE = "RESOURCE_EXHAUSTED: Out of memory while trying to allocate ..."
 
