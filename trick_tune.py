@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from finegrain.command import run_command
-from finegrain.flags import Epochs, Gigabytes, LearningRate, Patience, Threads
+from finegrain.flags import Devices, Epochs, Gigabytes, LearningRate, Patience, Threads
 from finegrain.outputs import RUN, Output, OutputFolder
 from finegrain.quiet import load_keras
 from finegrain.read_ahead import default_workers
@@ -55,10 +55,12 @@ class Settings:
     cache: Path | None = None
     # all stores together take at most so many gigabytes; 0 stores nothing
     cache_gb: Gigabytes = 10.0
-    # memory of the device that trains: a stage that is likely to take more gigabytes is told of
+    # memory of each device that trains: a stage that is likely to take more gigabytes is told of
     memory_gb: Gigabytes = 6.0
     # compute what stands still with OpenVINO where it is installed and the device is a CPU
     openvino: bool = True
+    # train on so many GPUs or TPUs of this machine together, on Keras's JAX backend; 0 takes all
+    devices: Devices = 1
     # threads that read images; by default one for each core, 16 at most
     workers: Threads = field(default_factory=default_workers)
 
@@ -82,6 +84,7 @@ def main(settings: Settings) -> None:
         settings.workers,
         settings.data,
         settings.memory_gb,
+        settings.devices,
         cache=settings.cache or cache_beside(settings.run),
         cache_gb=settings.cache_gb,
         openvino=settings.openvino,

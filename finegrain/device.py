@@ -21,7 +21,7 @@ class Device:
 
     backend: str
     kind: str = CPU
-    names: tuple[str, ...] = ()  # of all GPUs or TPUs at hand; the first one computes
+    names: tuple[str, ...] = ()  # of all GPUs or TPUs at hand; the first ones compute
     capability: tuple[int, int] | None = None  # CUDA's of the first GPU; None if unknown
     fast_bfloat16: bool = False  # whether the CPU has instructions that multiply bfloat16
 

@@ -3,9 +3,11 @@
 import keras
 import numpy as np
 
+from finegrain.models.several_devices import spread
+
 
 class KerasEngine:
-    """Runs a model of one input as it is, on whatever device its backend uses.
+    """Runs a model of one input as it is, on whatever devices its backend uses.
 
     A short batch is filled up with zeros to a power of two, or to the longest so far, since a
     backend compiles each shape anew: every odd batch would cost JAX seconds. Its name
@@ -13,8 +15,9 @@ class KerasEngine:
     """
 
     def __init__(self, model: keras.Model):
-        self._model = model
         self._takes_integers = bool(getattr(model, "inputs", None))
+        # A subclassed model cannot be taken apart, and is computed by every device as a whole.
+        self._model = spread(model) if self._takes_integers else model
         self._longest = 0
         policy = keras.config.dtype_policy().name
         self.name = f"Keras, {keras.backend.backend()} {policy}"

@@ -29,11 +29,25 @@ def print_budget(session: Session, stages: list[Stage]) -> None:
         for line in _teaching_lines(config.teaching, config.settings):
             print(line)
     print(f"  device    {session.computing}")
+    devices = session.computing.devices
+    for line in filter(None, (session.computing.idle, _uneven(feed.batch_size, devices))):
+        print(f"  notice    {line}")
     for stage in stages:
         print(f"  {stage.name:<9} {_stage_line(session, stage)}")
-        notice = memory_notice(session.model, stage, feed, session.memory_gb)
+        notice = memory_notice(session.model, stage, feed, session.memory_gb, devices)
         if notice is not None:
             print(f"  notice    {notice}")
+
+
+def _uneven(batch_size: int, devices: int) -> str | None:
+    """What to say of batches that leave some of the devices with less to do than the others."""
+    if batch_size % devices == 0:
+        return None
+    most = -(-batch_size // devices)
+    return (
+        f"a batch of {batch_size} takes {devices} devices as long as one of {most * devices}; "
+        f"a --batch-size that {devices} divides keeps all of them busy"
+    )
 
 
 def _head_line(session: Session) -> str:

@@ -7,6 +7,7 @@ import keras
 
 from finegrain.device import CPU, TPU, Device, find_device
 from finegrain.errors import UserError
+from finegrain.models.several_devices import use_devices
 
 AskedPrecision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 AskedCompilation = Literal["auto", "on", "off"]
@@ -33,17 +34,34 @@ class Computing(NamedTuple):
     device: Device
     precision: Precision
     compilation: Compilation
+    devices: int = 1
 
     def __str__(self) -> str:
         compiled = "compiled" if self.compilation.jit_compile else "not compiled"
+        together = f", {self.devices} devices together" if self.devices > 1 else ""
         return (
-            f"{self.device}, {self.precision.policy} ({self.precision.reason}), "
+            f"{self.device}{together}, {self.precision.policy} ({self.precision.reason}), "
             f"{compiled} ({self.compilation.reason})"
         )
 
+    @property
+    def idle(self) -> str | None:
+        """What to say of GPUs or TPUs that the training leaves alone; None where it uses all."""
+        there = len(self.device.names)
+        if self.device.kind == CPU or self.devices >= there:
+            return None
+        how = "--devices 0 takes all"
+        if self.device.backend != "jax":
+            how = "with KERAS_BACKEND=jax before the command and --devices 0 all of them train"
+        return f"{there - self.devices} of {there} devices stand idle; {how}"
+
 
 def set_up_computing(
-    precision: AskedPrecision, jit: AskedCompilation, seed: int, deterministic: bool = False
+    precision: AskedPrecision,
+    jit: AskedCompilation,
+    seed: int,
+    deterministic: bool = False,
+    devices: int = 1,
 ) -> Computing:
     """Make the backend compute as asked, on a CPU repeatably; before any model is built.
 
@@ -52,9 +70,11 @@ def set_up_computing(
         jit: whether to compile, or `auto`.
         seed: of Python, NumPy and the backend.
         deterministic: repeatably on a GPU too, whose fastest kernels add up in any order.
+        devices: so many together, 0 for all there are.
 
     Raises:
-        UserError: on TensorFlow, compiled and repeatable kernels are both asked for.
+        UserError: on TensorFlow, compiled and repeatable kernels are both asked for; there are
+            not so many devices, or the backend or `jit` lets only one compute.
     """
     backend = keras.backend.backend()
     if deterministic and jit == "on" and backend == "tensorflow":
@@ -64,9 +84,15 @@ def set_up_computing(
         )
     if deterministic:
         _ask_for_repeatable_kernels(backend)
+    used = use_devices(devices)
+    if used > 1 and jit == "off":
+        raise UserError(
+            f"--jit off computes step by step, on one device, and --devices {devices} wants "
+            f"{used}; leave one out"
+        )
     device = find_device()
     computing = Computing(
-        device, choose_precision(precision, device), choose_compilation(jit, device)
+        device, choose_precision(precision, device), choose_compilation(jit, device), used
     )
     keras.config.set_dtype_policy(computing.precision.policy)
     keras.utils.set_random_seed(seed)

@@ -44,7 +44,7 @@ class Session:
         model: the objective's training model, holding the weights of wherever the training stands.
         stages: what the script is to train, in order.
         settings: the flags the run was begun or goes on with, None for a further stage.
-        memory_gb: of the device; a stage that is likely to take more is told of.
+        memory_gb: of each device; a stage that is likely to take more is told of.
     """
 
     data: DataSet
@@ -153,7 +153,9 @@ def start_session(settings: TrainingSettings, recipe: str) -> Session:
         # A run goes on in the precision it was begun in, on whatever device.
         begun = RunFolder.recorded(settings.run)
         precision = begun.precision if begun else "auto"
-    computing = set_up_computing(precision, settings.jit, settings.seed, settings.deterministic)
+    computing = set_up_computing(
+        precision, settings.jit, settings.seed, settings.deterministic, settings.devices
+    )
     model = build_model(
         objective,
         spec,
@@ -227,6 +229,7 @@ def reopen_session(
     workers: int,
     moved_to: Path | None = None,
     memory_gb: float = MEMORY_GB,
+    devices: int = 1,
     **stores: Any,
 ) -> Session:
     """Take up a run for a further stage; its model's weights are still to be loaded.
@@ -236,10 +239,11 @@ def reopen_session(
         workers: threads that read photographs.
         moved_to: where the run's data set stands now, if it has moved.
         memory_gb: of the device, as for `Session`.
+        devices: so many compute together, 0 for all there are.
         stores: `cache`, `cache_gb` and `openvino` of the feed; by default nothing is stored.
 
     Raises:
-        UserError: the run's data set is gone or has changed.
+        UserError: the run's data set is gone or has changed, or there are not so many devices.
     """
     config, settings = run.config, run.config.settings
     if settings.train_on_validation:
@@ -265,7 +269,7 @@ def reopen_session(
     teaching = taught_before(run.path, config.teaching)
     feed = feed.taught(teaching, settings.teacher_weight, settings.teacher_temperature)
     computing = set_up_computing(
-        config.precision, settings.jit, settings.seed, settings.deterministic
+        config.precision, settings.jit, settings.seed, settings.deterministic, devices
     )
     model = rebuild_model(config, config.frame.size, len(data.classes))
     objective = find_objective(config.recipe)

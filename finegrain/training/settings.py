@@ -7,6 +7,7 @@ from typing import Any, Literal
 from finegrain.flags import (
     BatchSize,
     CountOrZero,
+    Devices,
     Gigabytes,
     ImageSize,
     Probability,
@@ -30,7 +31,7 @@ HELD_BEFORE = {"views": 0}
 # a teacher is recorded by its content.
 FREE_FLAGS = (
     *("recipe", "data", "run", "baseline", "workers", "cache", "cache_gb", "memory_gb"),
-    *("teacher", "pseudo_labels"),
+    *("teacher", "pseudo_labels", "devices"),
 )
 
 
@@ -75,7 +76,7 @@ class TrainingSettings:
     cache: Path | None = None
     # all stores together take at most so many gigabytes; 0 stores nothing
     cache_gb: Gigabytes = 10.0
-    # memory of the device that trains: a stage that is likely to take more gigabytes is told of
+    # memory of each device that trains: a stage that is likely to take more gigabytes is told of
     # before it starts, and a head whose first layer alone does is refused
     memory_gb: Gigabytes = 6.0
     # compute what stands still with OpenVINO where it is installed and the device is a CPU
@@ -87,6 +88,8 @@ class TrainingSettings:
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
     # compile the training steps (XLA, torch.compile); auto takes what suits the backend
     jit: Literal["auto", "on", "off"] = "auto"
+    # train on so many GPUs or TPUs of this machine together, on Keras's JAX backend; 0 takes all
+    devices: Devices = 1
     # let the same seed make the same numbers on a GPU too, which costs speed; a CPU always does
     deterministic: bool = False
     # where new augmented views are made each epoch: cpu, as the images are read, or device, as

@@ -10,6 +10,7 @@ import keras
 
 from finegrain.images.batches import BatchStream
 from finegrain.models.backbone import BACKBONE_LAYER, boundary_index, freeze
+from finegrain.models.several_devices import spread
 from finegrain.runs.stage_folder import StageFolder
 from finegrain.training.batches import ValidationBatches, ValidationParts, training_parts
 from finegrain.training.epoch_keeper import EpochKeeper
@@ -187,7 +188,7 @@ class _Training:
             self.folder.save_share(self.model, kept.share)
 
     def _fit(self, route: Route, parts: int) -> None:
-        model, counts = route.model, self.feed.class_counts()
+        model, counts = spread(route.model), self.feed.class_counts()
         if self.stage.long_tail == BALANCED_SOFTMAX:
             model = with_class_prior(model, counts)
         if model is not self.model:

@@ -39,21 +39,28 @@ def check_training_fits(model: keras.Model, stages: Sequence[Stage], feed: Feed)
         )
 
 
-def memory_notice(model: keras.Model, stage: Stage, feed: Feed, memory_gb: float) -> str | None:
+def memory_notice(
+    model: keras.Model, stage: Stage, feed: Feed, memory_gb: float, devices: int = 1
+) -> str | None:
     """What to say of a stage that is likely to take more gigabytes, 10^9 bytes; else None.
 
     Args:
         model: the training model, for pictures of the feed's own size.
+        memory_gb: of each device.
+        devices: so many compute each batch together.
     """
     sized, most = feed.for_stage(stage), memory_gb * 1e9
     needed, frozen_batch = _likely(model, stage, feed, sized), _frozen_batch(stage, sized)
-    likely = needed.at(feed.batch_size, frozen_batch)
+    if frozen_batch is not None:
+        frozen_batch = -(-frozen_batch // devices)
+    likely = needed.at(-(-feed.batch_size // devices), frozen_batch)
     if not stage.epochs or likely <= most:
         return None
-    smaller = min(needed.largest_batch(most, frozen_batch), feed.batch_size - 1)
+    fitting = devices * needed.largest_batch(most, frozen_batch)
+    smaller = min(fitting, feed.batch_size - 1)
     remedy = "take a smaller --image-size, --backbone or head, or train fewer layers"
     if smaller:
-        there = size_in_words(needed.at(smaller, frozen_batch))
+        there = size_in_words(needed.at(-(-smaller // devices), frozen_batch))
         remedy = f"--batch-size {smaller} would take {there}"
     return (
         f"{stage.name} is likely to take {size_in_words(likely)}, more than --memory-gb "
