@@ -20,20 +20,25 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
-
-from annotated_types import Interval
+from typing import Literal
 
 from finegrain.command import run_command
 from finegrain.errors import UserError, by_product
-from finegrain.flags import BatchSize, CountOrZero, Gigabytes, ProperShare, Seed, Threads
+from finegrain.flags import (
+    BatchSize,
+    CountOrZero,
+    Gigabytes,
+    Minutes,
+    ProperShare,
+    Seed,
+    Threads,
+)
 from finegrain.leaderboard.contest import MetricName
 from finegrain.outputs import Output, OutputFolder
 from finegrain.quiet import load_keras
 from finegrain.read_ahead import default_workers
 from finegrain.submission.submission import SubmissionFormat
 
-Minutes = Annotated[float, Interval(gt=0, le=100_000)]
 # Tried in this order where their weights are at hand or can be downloaded.
 BACKBONES = ("mobilenet_v2", "efficientnet_b0", "inception_v3", "xception")
 SHIPPED = "xception_small"

@@ -23,7 +23,7 @@ from side_by_side.contest import make_contest, read_probabilities, true_score
 from finegrain.command import run_command
 from finegrain.embeddings.feature_file import FeatureFile
 from finegrain.errors import UserError
-from finegrain.flags import ProperShare, Seed
+from finegrain.flags import Minutes, ProperShare, Seed
 from finegrain.leaderboard.contest import MetricName
 from finegrain.whole_files import written_whole
 
@@ -45,7 +45,7 @@ class Settings:
     # a Python with autogluon.tabular
     autogluon: Path
     # how long each may take
-    minutes: float = 10.0
+    minutes: Minutes = 10.0
     # of AutoGluon
     presets: str = "best_quality"
     metric: MetricName = "top1"

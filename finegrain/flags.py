@@ -54,6 +54,7 @@ Width = Annotated[int, Interval(ge=0, le=100_000)]
 Threads = Annotated[int, Interval(ge=1, le=256)]
 # GPUs, TPUs or other devices; 0 for all there are.
 Devices = Annotated[int, Interval(ge=0, le=4096)]
+Minutes = Annotated[float, Interval(gt=0, le=100_000)]
 Gigabytes = Annotated[float, Interval(ge=0, le=1_000_000)]
 # Of images, classes, people, repetitions.
 Count = Annotated[int, Interval(ge=1, le=100_000_000)]
