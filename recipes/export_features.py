@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Literal
 
 from finegrain.command import run_command
+from finegrain.embeddings.shard import Shard
 from finegrain.errors import UserError
 from finegrain.flags import ImageSize, Seed, Threads, values_by_name
 from finegrain.inference.openvino_engine import AskedPrecision
@@ -79,6 +80,9 @@ class Settings:
     # how OpenVINO computes embeddings of a pretrained backbone: auto judges by some photographs
     # whether int8 (with NNCF) or bfloat16 tells classes apart as well as float32, where that pays
     inference: AskedPrecision = "auto"
+    # make only a part of each file, such as 3/16, the third of 16, in a file of its own; once all
+    # are there, merge_features.py reads them as one
+    shard: str | None = None
     # threads that decode images; by default one for each core, 16 at most
     workers: Threads = field(default_factory=default_workers)
 
@@ -96,6 +100,13 @@ class Settings:
             raise UserError("--backbones names none; give one or several, separated by commas")
         if len(set(self.images)) < len(self.images):
             raise UserError("--images names a folder twice; name each once")
+        if self.shard is not None:
+            Shard.parse(self.shard)
+        if self.shard is not None and self.layout != "split":
+            raise UserError(
+                f"--layout {self.layout} is written from a whole export, which --shard does not "
+                "make; leave one of them out"
+            )
 
 
 def main(settings: Settings) -> None:
@@ -103,17 +114,35 @@ def main(settings: Settings) -> None:
 
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
-    from finegrain.datasets.manifest import category_ids, open_data_set
-    from finegrain.datasets.unlabelled_images import unlabelled_images
     from finegrain.embeddings.export import export_embeddings
-    from finegrain.embeddings.export_file import Export
     from finegrain.embeddings.feature_file import FeatureFile
-    from finegrain.embeddings.photographs import ViewPlan, data_set_photos, folder_photos
     from finegrain.embeddings.write_shared import check_shared_fits, shared_path, write_shared
 
-    views = ViewPlan.parse(settings.views, settings.seed)
     if settings.layout != "split":
         check_shared_fits(settings.images)
+    export, sources = prepared(settings)
+    export_embeddings(export, sources, settings.workers)
+    for source in sources:
+        with FeatureFile(export.path(source)) as features:
+            rows = sum(len(split.paths) for split in features.splits.values())
+            print(f"wrote {rows} x {features.width} to {features.path}")
+            if settings.layout != "split":
+                shared = shared_path(settings.output, settings.layout, source.title)
+                write_shared(features, shared, settings.layout)
+                print(f"wrote the layout {settings.layout} to {shared}")
+            if source is sources[-1]:
+                tell_unreadable(features)
+
+
+def prepared(settings: Settings) -> tuple:
+    """What is exported, and the networks by which."""
+    from finegrain.datasets.manifest import category_ids, open_data_set
+    from finegrain.datasets.unlabelled_images import unlabelled_images
+    from finegrain.embeddings.export_file import Export
+    from finegrain.embeddings.photographs import ViewPlan, data_set_photos, folder_photos
+
+    views = ViewPlan.parse(settings.views, settings.seed)
+    shard = None if settings.shard is None else Shard.parse(settings.shard)
     data = open_data_set(settings.data)
     folders = {folder: unlabelled_images(folder, data.classes) for folder in settings.images}
     photos = {**data_set_photos(data), **folder_photos(folders)}
@@ -129,18 +158,9 @@ def main(settings: Settings) -> None:
         settings.openvino,
         category_ids(data),
         settings.inference,
+        shard,
     )
-    export_embeddings(export, sources, settings.workers)
-    for source in sources:
-        with FeatureFile(export.path(source)) as features:
-            rows = sum(len(split.paths) for split in features.splits.values())
-            print(f"wrote {rows} x {features.width} to {features.path}")
-            if settings.layout != "split":
-                shared = shared_path(settings.output, settings.layout, source.title)
-                write_shared(features, shared, settings.layout)
-                print(f"wrote the layout {settings.layout} to {shared}")
-            if source is sources[-1]:
-                tell_unreadable(features)
+    return export, sources
 
 
 def open_sources(settings: Settings, images: int) -> list:

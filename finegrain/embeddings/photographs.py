@@ -35,6 +35,7 @@ class ExportedPhotos:
         groups: (N,) int64 numbers of groups of duplicates, 0 for none.
         checksums: digests of their content; where there are none, a photograph that cannot be
             read is left out instead of refused.
+        first: number of the first one in its whole split, of which these may be a part.
     """
 
     paths: list[Path]
@@ -43,6 +44,7 @@ class ExportedPhotos:
     labels: np.ndarray
     groups: np.ndarray
     checksums: list[str]
+    first: int = 0
 
     @classmethod
     def unlabelled(
@@ -51,6 +53,19 @@ class ExportedPhotos:
         """Photographs of which no class and no group is known."""
         none = np.zeros(len(paths), np.int64)
         return cls(paths, names, ids, none - 1, none, list(checksums))
+
+    def part(self, first: int, end: int) -> "ExportedPhotos":
+        """Those from `first` up to, but not with, `end`."""
+        some = slice(first, end)
+        return ExportedPhotos(
+            self.paths[some],
+            self.names[some],
+            self.ids[some],
+            self.labels[some],
+            self.groups[some],
+            self.checksums[some],
+            self.first + first,
+        )
 
     def digest(self) -> str:
         """SHA-256 over names, content, sizes and times of change, in their order."""
@@ -183,5 +198,7 @@ class ExportedViews:
             return pixels
         if self.plan.kind == FLIP:
             return pixels[:, ::-1]
-        rng = np.random.default_rng([self.plan.seed, EXPORTED_VIEW, index, number])
+        # By its number in the whole split, so that a shard holds what the whole export would.
+        chance = [self.plan.seed, EXPORTED_VIEW, self.photos.first + index, number]
+        rng = np.random.default_rng(chance)
         return Augmentation().apply(pixels, int(rng.integers(2**32)))
