@@ -68,11 +68,6 @@ class Export:
             parts[split] = photos.part(*stretch)
         return parts
 
-    @cached_property
-    def image_digests(self) -> dict[str, str]:
-        """Digests of all photographs, by split; many take a while to ask for size and time."""
-        return {split: photos.digest() for split, photos in self.photos.items()}
-
     def batch(self, split: str) -> int:
         """Photographs computed at a time, with all views of each as far as that goes."""
         return max(1, BATCH // self.views.count(split))
@@ -134,7 +129,7 @@ def export_key(export: Export, source: EmbeddingSource) -> dict[str, Any]:
         **source.frame.key(),
         "views": export.views.described(),
         "data": export.data_digest,
-        "images": export.image_digests,
+        "images": {split: photos.digest for split, photos in export.photos.items()},
         "engine": f"openvino{exactly}" if export.openvino else "keras",
     }
     if export.shard is not None:

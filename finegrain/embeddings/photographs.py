@@ -5,6 +5,7 @@ import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -67,8 +68,12 @@ class ExportedPhotos:
             self.first + first,
         )
 
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 over names, content, sizes and times of change, in their order."""
+        """SHA-256 over names, content, sizes and times of change, in their order.
+
+        Asked once, since of many photographs that takes a while.
+        """
         digest = hashlib.sha256()
         contents = self.checksums or [""] * len(self.names)
         for path, name, content in zip(self.paths, self.names, contents, strict=True):

@@ -1,5 +1,6 @@
 """One part of an export, which any process on any machine can make without the others."""
 
+import importlib.util
 import re
 from dataclasses import dataclass
 
@@ -58,3 +59,12 @@ def backbone_of(stem: str) -> str | None:
     """The backbone that the name of a shard's file tells; None where it is no such name."""
     found = FILE_NAME.fullmatch(stem)
     return None if found is None else found["name"]
+
+
+def check_ray() -> None:
+    """Refuse what needs Ray where it is not installed, a `UserError`."""
+    if importlib.util.find_spec("ray") is None:
+        raise UserError(
+            "--engine ray needs Ray, which is not installed: pip install -r requirements-ray.txt; "
+            "or make the parts of the export with --shard, without Ray"
+        )
