@@ -81,7 +81,10 @@ def test_shards_are_merged_as_the_plain_export(script_here, drawn_data, images, 
 
 MISTAKES = {
     "no such shard": (["--shard", "4/3"], "--shard '4/3' is no part of an export"),
-    "a layout": (["--shard", "1/3", "--layout", "gap"], "--layout gap is written from a whole"),
+    "a layout": (
+        ["--shard", "1/3", "--layout", "gap"],
+        "--layout gap is written from an export in one file, which --shard",
+    ),
 }
 
 

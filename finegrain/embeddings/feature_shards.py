@@ -50,8 +50,8 @@ def _backbone(path: Path, key: Mapping[str, Any]) -> str:
     name = backbone_of(path.stem)
     if name is None:
         raise UserError(
-            f"{path} holds shard {key[SHARD]} of an export and its name does not tell of which "
-            "backbone; give it back the name that recipes/export_features.py gave it"
+            f"{path} is a shard of an export and its name does not tell of which backbone; give it "
+            "back the name that recipes/export_features.py gave it"
         )
     return name
 

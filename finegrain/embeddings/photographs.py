@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class ExportedPhotos:
         first: number of the first one in its whole split, of which these may be a part.
     """
 
-    paths: list[Path]
+    paths: Sequence[Path]
     names: list[str]
     ids: list[str]
     labels: np.ndarray
@@ -49,7 +49,7 @@ class ExportedPhotos:
 
     @classmethod
     def unlabelled(
-        cls, paths: list[Path], names: list[str], ids: list[str], checksums: Sequence[str] = ()
+        cls, paths: Sequence[Path], names: list[str], ids: list[str], checksums: Sequence[str] = ()
     ) -> "ExportedPhotos":
         """Photographs of which no class and no group is known."""
         none = np.zeros(len(paths), np.int64)
@@ -86,6 +86,28 @@ class ExportedPhotos:
         return digest.hexdigest()
 
 
+class PathsBelow(Sequence[Path]):
+    """Files below a folder, by names that something else holds: a path is made when asked for.
+
+    Millions of them would take more memory than all else that is known of their photographs.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str]):
+        self._folder, self._names = folder, names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, place: int) -> Path: ...
+    @overload
+    def __getitem__(self, place: slice) -> "PathsBelow": ...
+    def __getitem__(self, place: int | slice) -> "Path | PathsBelow":
+        if isinstance(place, slice):
+            return PathsBelow(self._folder, self._names[place])
+        return self._folder / self._names[place]
+
+
 def data_set_photos(data: DataSet, all_readable: bool = True) -> dict[str, ExportedPhotos]:
     """The photographs of a data set by split; `all_readable` refuses one that cannot be read."""
     photos = {}
@@ -93,10 +115,11 @@ def data_set_photos(data: DataSet, all_readable: bool = True) -> dict[str, Expor
         rows = data.rows(split)
         # Manifests of earlier versions know no groups.
         groups = rows["group"] if "group" in rows else [""] * len(rows)
+        names = rows["path"].tolist()
         photos[split] = ExportedPhotos(
-            data.paths(split),
-            list(rows["path"]),
-            [PurePosixPath(path).stem for path in rows["path"]],
+            PathsBelow(data.folder, names),
+            names,
+            [PurePosixPath(name).stem for name in names],
             data.labels(split),
             np.array([int(group or 0) for group in groups], np.int64),
             list(rows["sha1"]) if all_readable else [],
@@ -177,7 +200,7 @@ class ExportedViews:
     plan: ViewPlan
 
     @property
-    def paths(self) -> list[Path]:
+    def paths(self) -> Sequence[Path]:
         """The N image files."""
         return self.photos.paths
 
