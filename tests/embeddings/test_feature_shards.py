@@ -22,6 +22,7 @@ from finegrain.embeddings.source import EmbeddingSource
 from finegrain.errors import UserError
 from finegrain.frame import Frame
 from finegrain.inference.opened import Inference
+from finegrain.merging.joined import join_features
 
 PHOTOGRAPHS, BROKEN = 100, (2, 40)
 
@@ -195,6 +196,25 @@ def test_a_file_that_was_changed_by_hand_is_told(three):
     three[1].write_bytes(three[1].read_bytes()[:-100])
     with pytest.raises(UserError, match=f"{three[1].name} is (cut short|no HDF5 file)"):
         open_all_features(three)
+
+
+@pytest.mark.parametrize("split", ["train", "TEST"])
+@pytest.mark.parametrize("column", ["path", "id", "label", "group", "view", "embedding", "done"])
+@pytest.mark.parametrize(
+    "content",
+    [np.zeros((3, 4), "float32"), np.arange(32) - 5, "text", ["a"] * 32, np.zeros(0, "int64")],
+    ids=["rows", "numbers", "word", "words", "nothing"],
+)
+def test_a_shard_of_other_shapes_or_types_is_read_or_refused(three, split, column, content):
+    with h5py.File(three[1], "r+") as file:
+        del file[f"{column}/{split}"]
+        file[f"{column}/{split}"] = content
+    try:
+        joined = join_features(open_all_features(three))
+        for split, rows in joined.splits.items():
+            joined.read(["mean"], split, np.arange(len(rows.paths)))
+    except UserError as error:
+        assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize("text", ["", "3", "0/2", "3/2", "a/2", "1/", "1/100001", "-1/2", "1/2/3"])
