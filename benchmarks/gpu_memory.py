@@ -73,7 +73,7 @@ def main(settings: Settings) -> None:
 
 def backbone_rows(settings: Settings) -> Iterator[list[str]]:
     """A row a stage, a column a batch size."""
-    from step_peak import build
+    from side_by_side.step_peak import build
 
     from finegrain.models.backbone import BACKBONE_LAYER, boundary_index
     from finegrain.models.backbone_table import find_backbone
@@ -98,7 +98,7 @@ def backbone_rows(settings: Settings) -> Iterator[list[str]]:
 def bird_rows(settings: Settings) -> Iterator[list[str]]:
     """A row a model: its size, both parts, and the largest batch of the second."""
     import keras
-    from step_peak import build
+    from side_by_side.step_peak import build
 
     from finegrain.models.backbone import BACKBONE_LAYER
     from finegrain.models.bird_models import bird_models
@@ -147,7 +147,7 @@ def cell(settings: Settings, model: str, memory: "StepMemory", step: Step, batch
     if not settings.measure:
         return said
     words = command(
-        str(Path(__file__).with_name("step_peak.py")),
+        str(Path(__file__).parent / "side_by_side" / "step_peak.py"),
         model=model,
         image_size=settings.image_size,
         batch_size=batch,

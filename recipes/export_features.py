@@ -29,10 +29,14 @@ training photograph. `--layout gap` also writes the older gap_<Backbone>.h5 (tra
 
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Interval
 
 from finegrain.command import run_command
+from finegrain.embeddings.shard import MOST_SHARDS, Shard, check_ray
 from finegrain.errors import UserError
 from finegrain.flags import ImageSize, Seed, Threads, values_by_name
 from finegrain.inference.openvino_engine import AskedPrecision
@@ -79,6 +83,20 @@ class Settings:
     # how OpenVINO computes embeddings of a pretrained backbone: auto judges by some photographs
     # whether int8 (with NNCF) or bfloat16 tells classes apart as well as float32, where that pays
     inference: AskedPrecision = "auto"
+    # make only a part of each file, such as 3/16, the third of 16, in a file of its own; once all
+    # are there, merge_features.py reads them as one
+    shard: str | None = None
+    # what computes: this process; or ray, workers on the machines of a Ray cluster, which make the
+    # export in shards and must all see the photographs and --output at the same paths
+    engine: Literal["here", "ray"] = "here"
+    # ray: HOST:PORT of the cluster; auto for the one that this machine is part of; local to start
+    # one of this machine alone
+    address: str = "auto"
+    # ray: number of shards; by default one for each 5,000 photographs
+    shards: Annotated[int, Interval(ge=1, le=MOST_SHARDS)] | None = None
+    # ray: cores a worker, which decodes with as many threads; by default all those of the smallest
+    # machine
+    worker_cpus: Threads | None = None
     # threads that decode images; by default one for each core, 16 at most
     workers: Threads = field(default_factory=default_workers)
 
@@ -96,6 +114,22 @@ class Settings:
             raise UserError("--backbones names none; give one or several, separated by commas")
         if len(set(self.images)) < len(self.images):
             raise UserError("--images names a folder twice; name each once")
+        if self.shard is not None:
+            Shard.parse(self.shard)
+        on_ray = self.engine == "ray"
+        if on_ray and self.shard is not None:
+            raise UserError("--engine ray makes all shards and --shard one; leave one of them out")
+        if self.layout != "split" and (on_ray or self.shard is not None):
+            raise UserError(
+                f"--layout {self.layout} is written from an export in one file, which "
+                f"{'--engine ray' if on_ray else '--shard'} does not make; leave one of them out"
+            )
+        if not on_ray and (self.shards is not None or self.worker_cpus is not None):
+            raise UserError(
+                "--shards and --worker-cpus go with --engine ray; without it, --shard I/N makes one"
+            )
+        if on_ray:
+            check_ray()
 
 
 def main(settings: Settings) -> None:
@@ -103,17 +137,50 @@ def main(settings: Settings) -> None:
 
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
-    from finegrain.datasets.manifest import category_ids, open_data_set
-    from finegrain.datasets.unlabelled_images import unlabelled_images
     from finegrain.embeddings.export import export_embeddings
-    from finegrain.embeddings.export_file import Export
     from finegrain.embeddings.feature_file import FeatureFile
-    from finegrain.embeddings.photographs import ViewPlan, data_set_photos, folder_photos
     from finegrain.embeddings.write_shared import check_shared_fits, shared_path, write_shared
 
-    views = ViewPlan.parse(settings.views, settings.seed)
     if settings.layout != "split":
         check_shared_fits(settings.images)
+    export, sources = prepared(settings)
+    if settings.engine == "ray":
+        files = on_ray(settings, export, sources)
+    else:
+        export_embeddings(export, sources, settings.workers)
+        files = [FeatureFile(export.path(source)) for source in sources]
+    for source, features in zip(sources, files, strict=True):
+        with features:
+            rows = sum(len(split.paths) for split in features.splits.values())
+            print(f"wrote {rows} x {features.width} to {features.path}")
+            if settings.layout != "split":
+                shared = shared_path(settings.output, settings.layout, source.title)
+                write_shared(features, shared, settings.layout)
+                print(f"wrote the layout {settings.layout} to {shared}")
+            if source is sources[-1]:
+                tell_unreadable(features)
+
+
+def on_ray(settings: Settings, export, sources) -> list:
+    """Have a Ray cluster make the shards; those of each backbone as one file."""
+    from finegrain.embeddings.feature_shards import open_all_features
+    from finegrain.embeddings.ray_shards import Cluster, export_on_ray, shards_for
+
+    cluster = Cluster(settings.address, settings.worker_cpus)
+    of = settings.shards or shards_for(export)
+    paths = export_on_ray(partial(prepared, settings), export, sources, of, cluster)
+    return open_all_features([path for files in paths for path in files])
+
+
+def prepared(settings: Settings) -> tuple:
+    """What is exported, and the networks by which."""
+    from finegrain.datasets.manifest import category_ids, open_data_set
+    from finegrain.datasets.unlabelled_images import unlabelled_images
+    from finegrain.embeddings.export_file import Export
+    from finegrain.embeddings.photographs import ViewPlan, data_set_photos, folder_photos
+
+    views = ViewPlan.parse(settings.views, settings.seed)
+    shard = None if settings.shard is None else Shard.parse(settings.shard)
     data = open_data_set(settings.data)
     folders = {folder: unlabelled_images(folder, data.classes) for folder in settings.images}
     photos = {**data_set_photos(data), **folder_photos(folders)}
@@ -129,18 +196,9 @@ def main(settings: Settings) -> None:
         settings.openvino,
         category_ids(data),
         settings.inference,
+        shard,
     )
-    export_embeddings(export, sources, settings.workers)
-    for source in sources:
-        with FeatureFile(export.path(source)) as features:
-            rows = sum(len(split.paths) for split in features.splits.values())
-            print(f"wrote {rows} x {features.width} to {features.path}")
-            if settings.layout != "split":
-                shared = shared_path(settings.output, settings.layout, source.title)
-                write_shared(features, shared, settings.layout)
-                print(f"wrote the layout {settings.layout} to {shared}")
-            if source is sources[-1]:
-                tell_unreadable(features)
+    return export, sources
 
 
 def open_sources(settings: Settings, images: int) -> list:

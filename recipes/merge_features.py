@@ -3,11 +3,12 @@
     python recipes/merge_features.py --features features/*.h5 \
         --sample-submission sample_submission.csv --output pred.csv
 
-The files come from `export_features.py`. They are joined by the path of each photograph, never by
-position, and one that lacks photographs or has others is refused. Files as people share them
-(`train`, `test`, `label`; or `train_x`, `train_label`, `valid_x`, `valid_label`, `test`) know no
-paths and are joined by place: all must be of one order, and `--test-folder` or the sample
-submission says which images the rows of `test` are. What trains is one layer:
+The files come from `export_features.py`; the shards of a backbone are read as one file. Files are
+joined by the path of each photograph, never by position, and one that lacks photographs or has
+others is refused. Files as people share them (`train`, `test`, `label`; or `train_x`,
+`train_label`, `valid_x`, `valid_label`, `test`) know no paths and are joined by place: all must be
+of one order, and `--test-folder` or the sample submission says which images the rows of `test`
+are. What trains is one layer:
 
     dense      Dropout 0.5 and Dense, a sigmoid for two classes and a softmax for more, by Adadelta
                in batches of 128 for 8 epochs, of which the best is kept: the recipe of dogs
@@ -67,8 +68,8 @@ MODES = ("none", "standardise", "l2")
 class Settings:
     """Train a classifier on merged embeddings, compare the backbones, write a submission."""
 
-    # files made by export_features.py, one a backbone; or as people share them, with train, label
-    # and test, or with train_x, train_label, valid_x, valid_label and test
+    # files made by export_features.py, one a backbone or all its shards; or as people share them,
+    # with train, label and test, or with train_x, train_label, valid_x, valid_label and test
     features: tuple[Path, ...]
     # original: 8 epochs, of which the last is kept, validated on the last 20 % of the rows after a
     # shuffle with the seed 2017. It sets the flags below that are not given
@@ -168,7 +169,7 @@ def main(settings: Settings) -> None:
 
     # Keras takes seconds to load, which a mistake in the flags need not wait for.
     load_keras()
-    from finegrain.embeddings.shared_file import open_features
+    from finegrain.embeddings.feature_shards import open_all_features
     from finegrain.evaluation.metrics import calibrated_clip
     from finegrain.evaluation.pictures import draw_model
     from finegrain.merging.comparison import compare, write_scores
@@ -178,7 +179,7 @@ def main(settings: Settings) -> None:
     from finegrain.merging.training import MergedTraining, branches
 
     named = test_ids(settings, sample)
-    files = [open_features(path, named) for path in settings.features]
+    files = open_all_features(settings.features, named)
     check_named(settings, files)
     joined = join_features(files)
     names = list(joined.files)

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,9 @@ from finegrain.embeddings.export_file import Export, close_up, is_finished, open
 from finegrain.embeddings.photographs import ExportedViews
 from finegrain.embeddings.source import EmbeddingSource
 from finegrain.errors import UserError
-from finegrain.features.compute import BATCH, FeatureComputer, FeatureOverflow, decoded_views
+from finegrain.features.compute import BATCH, FeatureComputer, FeatureOverflow, decoded_stretches
 from finegrain.frame import Frame
+from finegrain.inference.opened import Inference
 from finegrain.models.heads import EMBEDDING
 from finegrain.stores.row_store import RowStore
 from finegrain.whole_files import DISK_FULL
@@ -50,7 +51,7 @@ def export_embeddings(export: Export, sources: Sequence[EmbeddingSource], worker
 
 
 def _target(export: Export, source: EmbeddingSource) -> _Target:
-    source.check(min(BATCH, sum(export.rows().values())), export.openvino)
+    source.check(max(1, min(BATCH, sum(export.rows().values()))), export.openvino)
     store = open_export_file(export, source)
     missing = {split: ~store.done(split) for split in store.splits}
     total, left = sum(map(len, missing.values())), sum(int(rows.sum()) for rows in missing.values())
@@ -60,34 +61,47 @@ def _target(export: Export, source: EmbeddingSource) -> _Target:
         f"{total - left} of {total} rows there already, in {store.path}",
         flush=True,
     )
-    return _Target(
-        source,
-        store,
-        FeatureComputer(
-            source.engine(export.openvino, left, export.judged(source.frame)), store.kinds
-        ),
-        missing,
-    )
+    expected = left if export.shard is None else export.rows_of_all_shards()
+    opened = source.engine(export.openvino, expected, export.judged(source.frame))
+    if export.shard is not None:
+        opened = _as_all_shards_do(export, source.frame, opened)
+    return _Target(source, store, FeatureComputer(opened, store.kinds), missing)
+
+
+def _as_all_shards_do(
+    export: Export, frame: Frame, opened: Callable[[np.ndarray], Inference]
+) -> Callable[[np.ndarray], Inference]:
+    """Open an engine by the first batch of the whole export, on which its precision depends."""
+
+    def open_alike(own: np.ndarray) -> Inference:
+        split = next(split for split, photos in export.photos.items() if photos.paths)
+        photos = export.photos[split].part(0, export.batch(split))
+        views = ExportedViews(photos, frame, export.views)
+        rows = np.arange(len(photos.paths) * export.views.count(split))
+        ((_, pixels, _),) = decoded_stretches(views, rows, 1, len(photos.paths))
+        # None of them may be readable.
+        return opened(pixels if len(pixels) else own)
+
+    return open_alike
 
 
 def _fill(export: Export, targets: list[_Target], frame: Frame, workers: int) -> None:
     """Fill the files of one frame and close them up."""
     targets = [target for target in targets if not is_finished(target.store)]
-    unreadable: dict[str, dict[int, str]] = {split: {} for split in export.photos}
+    unreadable: dict[str, dict[int, str]] = {split: {} for split in export.parts}
     wanted = {
         split: np.flatnonzero(np.any([target.missing[split] for target in targets], axis=0))
-        for split in (export.photos if targets else ())
+        for split in (export.parts if targets else ())
     }
     total = sum(map(len, wanted.values()))
     with tqdm(
         total=total, unit="image", desc=f"  {frame.height} x {frame.width}", disable=None
     ) as bar:
         for split, rows in wanted.items():
-            views = ExportedViews(export.photos[split], frame, export.views)
-            count = export.views.count(split)
-            # Whole photographs, as far as that goes.
-            batch = max(1, BATCH // count) * count
-            for numbers, pixels, failed in decoded_views(views, rows, workers, batch):
+            views = ExportedViews(export.parts[split], frame, export.views)
+            for numbers, pixels, failed in decoded_stretches(
+                views, rows, workers, export.batch(split)
+            ):
                 for target in targets:
                     _compute(target, split, numbers, pixels)
                 unreadable[split].update(failed)

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import h5py
 import numpy as np
 
 from finegrain.embeddings.photographs import ExportedPhotos, ViewPlan
+from finegrain.embeddings.shard import Shard
 from finegrain.embeddings.source import EmbeddingSource
 from finegrain.errors import UserError
+from finegrain.features.compute import BATCH
 from finegrain.features.probe import Judged, draw_probe
 from finegrain.frame import Frame
 from finegrain.images.pixels import PhotoFiles
@@ -29,6 +32,7 @@ from finegrain.whole_files import remove_partials, written_whole
 CLASS = "class"
 ROW_COLUMNS = ("path", "id", "label", "group", "view")
 UNREADABLE, UNREADABLE_ID, REASON = "unreadable", "unreadable_id", "unreadable_reason"
+SHARD, VERSIONS = "shard", "versions"
 # Rows copied at a time.
 BLOCK = 4096
 
@@ -39,7 +43,8 @@ class Export:
 
     Classes stand in index order; the category ids are what a JSON's leaderboard calls them, None
     where it takes the names. Photographs go by split. How precisely a network may be computed
-    `Judged` says, by the photographs of the first split; None leaves it to `open_inference`.
+    `Judged` says, by the photographs of the first split; None leaves it to `open_inference`. Of a
+    shard `photos` are still all photographs, and `parts` those that its files hold.
     """
 
     folder: Path
@@ -50,6 +55,22 @@ class Export:
     openvino: bool
     category_ids: list[str] | None = None
     inference: AskedPrecision | None = None
+    shard: Shard | None = None
+
+    @cached_property
+    def parts(self) -> Mapping[str, ExportedPhotos]:
+        """The photographs that have rows in its files, by split."""
+        if self.shard is None:
+            return self.photos
+        parts = {}
+        for split, photos in self.photos.items():
+            stretch = self.shard.stretch(len(photos.paths), self.batch(split))
+            parts[split] = photos.part(*stretch)
+        return parts
+
+    def batch(self, split: str) -> int:
+        """Photographs computed at a time, with all views of each as far as that goes."""
+        return max(1, BATCH // self.views.count(split))
 
     def judged(self, frame: Frame) -> Judged | None:
         """How embeddings of these photographs in a frame may be computed."""
@@ -60,20 +81,27 @@ class Export:
         return Judged(self.inference, lambda: draw_probe(first.labels, photos.read), None)
 
     def path(self, source: EmbeddingSource) -> Path:
-        """The file of a backbone."""
-        return self.folder / f"{source.name}.h5"
+        """The file of a backbone, or of this shard of it."""
+        stem = source.name if self.shard is None else self.shard.file_stem(source.name)
+        return self.folder / f"{stem}.h5"
 
     def rows(self) -> dict[str, int]:
         """Split -> rows, a row for each view of each photograph."""
         return {
             split: len(photos.paths) * self.views.count(split)
-            for split, photos in self.photos.items()
+            for split, photos in self.parts.items()
         }
+
+    def rows_of_all_shards(self) -> int:
+        """Rows of the whole export, of which a shard has some."""
+        return sum(
+            len(photos.paths) * self.views.count(split) for split, photos in self.photos.items()
+        )
 
     def columns(self) -> dict[str, dict[str, Any]]:
         """What describes the rows: column -> split -> entries; and the classes."""
         columns: dict[str, dict[str, Any]] = {name: {} for name in ROW_COLUMNS}
-        for split, photos in self.photos.items():
+        for split, photos in self.parts.items():
             count = self.views.count(split)
             columns["path"][split] = photos.names * count
             columns["id"][split] = photos.ids * count
@@ -88,18 +116,25 @@ class Export:
 
 
 def export_key(export: Export, source: EmbeddingSource) -> dict[str, Any]:
-    """All that the rows of a file depend on, as JSON values."""
+    """All that the rows of a file depend on, as JSON values.
+
+    That of a shard is the key of the whole export, which shard it is, and the versions: its rows
+    stand beside those of other machines.
+    """
     exactly = "" if export.inference in (None, "auto") else f" {export.inference}"
-    return {
+    key = {
         "backbone": source.title,
         "weights": source.weights,
         "network": source.network,
         **source.frame.key(),
         "views": export.views.described(),
         "data": export.data_digest,
-        "images": {split: photos.digest() for split, photos in export.photos.items()},
+        "images": {split: photos.digest for split, photos in export.photos.items()},
         "engine": f"openvino{exactly}" if export.openvino else "keras",
     }
+    if export.shard is not None:
+        key |= {SHARD: str(export.shard), VERSIONS: versions()}
+    return key
 
 
 def stored_key(path: Path) -> dict[str, Any] | None:
@@ -165,10 +200,11 @@ def close_up(
         return
     columns, kept = export.columns(), {}
     columns |= {UNREADABLE: {}, UNREADABLE_ID: {}, REASON: {}}
-    for split, photos in export.photos.items():
+    for split, photos in export.parts.items():
         # Row `view * N + image`; an image with one view missing is given up.
-        whole = store.done(split).reshape(-1, max(1, len(photos.names))).all(axis=0)
-        kept[split] = np.flatnonzero(np.tile(whole, export.views.count(split)))
+        views = export.views.count(split)
+        whole = store.done(split).reshape(views, len(photos.names)).all(axis=0)
+        kept[split] = np.flatnonzero(np.tile(whole, views))
         for name in ROW_COLUMNS:
             entries = columns[name][split]
             columns[name][split] = [entries[row] for row in kept[split]]
@@ -191,7 +227,7 @@ def close_up(
 
 def _notes(source: EmbeddingSource) -> dict[str, Any]:
     """Attributes that tell where a file comes from, without being part of what it is."""
-    return {"versions": versions(), "made_from": source.made_from}
+    return {VERSIONS: versions(), "made_from": source.made_from}
 
 
 def _why_not(path: Path, key: Mapping[str, Any], error: DamagedStore) -> str:

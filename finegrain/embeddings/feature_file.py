@@ -130,6 +130,8 @@ class FeatureFile:
         self.width = data.shape[1]
 
     def _embeddings(self, split: str) -> h5py.Dataset:
+        if not self._file:
+            self._file = h5py.File(self.path, "r", locking=False)
         return self._file[f"{EMBEDDING}/{split}"]
 
     def _split(self, split: str, rows: int) -> SplitRows:
@@ -166,10 +168,10 @@ class FeatureFile:
         """
         numbers = np.asarray(rows, np.int64)
         order = np.argsort(numbers, kind="stable")
-        data = self._embeddings(split)
         out = np.empty((len(numbers), self.width), "float32")
         ends = np.flatnonzero(np.diff(numbers[order]) != 1) + 1
         try:
+            data = self._embeddings(split)
             for part in np.split(order, ends) if len(order) else ():
                 first = numbers[part[0]]
                 out[part] = data[first : first + len(part)]
@@ -184,6 +186,10 @@ class FeatureFile:
                 f"({self.splits[split].paths[row]}); remove the file and {AGAIN}"
             )
         return out
+
+    def rest(self) -> None:
+        """Close the file until the next read: a process may hold so many open only."""
+        self._file.close()
 
     def close(self) -> None:
         """Close the file."""

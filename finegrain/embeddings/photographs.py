@@ -5,8 +5,9 @@ import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -35,25 +36,44 @@ class ExportedPhotos:
         groups: (N,) int64 numbers of groups of duplicates, 0 for none.
         checksums: digests of their content; where there are none, a photograph that cannot be
             read is left out instead of refused.
+        first: number of the first one in its whole split, of which these may be a part.
     """
 
-    paths: list[Path]
+    paths: Sequence[Path]
     names: list[str]
     ids: list[str]
     labels: np.ndarray
     groups: np.ndarray
     checksums: list[str]
+    first: int = 0
 
     @classmethod
     def unlabelled(
-        cls, paths: list[Path], names: list[str], ids: list[str], checksums: Sequence[str] = ()
+        cls, paths: Sequence[Path], names: list[str], ids: list[str], checksums: Sequence[str] = ()
     ) -> "ExportedPhotos":
         """Photographs of which no class and no group is known."""
         none = np.zeros(len(paths), np.int64)
         return cls(paths, names, ids, none - 1, none, list(checksums))
 
+    def part(self, first: int, end: int) -> "ExportedPhotos":
+        """Those from `first` up to, but not with, `end`."""
+        some = slice(first, end)
+        return ExportedPhotos(
+            self.paths[some],
+            self.names[some],
+            self.ids[some],
+            self.labels[some],
+            self.groups[some],
+            self.checksums[some],
+            self.first + first,
+        )
+
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 over names, content, sizes and times of change, in their order."""
+        """SHA-256 over names, content, sizes and times of change, in their order.
+
+        Asked once, since of many photographs that takes a while.
+        """
         digest = hashlib.sha256()
         contents = self.checksums or [""] * len(self.names)
         for path, name, content in zip(self.paths, self.names, contents, strict=True):
@@ -66,6 +86,28 @@ class ExportedPhotos:
         return digest.hexdigest()
 
 
+class PathsBelow(Sequence[Path]):
+    """Files below a folder, by names that something else holds: a path is made when asked for.
+
+    Millions of them would take more memory than all else that is known of their photographs.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str]):
+        self._folder, self._names = folder, names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, place: int) -> Path: ...
+    @overload
+    def __getitem__(self, place: slice) -> "PathsBelow": ...
+    def __getitem__(self, place: int | slice) -> "Path | PathsBelow":
+        if isinstance(place, slice):
+            return PathsBelow(self._folder, self._names[place])
+        return self._folder / self._names[place]
+
+
 def data_set_photos(data: DataSet, all_readable: bool = True) -> dict[str, ExportedPhotos]:
     """The photographs of a data set by split; `all_readable` refuses one that cannot be read."""
     photos = {}
@@ -73,10 +115,11 @@ def data_set_photos(data: DataSet, all_readable: bool = True) -> dict[str, Expor
         rows = data.rows(split)
         # Manifests of earlier versions know no groups.
         groups = rows["group"] if "group" in rows else [""] * len(rows)
+        names = rows["path"].tolist()
         photos[split] = ExportedPhotos(
-            data.paths(split),
-            list(rows["path"]),
-            [PurePosixPath(path).stem for path in rows["path"]],
+            PathsBelow(data.folder, names),
+            names,
+            [PurePosixPath(name).stem for name in names],
             data.labels(split),
             np.array([int(group or 0) for group in groups], np.int64),
             list(rows["sha1"]) if all_readable else [],
@@ -157,7 +200,7 @@ class ExportedViews:
     plan: ViewPlan
 
     @property
-    def paths(self) -> list[Path]:
+    def paths(self) -> Sequence[Path]:
         """The N image files."""
         return self.photos.paths
 
@@ -183,5 +226,7 @@ class ExportedViews:
             return pixels
         if self.plan.kind == FLIP:
             return pixels[:, ::-1]
-        rng = np.random.default_rng([self.plan.seed, EXPORTED_VIEW, index, number])
+        # By its number in the whole split, so that a shard holds what the whole export would.
+        chance = [self.plan.seed, EXPORTED_VIEW, self.photos.first + index, number]
+        rng = np.random.default_rng(chance)
         return Augmentation().apply(pixels, int(rng.integers(2**32)))

@@ -124,9 +124,36 @@ def decoded_views(
     Yields row numbers (B,), their pixels (B, H, W, 3) uint8, and image -> why it could not be
     read, whose rows are left out. B may be 0.
     """
+    by_image = _by_image(photos, rows)
+    starts = range(0, len(rows), batch)
+    yield from _decoded(photos, rows, workers, [by_image[at : at + batch] for at in starts])
+
+
+def decoded_stretches(
+    photos: Views, rows: np.ndarray, workers: int, photographs: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, dict[int, str]]]:
+    """As `decoded_views`, but what comes together does not depend on which rows are asked for.
+
+    The photographs 0 to `photographs` - 1 with all their views that are asked for come first, then
+    as many more. So what is computed batch by batch has the same bytes when it was stopped and some
+    photographs before that place could not be read.
+    """
+    by_image = _by_image(photos, rows)
+    stretch = rows[by_image] % max(1, len(photos.paths)) // photographs
+    batches = np.split(by_image, np.flatnonzero(np.diff(stretch)) + 1) if len(rows) else []
+    yield from _decoded(photos, rows, workers, batches)
+
+
+def _by_image(photos: Views, rows: np.ndarray) -> np.ndarray:
+    """The places of rows, all views of a photograph one after the other."""
     views, images = np.divmod(rows, max(1, len(photos.paths)))
-    by_image = np.lexsort((views, images))
-    batches = [by_image[start : start + batch] for start in range(0, len(rows), batch)]
+    return np.lexsort((views, images))
+
+
+def _decoded(
+    photos: Views, rows: np.ndarray, workers: int, batches: Sequence[np.ndarray]
+) -> Iterator[tuple[np.ndarray, np.ndarray, dict[int, str]]]:
+    views, images = np.divmod(rows, max(1, len(photos.paths)))
     tasks = ((image, places) for places in batches for image in np.unique(images[places]))
 
     def read(task: tuple[int, np.ndarray]) -> np.ndarray | UnreadableImage:

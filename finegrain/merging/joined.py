@@ -70,7 +70,8 @@ def _places(files: Sequence[FeatureFile], split: str) -> dict[str, np.ndarray]:
     first, *others = files
     rows = first.splits[split]
     identity = np.arange(len(rows.paths))
-    index = _index(first, split)
+    _check_once(first, split)
+    index: Keys = {}
     places = {first.name: identity}
     for file in others:
         own = file.splits[split]
@@ -78,11 +79,22 @@ def _places(files: Sequence[FeatureFile], split: str) -> dict[str, np.ndarray]:
         if same and (own.views == rows.views).all():
             places[file.name] = identity
         else:
+            index = index or _index(first, split)
             own_index = _index(file, split)
             _check_photographs(first, file, split, index, own_index)
             places[file.name] = np.array([own_index[key] for key in index], np.int64)
         _check_rows(first, file, split, places[file.name])
     return places
+
+
+def _check_once(file: FeatureFile, split: str) -> None:
+    """Refuse a photograph that comes twice."""
+    rows = file.splits[split]
+    keys = zip(rows.paths, rows.views.tolist(), strict=True)
+    # A hash takes a tenth of what a row of an index does, of which there may be millions.
+    hashes = np.fromiter(map(hash, keys), np.int64, len(rows.paths))
+    if len(np.unique(hashes)) < len(hashes):
+        _index(file, split)
 
 
 def _index(file: FeatureFile, split: str) -> Keys:

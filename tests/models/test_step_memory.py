@@ -72,7 +72,10 @@ def test_the_largest_batch_fits_and_one_more_does_not():
 def measured(**flags):
     words = [word for name, value in flags.items() for word in (f"--{name}", value)]
     done = subprocess.run(
-        command("benchmarks/step_peak.py", *words), capture_output=True, text=True, check=False
+        command("benchmarks/side_by_side/step_peak.py", *words),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -96,7 +96,9 @@ def training_scenario(name: str, script: str, run: str, *arguments: str, owns=()
     )
 
 
-def export_scenario(name: str, output: str, backbones: str = "CampaignNet") -> Scenario:
+def export_scenario(
+    name: str, output: str, backbones: str = "CampaignNet", *arguments: str
+) -> Scenario:
     return _scenario(
         name,
         "recipes/export_features.py",
@@ -105,6 +107,7 @@ def export_scenario(name: str, output: str, backbones: str = "CampaignNet") -> S
         *"--weights none --image-size 32 --output".split(),
         output,
         "--no-openvino",
+        *arguments,
         owns=(output,),
     )
 
@@ -237,6 +240,7 @@ def _recipes() -> list[Scenario]:
             *"--model vgg16 --head attention".split(),
         ),
         export_scenario("export_features", "new/features", "CampaignNet,runs/single"),
+        export_scenario("export_features shard", "new/shards", "CampaignNet", "--shard", "1/2"),
         _scenario(
             "merge_features",
             "recipes/merge_features.py",

@@ -1,7 +1,7 @@
 """Train two steps on noise, and tell the peak of this process's memory beside the estimate.
 
-    python benchmarks/step_peak.py --model efficientnet_b3_se --image-size 112 --batch-size 16
-    python benchmarks/step_peak.py --model xception --unfreeze-from 105 --optimizer sgd
+    python benchmarks/side_by_side/step_peak.py --model efficientnet_b3_se --image-size 112 --batch-size 16
+    python benchmarks/side_by_side/step_peak.py --model xception --unfreeze-from 105 --optimizer sgd
 
 The model is one of recipes/bird_fine_tune.py or a backbone with a softmax. Prints a line of JSON,
 in bytes. Photographs, stores and what other threads read ahead come on top in a whole training.
