@@ -27,7 +27,7 @@ from finegrain.flags import Minutes, ProperShare, Seed
 from finegrain.leaderboard.contest import MetricName
 from finegrain.whole_files import written_whole
 
-RIVAL = Path(__file__).parent / "side_by_side" / "autogluon.py"
+RIVAL = Path(__file__).parent / "side_by_side" / "rival_tabular.py"
 # Least seconds that AutoGluon is worth starting for.
 LEAST = 30.0
 

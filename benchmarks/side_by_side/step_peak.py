@@ -1,6 +1,6 @@
 """Train two steps on noise, and tell the peak of this process's memory beside the estimate.
 
-    python benchmarks/side_by_side/step_peak.py --model efficientnet_b3_se --image-size 112 --batch-size 16
+    python benchmarks/side_by_side/step_peak.py --model vgg16 --image-size 112 --batch-size 16
     python benchmarks/side_by_side/step_peak.py --model xception --unfreeze-from 105 --optimizer sgd
 
 The model is one of recipes/bird_fine_tune.py or a backbone with a softmax. Prints a line of JSON,

@@ -1,6 +1,7 @@
 """A backbone and the store of its activations, which its upper layers are trained from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -103,21 +104,28 @@ class TunedBackbone:
         objective = find_objective(objective_of(changes.pair_loss))
         recorded = check_type(self.settings(changes).recorded(), RunSettings)
         classes = len(self.partition.classes)
+        with self._precision():
+            model = build_model(
+                objective, self.spec, self.weights, self.frame.size, classes, recorded
+            )
+        return objective, model
+
+    @contextmanager
+    def _precision(self) -> Iterator[None]:
+        """Models that are made meanwhile compute as suits the backbone."""
         before = keras.config.dtype_policy()
         if self.means.rounded and gains_by_rounding(self.variant.backbone):
             keras.config.set_dtype_policy(MIXED_BFLOAT16)
         try:
-            model = build_model(
-                objective, self.spec, self.weights, self.frame.size, classes, recorded
-            )
+            yield
         finally:
             keras.config.set_dtype_policy(before)
-        return objective, model
 
     def cut(self, model: keras.Model) -> Cut:
         """The model where its training begins."""
         first = boundary_index(model.get_layer(BACKBONE_LAYER), self.boundary)
-        cut = cut_at_boundary(model, first)
+        with self._precision():
+            cut = cut_at_boundary(model, first)
         if cut is None:
             raise UserError(f"nothing of {self.spec.name} stands still, so it cannot be stored")
         return cut

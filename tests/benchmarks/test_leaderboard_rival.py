@@ -12,7 +12,7 @@ STUB = """#!{python}
 import sys
 import numpy as np
 _, script, embeddings, models, seconds, presets, answers = sys.argv
-assert script.endswith("autogluon.py") and 0 < float(seconds) < 60 and presets == "best_quality"
+assert script.endswith("rival_tabular.py") and 0 < float(seconds) < 60 and presets == "best_quality"
 with np.load(embeddings) as content:
     known, labels, test = content["known"], content["labels"], content["test"]
 means = np.stack([known[labels == label].mean(axis=0) for label in range(labels.max() + 1)])

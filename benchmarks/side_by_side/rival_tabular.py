@@ -1,6 +1,6 @@
 """AutoGluon Tabular on embeddings; started by a Python that has it, so nothing of ours is here.
 
-python autogluon.py EMBEDDINGS.npz MODELS SECONDS PRESETS ANSWERS.npz
+python rival_tabular.py EMBEDDINGS.npz MODELS SECONDS PRESETS ANSWERS.npz
 """
 
 import sys
