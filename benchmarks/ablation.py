@@ -45,12 +45,8 @@ ROWS = (
     # Original with the same stored views, so that it costs minutes too
     Row("all of it, not the original recipe", {"recipe": "original", "unfrozen_views": 4}, True),
     # Optimisation
-    # Heads at a rate of 0.1 learn nothing.
-    Row(
-        "AdamW, not SGD",
-        {"unfrozen_optimizer": "sgd", "unfrozen_learning_rate": 0.01, "head_rate": 1},
-        True,
-    ),
+    # The heads at 0.01. With the blocks at 0.01 too it leaves all bounds in the second epoch.
+    Row("AdamW, not SGD", {"unfrozen_optimizer": "sgd", "unfrozen_learning_rate": 1e-3}, True),
     Row("cosine, not a plateau", {"schedule": "plateau"}, True),
     Row("an epoch of warm-up", {"warm_up_epochs": 0}, True),
     Row("heads ten times as fast", {"head_rate": 1}, True),
