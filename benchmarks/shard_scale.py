@@ -3,6 +3,7 @@
     python benchmarks/shard_scale.py --output runs/shards
     python benchmarks/shard_scale.py --output runs/shards --rows 10000 --ray-photos 5000
     python benchmarks/shard_scale.py --output runs/shards --rows 10000 --source PHOTOS
+    python benchmarks/shard_scale.py --output runs/shards --search
 
 Rows are made up: two backbones in shards, as export_features.py would write them. For each number
 of rows a process reads all of them in order (joined as merge_features.py joins them), one runs
@@ -14,6 +15,7 @@ kind, by the rows that it had more. The same command again measures again withou
 again.
 """
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,18 +24,17 @@ from typing import Literal
 import numpy as np
 from side_by_side.child import Cost, run_script
 from side_by_side.commands import command
+from side_by_side.made_up_shards import BLOCK, CLASSES, CLUSTERED, open_shards, write_shards
+from side_by_side.neighbour_search import measure_search
 from side_by_side.noise_photos import draw_noise
 
 from finegrain.command import run_command
 from finegrain.errors import UserError
 from finegrain.flags import Count, CountOrZero, ImageSize
-from finegrain.stores.row_layout import RowKind
-from finegrain.stores.row_store import RowStore
 
-# The layout of an exported file; from the library it would bring memory that counts for children.
-EMBEDDING, CLASS = "embedding", "class"
-BACKBONES, CLASSES, QUERIES, NEIGHBOURS, BLOCK = ("first", "second"), 10, 100, 10, 16_384
+BACKBONES, QUERIES, NEIGHBOURS = ("first", "second"), 100, 10
 DECODED = 500
+SAID = "said.json"
 
 
 @dataclass
@@ -61,13 +62,22 @@ class Settings:
     # so often the plain command and Ray take turns
     repeats: Count = 3
     # what a process started from here does with the first of `rows`
-    step: Literal["all", "read", "nearest"] = "all"
+    step: Literal["all", "read", "nearest", "index", "exact", "approximate"] = "all"
+    # compare the exact search with an approximate index, on clustered rows, and nothing else
+    search: bool = False
 
 
 def main(settings: Settings) -> None:
+    if settings.step in ("index", "exact", "approximate"):
+        rows = open_shards(settings, CLUSTERED, settings.rows[0])
+        measure_search(rows, settings.step, settings.output / SAID)
+        return
     if settings.step != "all":
         files = [open_shards(settings, name, settings.rows[0]) for name in BACKBONES]
         (read if settings.step == "read" else look_for_neighbours)(files)
+        return
+    if settings.search:
+        compare_searches(settings)
         return
     print("| rows | what | process, s | CPU, s | CPU microseconds a row | peak, MB | bytes a row |")
     print("|---|---|---|---|---|---|---|")
@@ -98,6 +108,25 @@ def main(settings: Settings) -> None:
         decode(settings.source)
 
 
+def compare_searches(settings: Settings) -> None:
+    """The index of the training rows, made and opened, beside reading all rows."""
+    print(
+        "| rows | what | process, s | CPU, s | peak, MB | 1 query, ms | of 100, ms each | recall |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for rows in settings.rows:
+        folder = write_shards(settings, CLUSTERED, rows)[0].parent
+        for file in folder.glob(f"{CLUSTERED}*.usearch*"):
+            file.unlink()
+        for step in ("index", "exact", "approximate"):
+            flags = {"rows": rows, "shards": settings.shards, "step": step}
+            words = command("benchmarks/shard_scale.py", output=settings.output, **flags)
+            cost = run_script(words, settings.output / "log.txt")
+            said = json.loads((settings.output / SAID).read_text())
+            took = f"{cost.wall_seconds:.1f} | {cost.cpu_seconds:.1f} | {cost.peak_bytes / 1e6:.0f}"
+            print(f"| {rows:,} | {step} | {took} | {' | '.join(said)} |", flush=True)
+
+
 def measured(settings: Settings, words: list[str], fresh: Path | None = None) -> Cost:
     """What a process takes; a folder that it would go on with is removed."""
     for file in sorted(fresh.glob("*.h5")) if fresh is not None else ():
@@ -116,63 +145,6 @@ def tell(lasts: dict[str, tuple[int, Cost]], what: str, rows: int, cost: Cost) -
     lasts[kind] = rows, cost
     took = f"{cost.wall_seconds:.1f} | {cost.cpu_seconds:.1f} | {each}"
     print(f"| {rows:,} | {what} | {took} | {cost.peak_bytes / 1e6:.0f} | {more} |", flush=True)
-
-
-def shard_path(settings: Settings, name: str, rows: int, number: int) -> Path:
-    folder = settings.output / f"rows-{rows}-{settings.shards}"
-    return folder / f"{name}.shard-{number}-of-{settings.shards}.h5"
-
-
-def write_shards(settings: Settings, name: str, rows: int) -> list[Path]:
-    """The shards of a made-up export, every tenth row for validation; those there are kept."""
-    paths = []
-    for number in range(1, settings.shards + 1):
-        path = shard_path(settings, name, rows, number)
-        paths.append(path)
-        if not path.exists():
-            write_shard(settings, path, rows, number)
-    return paths
-
-
-def write_shard(settings: Settings, path: Path, rows: int, number: int) -> None:
-    key = {
-        "backbone": path.stem.partition(".")[0],
-        "data": f"{rows} made-up rows",
-        "views": {"kind": "plain"},
-        "shard": f"{number} of {settings.shards}",
-    }
-    columns: dict[str, dict] = {name: {} for name in ("path", "id", "label", "group", "view")}
-    counts = {}
-    for split, count in (("train", rows - rows // 10), ("valid", rows // 10)):
-        ends = [count * place // settings.shards for place in (number - 1, number)]
-        own = np.arange(*ends)
-        counts[split] = len(own)
-        columns["path"][split] = [f"{split}/class_{n % CLASSES}/{n:08}.jpg" for n in own]
-        columns["id"][split] = [f"{n:08}" for n in own]
-        columns["label"][split] = own % CLASSES
-        columns["group"][split] = columns["view"][split] = own * 0
-    columns[CLASS] = {"names": [f"class_{n}" for n in range(CLASSES)]}
-    kinds = {EMBEDDING: RowKind((settings.width,), "float16")}
-    beside = path.with_name(f"{path.name}.making")
-    store = RowStore.create(beside, key, kinds, counts, columns)
-    rng = np.random.default_rng(number)
-    for split, count in counts.items():
-        for start in range(0, count, BLOCK):
-            some = np.arange(start, min(start + BLOCK, count))
-            noise = rng.standard_normal((len(some), settings.width), "float32")
-            noise[:, :CLASSES] += np.eye(CLASSES)[columns["label"][split][some]]
-            store.write(split, some, {EMBEDDING: noise})
-    store.close()
-    beside.rename(path)
-
-
-def open_shards(settings: Settings, name: str, rows: int):
-    """The shards of a backbone as one file, in the process that is measured."""
-    from finegrain.embeddings.feature_shards import open_all_features
-
-    numbers = range(1, settings.shards + 1)
-    paths = [shard_path(settings, name, rows, number) for number in numbers]
-    return open_all_features(paths)[0]
 
 
 def read(files) -> None:

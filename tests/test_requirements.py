@@ -45,7 +45,7 @@ def test_the_lock_holds_a_version_in_range_for_every_requirement(python):
         assert wanted.specifier.contains(version), f"{wanted} does not allow {version}"
 
 
-@pytest.mark.parametrize("name", ["demo", "docs", "export", "int8", "ray", "test"])
+@pytest.mark.parametrize("name", ["demo", "docs", "export", "index", "int8", "ray", "test"])
 @pytest.mark.parametrize("python", PYTHONS)
 def test_further_requirements_leave_the_locked_versions_alone(name, python):
     locked = locked_versions(python)

@@ -32,7 +32,7 @@ from finegrain.whole_files import remove_partials, written_whole
 CLASS = "class"
 ROW_COLUMNS = ("path", "id", "label", "group", "view")
 UNREADABLE, UNREADABLE_ID, REASON = "unreadable", "unreadable_id", "unreadable_reason"
-SHARD, VERSIONS = "shard", "versions"
+SHARD, VERSIONS, MADE_FROM = "shard", "versions", "made_from"
 # Rows copied at a time.
 BLOCK = 4096
 
@@ -139,11 +139,16 @@ def export_key(export: Export, source: EmbeddingSource) -> dict[str, Any]:
 
 def stored_key(path: Path) -> dict[str, Any] | None:
     """What the rows of a file were made from; None where it does not tell."""
+    return stored_note(path, "key")
+
+
+def stored_note(path: Path, name: str) -> dict[str, Any] | None:
+    """An attribute of a file, as a table of JSON values; None where there is no such."""
     with contextlib.suppress(OSError, KeyError, ValueError, RuntimeError, TypeError):
         refuse_special(path)
         with h5py.File(path, "r", locking=False) as file:
-            key = json.loads(file.attrs["key"])
-            return key if isinstance(key, dict) else None
+            note = json.loads(file.attrs[name])
+            return note if isinstance(note, dict) else None
     return None
 
 
@@ -227,7 +232,7 @@ def close_up(
 
 def _notes(source: EmbeddingSource) -> dict[str, Any]:
     """Attributes that tell where a file comes from, without being part of what it is."""
-    return {VERSIONS: versions(), "made_from": source.made_from}
+    return {VERSIONS: versions(), MADE_FROM: source.made_from}
 
 
 def _why_not(path: Path, key: Mapping[str, Any], error: DamagedStore) -> str:

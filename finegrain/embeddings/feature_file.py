@@ -1,14 +1,15 @@
 """Read an exported file of embeddings."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
-from finegrain.embeddings.export_file import CLASS, REASON, UNREADABLE, UNREADABLE_ID
+from finegrain.embeddings.export_file import CLASS, REASON, UNREADABLE, UNREADABLE_ID, stored_key
 from finegrain.embeddings.photographs import KINDS
 from finegrain.errors import UserError
 from finegrain.models.heads import EMBEDDING
@@ -50,10 +51,13 @@ class FeatureFile:
         splits: split -> its rows.
         data: digest of the data set.
         view_kind: `plain`, `flip` or `augmented`.
+        key: what its rows were made from, None where it does not tell; of shards without the shard.
 
     Raises:
         UserError: no such file, damaged, cut short, unfinished, or of another layout.
     """
+
+    key: Mapping[str, Any] | None = None
 
     def __init__(self, path: Path):
         self.path = path
@@ -92,6 +96,7 @@ class FeatureFile:
             self.category_ids = list(self._text(CLASS, "category_ids"))
             if len(self.category_ids) != len(self.classes):
                 raise ValueError("it has not one category id for each class")
+        self.key = stored_key(self.path)
         self.data = str(file.attrs["data"])
         self.backbone = str(file.attrs["backbone"])
         views = json.loads(file.attrs["views"])

@@ -86,6 +86,7 @@ class FeatureShards(FeatureFile):
             _check_alike(first, part)
         self.classes, self.category_ids = first.classes, first.category_ids
         self.data, self.backbone = first.data, first.backbone
+        self.key = {name: value for name, value in (first.key or {}).items() if name != SHARD}
         self.view_kind, self.width = first.view_kind, first.width
         self.splits: dict[str, SplitRows] = {}
         # Split -> first row of each part, if all came one after the other.

@@ -6,8 +6,8 @@ Of its own data set, of any images, and of an index of images among which to loo
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from finegrain.datasets.layouts.layout import list_source
 from finegrain.datasets.manifest import MANIFEST, open_data_set
 from finegrain.embeddings.export import export_embeddings
 from finegrain.embeddings.export_file import Export, export_key, stored_key
-from finegrain.embeddings.feature_file import FeatureFile, Unreadable
+from finegrain.embeddings.feature_file import FeatureFile
+from finegrain.embeddings.known_images import SimilarIndex
 from finegrain.embeddings.photographs import ExportedPhotos, ViewPlan, data_set_photos
 from finegrain.embeddings.source import EmbeddingSource, run_source
 from finegrain.errors import UserError
@@ -25,8 +26,6 @@ from finegrain.runs.run_folder import RunFolder, open_run_data
 EMBEDDINGS = "embeddings.h5"
 # Folder for embeddings of images that are not of the run's own data set.
 SIMILAR = "similar"
-# Rows in memory at a time: 16,384 x 2,048 numbers take 134 MB, a search three times that.
-BLOCK = 16_384
 # What decides over the numbers of a file, whichever images it holds and whatever computed them.
 DECISIVE = ("weights", "network", "image_size", "fit", "views", "data")
 
@@ -111,35 +110,6 @@ def _made(export: Export, source: EmbeddingSource, workers: int) -> FeatureFile:
     return FeatureFile(path)
 
 
-@dataclass(frozen=True)
-class KnownImage:
-    """An image of an index: its file, its path below the index, its class and its split.
-
-    Label and split are empty where there are none: in a folder without classes, or no data set.
-    """
-
-    path: Path
-    name: str
-    label: str
-    split: str
-
-
-@dataclass(frozen=True)
-class SimilarIndex:
-    """Known images, in the order of the rows of their embeddings, and images without a row."""
-
-    features: FeatureFile
-    images: list[KnownImage]
-    unreadable: list[Unreadable]
-
-    def blocks(self, size: int = BLOCK) -> Iterator[np.ndarray]:
-        """The embeddings, (B,D), in the order of the images."""
-        for split, rows in self.features.splits.items():
-            for start in range(0, len(rows.paths), size):
-                block = np.arange(start, min(start + size, len(rows.paths)))
-                yield self.features.read(split, block)
-
-
 @contextlib.contextmanager
 def open_index(
     run_folder: Path, folder: Path, openvino: bool = True, workers: int = 2
@@ -155,18 +125,14 @@ def open_index(
     """
     is_data_set = (folder / MANIFEST).is_file()
     with _embeddings(run_folder, folder, is_data_set, openvino, workers) as features:
-        images, unreadable = [], []
-        for split, rows in features.splits.items():
-            unreadable += rows.unreadable
-            for name in rows.paths:
-                label = PurePosixPath(name).parent.name
-                images.append(KnownImage(folder / name, name, label, split if is_data_set else ""))
-        if not images:
+        index = SimilarIndex(features, folder, is_data_set)
+        if not len(index):
+            lost = index.unreadable
             raise UserError(
-                f"none of the {len(unreadable)} images in {folder} can be read, the first is "
-                f"{unreadable[0].path} ({unreadable[0].reason}); give another --index"
+                f"none of the {len(lost)} images in {folder} can be read, the first is "
+                f"{lost[0].path} ({lost[0].reason}); give another --index"
             )
-        yield SimilarIndex(features, images, unreadable)
+        yield index
 
 
 def _embeddings(
