@@ -7,7 +7,7 @@ from finegrain.leaderboard.partition import Partition
 from finegrain.leaderboard.variant import Backbone, Variant
 
 # Building a network, and graphs of it for the first batches.
-START = 20.0
+START = 8.0
 # What is measured once may take so many times that when it comes again.
 CAUTION = 1.15
 # Rows of a store are augmented, and larger than embeddings.
