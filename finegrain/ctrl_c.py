@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# An interrupted command closes what it has open within so many seconds, or it is interrupted again.
+# So often a command that was interrupted is looked at, whether it goes on all the same.
 AGAIN_AFTER = 5.0
 # Where Python itself says that an interruption was lost there is nothing to wait for.
 LOST_AFTER = 0.1
@@ -36,7 +36,9 @@ def ctrl_c_ends() -> Iterator[None]:
     was_pressed = False
 
     def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+        # What tidies up after the interruption may take its time, as after no second Ctrl-C.
+        if not _is_ending():
+            raise KeyboardInterrupt
 
     def interrupt_in(seconds: float) -> None:
         if HAS_TIMER:
@@ -68,3 +70,11 @@ def ctrl_c_ends() -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = usual_hook
         signal.signal(signal.SIGINT, usual)
+
+
+def _is_ending() -> bool:
+    """Whether the main thread is in a clause that an interruption has led to."""
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None

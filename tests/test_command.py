@@ -124,6 +124,18 @@ run_command(main, Nothing)
 """
 
 
+TIDIES_UP = """
+def main(settings):
+    try:
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        time.sleep(6)
+        print("tidied up", flush=True)
+
+run_command(main, Nothing)
+"""
+
+
 def ended(source: str) -> subprocess.CompletedProcess:
     """What a command did that was started so that it obeys Ctrl-C."""
     return subprocess.run(
@@ -144,6 +156,11 @@ def test_ctrl_c_ends_a_command_whatever_libraries_make_of_it(source):
     assert "stopped;" in done.stderr
     for word in ("Exception ignored", "Traceback"):
         assert word not in done.stderr
+
+
+def test_what_tidies_up_after_ctrl_c_is_not_interrupted_by_it():
+    done = ended(TIDIES_UP)
+    assert (done.returncode, done.stdout) == (130, "tidied up\n")
 
 
 def test_ctrl_c_while_flags_are_read_ends_like_any_other(monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """Test images that stand among the labelled ones too, so that a score on them flatters."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,10 +20,11 @@ def known_test_images(
     What is a copy is told as among the labelled ones, see `finegrain.datasets.duplicates`. Every
     image is decoded for it, so the answer is kept in a file, for the next time.
     """
-    try:
-        return [str(name) for name in json.loads(kept.read_text(encoding="utf-8"))]
-    except (OSError, ValueError):
-        pass
+    # One that is damaged is made anew.
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        if isinstance(found, list) and all(isinstance(n, str) and n in test for n in found):
+            return found
     found = _found(test, labelled, workers)
     with written_whole(kept) as beside:
         beside.write_text(json.dumps(found), encoding="utf-8")

@@ -27,6 +27,9 @@ def test_copies_are_found_and_nothing_else(tmp_path):
     kept = tmp_path / "search" / "known-test.json"
     kept.parent.mkdir()
     assert known_test_images(test, labelled, kept, 1) == ["same", "smaller"]
+    for damaged in ("5", '["gone"]', "[[]]", "[", ""):
+        kept.write_text(damaged)
+        assert known_test_images(test, labelled, kept, 1) == ["same", "smaller"]
     for path in test.values():
         path.unlink()
     # What was found is not looked for again.
