@@ -110,6 +110,7 @@ def main(settings: Settings) -> None:
 
     from finegrain.leaderboard.answers import AnswerFolder
     from finegrain.leaderboard.contest import find_metric
+    from finegrain.leaderboard.means import Means
     from finegrain.leaderboard.outcome import Outcome
     from finegrain.leaderboard.partition import part
     from finegrain.leaderboard.search import Search
@@ -133,21 +134,26 @@ def main(settings: Settings) -> None:
     known = tell_known(test, partition, work, settings.workers)
     counts = np.bincount(partition.labels, minlength=len(data.classes))
     outcome = Outcome(settings.output, metric, settings.format, sample, ids, counts / counts.sum())
-    search = Search(
-        partition,
-        metric,
-        clock,
-        backbones,
-        AnswerFolder(work / "answers"),
-        work / "features",
+    means = Means(
         StoreFolder(settings.output / "cache", settings.cache_gb * GIGABYTE),
-        settings.trials,
         settings.batch_size,
         settings.seed,
         settings.openvino,
         settings.workers,
         settings.memory_gb,
         rounded,
+        clock.check,
+    )
+    answers = AnswerFolder(work / "answers")
+    search = Search(
+        partition,
+        metric,
+        clock,
+        backbones,
+        answers,
+        work / "features",
+        means,
+        settings.trials,
         outcome.write,
     )
     try:

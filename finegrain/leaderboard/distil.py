@@ -75,7 +75,7 @@ def _best_first(search: Search, kind: str) -> list[Answers]:
 
 def _taught(search: Search, ensemble: Ensemble, variant: Variant, changes: Changes) -> SingleModel:
     partition = search.partition
-    opened = TunedBackbone(partition, variant, search.means())
+    opened = TunedBackbone(partition, variant, search.means)
     try:
         hard = np.eye(len(partition.classes), dtype=np.float32)[partition.labels]
         soft = (1 - TAUGHT) * hard + TAUGHT * ensemble.mean("out_of_fold")
@@ -112,7 +112,7 @@ def _regression(search: Search) -> SingleModel:
 
     place = path_of(~out).best(embedded.known[0, out], partition.labels[out])
     found = path_of(np.full(len(out), True)).at(place)
-    flags: dict[str, Any] = {**MODERN, "backbone": backbone.spec.name, "seed": search.seed}
+    flags: dict[str, Any] = {**MODERN, "backbone": backbone.spec.name, "seed": search.means.seed}
     settings = StageSettings(data=Path(), run=Path(), recipe="modern", **flags)
     objective, recorded = find_objective("softmax"), check_type(settings.recorded(), RunSettings)
     size = (backbone.spec.image_size, backbone.spec.image_size)

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from finegrain.embeddings.source import pretrained_source
 from finegrain.errors import UserError
@@ -13,14 +12,12 @@ from finegrain.leaderboard.clock import Clock
 from finegrain.leaderboard.contest import Metric
 from finegrain.leaderboard.ensemble import Ensemble, choose_ensemble
 from finegrain.leaderboard.frozen import Embedded, embed, regression, regression_bytes, unreadable
+from finegrain.leaderboard.means import Means
 from finegrain.leaderboard.pace import Pace
 from finegrain.leaderboard.partition import Partition
 from finegrain.leaderboard.variant import Backbone
 from finegrain.memory import size_in_words
-from finegrain.stores.store_folder import GIGABYTE, StoreFolder
-
-if TYPE_CHECKING:
-    from finegrain.leaderboard.tuned import Means
+from finegrain.stores.store_folder import GIGABYTE
 
 
 @dataclass(eq=False)
@@ -31,10 +28,7 @@ class Search:
         backbones: in the order that they are tried in.
         answers: where finished candidates are kept.
         features: where embeddings are kept.
-        stores: where activations are kept.
         trials: so many candidates are trained at most; None as many as the minutes allow.
-        memory_gb: what is likely to take more gigabytes of memory is left out.
-        rounded: train in bfloat16 what gains much by it.
         on_better: called with the best ensemble so far, whenever there is another candidate.
         finished: candidates in the order they were finished in.
         lost: ids of test images that cannot be decoded.
@@ -46,14 +40,8 @@ class Search:
     backbones: Sequence[Backbone]
     answers: AnswerFolder
     features: Path
-    stores: StoreFolder
+    means: Means
     trials: int | None
-    batch_size: int
-    seed: int
-    openvino: bool
-    workers: int
-    memory_gb: float
-    rounded: bool
     on_better: Callable[["Search", Ensemble], None]
     finished: list[Answers] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -62,7 +50,7 @@ class Search:
     _embedded_before: bool = False
 
     def __post_init__(self) -> None:
-        self._whole, self.pace = self.partition, Pace(self.partition, self.rounded)
+        self._whole, self.pace = self.partition, Pace(self.partition, self.means.rounded)
 
     def run(self) -> Ensemble:
         """Search until the minutes or the trials are over; the best ensemble.
@@ -83,27 +71,12 @@ class Search:
                 self.clock,
                 self.pace,
                 self.answers,
-                self.means(),
+                self.means,
                 self.trials,
                 self.finished,
                 self._add,
             ).run(list(self.backbones))
         return choose_ensemble(self.finished, self.partition.labels, self.metric)
-
-    def means(self) -> "Means":
-        """What candidates are trained with; a store that takes too long is left half filled."""
-        from finegrain.leaderboard.tuned import Means
-
-        return Means(
-            self.stores,
-            self.batch_size,
-            self.seed,
-            self.openvino,
-            self.workers,
-            self.memory_gb,
-            self.rounded,
-            self.clock.check,
-        )
 
     def _fits(self, answers: Answers) -> bool:
         classes = len(self.partition.classes)
@@ -149,7 +122,7 @@ class Search:
         if self._is_done("regression", backbones=names):
             return
         likely = regression_bytes([embedded[name] for name in names])
-        if likely > self.memory_gb * GIGABYTE:
+        if likely > self.means.memory_gb * GIGABYTE:
             raise UserError(
                 f"logistic regression on {title} is likely to take {size_in_words(likely)}; give "
                 "more --memory-gb to have it too"
@@ -167,7 +140,7 @@ class Search:
     def embedded(self, backbone: Backbone) -> Embedded:
         """The embeddings of a backbone; test images that it cannot read are left out from here."""
         source, whole = pretrained_source(backbone.spec, backbone.weights), self._whole
-        found = embed(whole, source, self.features, self.openvino, self.workers)
+        found = embed(whole, source, self.features, self.means.openvino, self.means.workers)
         if not self._embedded_before and whole.test:
             self.lost = unreadable(self.features, backbone.spec.name, whole.test)
             gone = set(self.lost)

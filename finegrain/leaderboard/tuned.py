@@ -1,8 +1,8 @@
 """A backbone and the store of its activations, which its upper layers are trained from."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from finegrain.frame import Frame
 from finegrain.images.batches import PhotoBatches
 from finegrain.leaderboard.changes import Changes
 from finegrain.leaderboard.cost import gains_by_rounding
+from finegrain.leaderboard.means import Means
 from finegrain.leaderboard.partition import Partition
 from finegrain.leaderboard.variant import Variant
 from finegrain.memory import size_in_words
@@ -26,7 +27,7 @@ from finegrain.models.step_memory import step_memory
 from finegrain.records import check_type
 from finegrain.runs.run_config import RunSettings
 from finegrain.stores.row_store import RowStore
-from finegrain.stores.store_folder import GIGABYTE, StoreFolder
+from finegrain.stores.store_folder import GIGABYTE
 from finegrain.training.build import build_model
 from finegrain.training.computing import MIXED_BFLOAT16
 from finegrain.training.objectives import find_objective
@@ -39,27 +40,6 @@ KNOWN, HELD_OUT, TEST = "known", "held_out", "test"
 BOTH = 2
 # Of each class in a batch, where pairs are learnt too.
 IMAGES_PER_CLASS = 4
-
-
-@dataclass(frozen=True)
-class Means:
-    """What candidates are trained with.
-
-    Attributes:
-        folder: of the stores.
-        memory_gb: what is likely to take more gigabytes of memory is not trained.
-        rounded: train in bfloat16 what gains much by it.
-        on_rows: called whenever some rows of a store have been computed; may end it by raising.
-    """
-
-    folder: StoreFolder
-    batch_size: int
-    seed: int
-    openvino: bool
-    workers: int
-    memory_gb: float
-    rounded: bool
-    on_rows: Callable[[], None]
 
 
 class TunedBackbone:

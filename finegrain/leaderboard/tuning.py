@@ -15,9 +15,10 @@ from finegrain.leaderboard.changes import Changes, candidate_of
 from finegrain.leaderboard.clock import Clock, OutOfTime
 from finegrain.leaderboard.contest import Metric
 from finegrain.leaderboard.fold_training import answers_by_fold
+from finegrain.leaderboard.means import Means
 from finegrain.leaderboard.pace import Pace
 from finegrain.leaderboard.partition import Partition
-from finegrain.leaderboard.tuned import Means, TunedBackbone
+from finegrain.leaderboard.tuned import TunedBackbone
 from finegrain.leaderboard.variant import Backbone, Variant, unusual, usual
 
 # What a candidate may change of the modern recipe.

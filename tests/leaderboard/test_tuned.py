@@ -11,8 +11,9 @@ from finegrain.errors import UserError
 from finegrain.leaderboard.changes import Changes
 from finegrain.leaderboard.clock import OutOfTime
 from finegrain.leaderboard.fold_training import Training, answers_by_fold
+from finegrain.leaderboard.means import Means
 from finegrain.leaderboard.partition import Partition
-from finegrain.leaderboard.tuned import HELD_OUT, Means, TunedBackbone
+from finegrain.leaderboard.tuned import HELD_OUT, TunedBackbone
 from finegrain.leaderboard.variant import Backbone, Variant
 from finegrain.models.backbone_table import find_backbone
 from finegrain.stores.store_folder import GIGABYTE, StoreFolder
