@@ -23,8 +23,8 @@ class Known(NamedTuple):
     rounded: float = 1.0
 
 
-# Rates: `python benchmarks/backbone_table.py`, docs/hardware.md; what rounding gains was timed once,
-# on a busy machine. Accuracies: those that Keras documents, keras.io/api/applications, of the
+# Rates: `python benchmarks/backbone_table.py`, docs/hardware.md; what rounding gains was timed
+# once, on a busy machine. Accuracies: those that Keras documents, keras.io/api/applications, of the
 # narrow one that of its makers; the small one was trained on drawings.
 TABLE = {
     "mobilenet_v2_0.35": Known(948, 380, 0.603),
